@@ -1,0 +1,49 @@
+//! The policies, in the order they run. Each is one file of one shape: the document as it is
+//! written, the rules as they are meant, and a decision about given facts.
+
+/// Rules are read through their document, so they have its schema.
+macro_rules! schema_of_document {
+    ($rules:ty, $document:ty) => {
+        impl schemars::JsonSchema for $rules {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                <$document>::schema_name()
+            }
+
+            fn schema_id() -> std::borrow::Cow<'static, str> {
+                <$document>::schema_id()
+            }
+
+            fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                <$document>::json_schema(generator)
+            }
+        }
+    };
+}
+
+pub mod budget;
+pub mod context; // adds to what is sent
+pub mod identity; // first: every other rule is about a caller
+pub mod lockdown; // pure, so before anything that costs
+pub mod models; // cheap, and decides whether there is anybody to send to // last: it counts what the others added
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+/// A policy as it is written: `policies/<name>/policy.yaml`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// What this policy is for, in a sentence. Shown by `jetway check` and when Jetway starts.
+    pub about: String,
+    pub identity: identity::Rules,
+    pub models: models::Rules,
+    /// Leave it out to let every tool pass. An empty `allow` allows none.
+    #[serde(default)]
+    pub lockdown: Option<lockdown::Rules>,
+    /// Leave it out to add nothing to what the model reads.
+    #[serde(default)]
+    pub context: Option<context::Rules>,
+    /// Leave it out to count spending without a limit.
+    #[serde(default)]
+    pub budget: budget::Rules,
+}

@@ -1,0 +1,84 @@
+//! Counts a reply as it passes, and changes nothing.
+
+use crate::stream::Step;
+use crate::wire::event::{Event, Frame, Usage};
+use crate::wire::{Broken, Dialect};
+
+/// What is known of a reply so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reading {
+    /// The model that answered, as the provider names it.
+    pub model: Option<String>,
+    /// The provider's own counts; none before it has reported any.
+    pub usage: Option<Usage>,
+    /// Bytes of text, thinking and arguments that the model wrote.
+    pub written: usize,
+    /// Why the model stopped, in the dialect's spelling.
+    pub stop: Option<String>,
+    /// Whether the dialect's own end was seen.
+    pub ended: bool,
+    /// The failure that the provider reported inside the reply.
+    pub failure: Option<String>,
+    pub calls: usize,
+}
+
+/// Bytes of text that make a token, for replies that end before their usage is reported. Code
+/// has about three and a half; a low figure counts too much rather than too little.
+const BYTES_PER_TOKEN: u64 = 3;
+
+impl Reading {
+    /// What the reply used: the provider's counts, or where it reported none for the output, a
+    /// count of what was written. The second value says whether anything was estimated.
+    #[must_use]
+    pub fn usage_or_estimate(&self, input_estimate: u64) -> (Usage, bool) {
+        let written = (self.written as u64).div_ceil(BYTES_PER_TOKEN);
+        match self.usage {
+            Some(usage) if self.ended || usage.output >= written => (usage, false),
+            Some(usage) => (Usage { output: usage.output.max(written), ..usage }, true),
+            None => (Usage { input: input_estimate, output: written, ..Usage::default() }, true),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Meter {
+    dialect: Dialect,
+    reading: Reading,
+}
+
+impl Meter {
+    #[must_use]
+    pub fn new(dialect: Dialect) -> Self {
+        Self { dialect, reading: Reading::default() }
+    }
+
+    #[must_use]
+    pub fn reading(&self) -> &Reading {
+        &self.reading
+    }
+
+    fn note(&mut self, event: Event) {
+        let reading = &mut self.reading;
+        match event {
+            Event::Began { model } => {
+                reading.model.get_or_insert(model);
+            }
+            Event::Wrote { bytes } => reading.written += bytes,
+            Event::Called(_) => reading.calls += 1,
+            Event::Usage(usage) => reading.usage = Some(reading.usage.unwrap_or_default().merged(usage)),
+            Event::Stopped { reason } => reading.stop = Some(reason),
+            Event::Ended => reading.ended = true,
+            Event::Failed { kind } => reading.failure = Some(kind),
+        }
+    }
+}
+
+impl Step for Meter {
+    fn push(&mut self, frame: Frame, out: &mut Vec<Frame>) -> Result<(), Broken> {
+        for event in self.dialect.events(&frame) {
+            self.note(event);
+        }
+        out.push(frame);
+        Ok(())
+    }
+}

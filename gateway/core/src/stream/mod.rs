@@ -1,0 +1,122 @@
+//! Replies as state machines: bytes in, bytes out, and where the network cuts does not matter.
+
+pub mod hide;
+pub mod meter;
+
+use bytes::Bytes;
+
+use crate::wire::event::{Frame, Shape};
+use crate::wire::sse::Decoder;
+use crate::wire::{Broken, Dialect};
+
+/// How a reply's bytes came to their end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Complete,
+    /// The provider broke off or fell silent.
+    UpstreamFailed,
+    /// The agent hung up.
+    ClientGone,
+}
+
+/// What watches or changes a reply, frame by frame.
+pub trait Step {
+    /// Takes one frame; puts what leaves in its place, which may be nothing, into `out`.
+    ///
+    /// # Errors
+    /// [`Broken`] when the reply must not go on.
+    fn push(&mut self, frame: Frame, out: &mut Vec<Frame>) -> Result<(), Broken>;
+}
+
+/// A reply that passes through its steps.
+///
+/// A whole reply (one that is not a stream) is one frame: it is held until it is complete.
+pub struct Pipe<S> {
+    shape: Shape,
+    decoder: Decoder,
+    steps: S,
+}
+
+/// The steps of a reply, in their fixed order.
+pub trait Steps {
+    /// Passes one frame through all steps and writes what leaves.
+    ///
+    /// # Errors
+    /// [`Broken`] when a step says that the reply must not go on.
+    fn pass(&mut self, frame: Frame, out: &mut Vec<u8>) -> Result<(), Broken>;
+}
+
+impl<S: Steps> Pipe<S> {
+    #[must_use]
+    pub fn new(shape: Shape, steps: S) -> Self {
+        Self { shape, decoder: Decoder::default(), steps }
+    }
+
+    #[must_use]
+    pub fn steps(&self) -> &S {
+        &self.steps
+    }
+
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Takes bytes of the provider, appends what may leave to `out`.
+    ///
+    /// # Errors
+    /// [`Broken`]: nothing more of this reply may leave, and `out` must not either.
+    pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Broken> {
+        self.decoder.feed(bytes).map_err(|_| Broken::TooLarge)?;
+        if self.shape == Shape::Event {
+            while let Some(event) = self.decoder.next_event() {
+                self.steps.pass(Frame::event(event), out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the reply. What the provider left unfinished leaves only if it is a frame: half an
+    /// event of a stream that was cut off is nothing that an agent may act on.
+    ///
+    /// # Errors
+    /// [`Broken`] as for [`Pipe::feed`].
+    pub fn close(&mut self, end: End, out: &mut Vec<u8>) -> Result<(), Broken> {
+        let Some(rest) = self.decoder.rest().filter(|_| end == End::Complete) else { return Ok(()) };
+        match self.shape {
+            Shape::Event => self.steps.pass(Frame::event(rest), out),
+            Shape::Whole => self.steps.pass(Frame::whole(rest), out),
+        }
+    }
+}
+
+/// Passes frames through a step.
+///
+/// # Errors
+/// [`Broken`] as the step says.
+pub fn through(step: &mut dyn Step, frames: Vec<Frame>) -> Result<Vec<Frame>, Broken> {
+    let mut out = Vec::with_capacity(frames.len());
+    frames.into_iter().try_for_each(|frame| step.push(frame, &mut out))?;
+    Ok(out)
+}
+
+/// The bytes of frames, one behind the other.
+pub fn write(frames: &[Frame], out: &mut Vec<u8>) {
+    for frame in frames {
+        out.extend_from_slice(&frame.raw);
+    }
+}
+
+/// Whether a reply of this content type is a stream of events.
+#[must_use]
+pub fn shape_of(content_type: Option<&str>) -> Shape {
+    let stream =
+        content_type.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));
+    if stream { Shape::Event } else { Shape::Whole }
+}
+
+/// Bytes of a whole reply, for tests and tools that have it at once.
+#[must_use]
+pub fn whole(bytes: Bytes, dialect: Dialect) -> Vec<crate::wire::event::Event> {
+    dialect.events(&Frame::whole(bytes))
+}

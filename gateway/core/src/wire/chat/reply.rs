@@ -1,0 +1,89 @@
+//! What a Chat Completions reply says.
+
+use crate::wire::event::{Call, Event, Frame, Shape, Usage};
+use crate::wire::json::Value;
+use crate::wire::request::text_of;
+
+pub(in crate::wire) fn events(frame: &Frame) -> Vec<Event> {
+    if frame.is_done_mark() {
+        return vec![Event::Ended];
+    }
+    let Some(json) = &frame.json else { return Vec::new() };
+    let root = json.root();
+    if root.get("error").is_some_and(|error| !error.is_null()) {
+        return vec![failed(root)];
+    }
+    let mut out = Vec::new();
+    if let Some(model) = text_of(root, "model") {
+        out.push(Event::Began { model });
+    }
+    for choice in root.get("choices").into_iter().flat_map(Value::items) {
+        let said = match frame.shape {
+            Shape::Event => choice.get("delta"),
+            Shape::Whole => choice.get("message"),
+        };
+        out.extend(said.into_iter().flat_map(message));
+        out.extend(text_of(choice, "finish_reason").map(|reason| Event::Stopped { reason }));
+    }
+    out.extend(usage(root));
+    if frame.shape == Shape::Whole {
+        out.push(Event::Ended);
+    }
+    out
+}
+
+fn message(message: Value<'_>) -> Vec<Event> {
+    let mut out = Vec::new();
+    let mut bytes = 0;
+    for field in ["content", "reasoning_content", "reasoning", "refusal"] {
+        bytes += message.get(field).and_then(Value::text).map_or(0, |text| text.len());
+    }
+    for entry in message.get("tool_calls").into_iter().flat_map(Value::items) {
+        out.extend(call(entry).map(Event::Called));
+        let written = [["function", "arguments"], ["custom", "input"]];
+        bytes += written.iter().filter_map(|path| entry.at(path)?.text()).map(|text| text.len()).sum::<usize>();
+    }
+    if let Some(old) = message.get("function_call") {
+        out.extend(old.get("name").and_then(Value::text).map(|name| Event::Called(named(&name))));
+        bytes += old.get("arguments").and_then(Value::text).map_or(0, |text| text.len());
+    }
+    out.push(Event::Wrote { bytes });
+    out
+}
+
+fn named(name: &str) -> Call {
+    Call { name: name.to_owned(), namespace: None }
+}
+
+/// The call that an entry of `tool_calls` begins; later pieces of a call carry no name.
+pub(in crate::wire) fn call(entry: Value<'_>) -> Option<Call> {
+    let name = [["function", "name"], ["custom", "name"]].iter().find_map(|path| entry.at(path)?.text())?;
+    (!name.is_empty()).then(|| named(&name))
+}
+
+fn failed(root: Value<'_>) -> Event {
+    let kind = root.get("error").and_then(|error| text_of(error, "type"));
+    Event::Failed { kind: kind.unwrap_or_default() }
+}
+
+fn usage(root: Value<'_>) -> Option<Event> {
+    let usage = root.get("usage").filter(|usage| !usage.is_null())?;
+    let count = |path: &[&str]| usage.at(path).and_then(Value::integer).unwrap_or(0);
+    let cached = count(&["prompt_tokens_details", "cached_tokens"]);
+    let written = count(&["prompt_tokens_details", "cache_write_tokens"]);
+    Some(Event::Usage(Usage {
+        input: count(&["prompt_tokens"]).saturating_sub(cached).saturating_sub(written),
+        cache_read: cached,
+        cache_write: written,
+        cache_write_hour: 0,
+        output: count(&["completion_tokens"]),
+    }))
+}
+
+/// Whether this is the extra chunk that only carries usage.
+pub(crate) fn is_usage_only(frame: &Frame) -> bool {
+    let Some(json) = &frame.json else { return false };
+    let root = json.root();
+    let empty = root.get("choices").is_some_and(|choices| choices.items().next().is_none());
+    empty && root.get("usage").is_some_and(|usage| !usage.is_null())
+}

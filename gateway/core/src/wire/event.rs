@@ -1,0 +1,149 @@
+//! The small vocabulary that every dialect's replies are read into.
+
+use bytes::Bytes;
+
+use crate::wire::json::Json;
+use crate::wire::sse;
+
+/// Tokens by kind, as the provider counts them. `input` excludes what the cache served or took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub input: u64,
+    pub cache_read: u64,
+    /// Written to the cache for five minutes, or for as long as the provider's only tier lasts.
+    pub cache_write: u64,
+    /// Written to the cache for an hour.
+    pub cache_write_hour: u64,
+    pub output: u64,
+}
+
+impl Usage {
+    /// Usage is cumulative in every dialect, and a later frame may leave out what an earlier
+    /// one said: so each count is the largest seen.
+    #[must_use]
+    pub fn merged(self, later: Self) -> Self {
+        Self {
+            input: self.input.max(later.input),
+            cache_read: self.cache_read.max(later.cache_read),
+            cache_write: self.cache_write.max(later.cache_write),
+            cache_write_hour: self.cache_write_hour.max(later.cache_write_hour),
+            output: self.output.max(later.output),
+        }
+    }
+
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        [self.input, self.cache_read, self.cache_write, self.cache_write_hour, self.output]
+            .iter()
+            .fold(0, |sum, count| sum.saturating_add(*count))
+    }
+}
+
+/// What a reply says, in the order it says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The reply begins, by this model.
+    Began {
+        model: String,
+    },
+    /// Bytes of text, thinking or arguments that the model wrote.
+    Wrote {
+        bytes: usize,
+    },
+    /// A tool call begins.
+    Called(Call),
+    Usage(Usage),
+    /// The model stopped, for this reason in the dialect's own spelling.
+    Stopped {
+        reason: String,
+    },
+    /// The reply is complete.
+    Ended,
+    /// The provider reports a failure inside the reply.
+    Failed {
+        kind: String,
+    },
+}
+
+/// A tool that the model calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    pub name: String,
+    /// The group that the tool belongs to, where the dialect has groups.
+    pub namespace: Option<String>,
+}
+
+/// One piece of a reply: an event of a stream, or the whole of a reply that is not a stream.
+#[derive(Debug, Clone)]
+pub struct Frame {
+    /// The exact bytes.
+    pub raw: Bytes,
+    /// The JSON in it, where there is any.
+    pub json: Option<Json>,
+    pub shape: Shape,
+    /// Whether it should have been JSON and was not.
+    pub unreadable: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// An event of a stream.
+    Event,
+    /// A whole reply.
+    Whole,
+}
+
+impl Frame {
+    /// Reads one event of a stream.
+    #[must_use]
+    pub fn event(raw: Bytes) -> Self {
+        let data = sse::fields(&raw).data.filter(|data| !is_blank(data) && data != "[DONE]");
+        Self::read(raw, data, Shape::Event)
+    }
+
+    /// Reads a whole reply.
+    #[must_use]
+    pub fn whole(raw: Bytes) -> Self {
+        let data = Some(raw.clone());
+        Self::read(raw, data, Shape::Whole)
+    }
+
+    fn read(raw: Bytes, data: Option<Bytes>, shape: Shape) -> Self {
+        let json = data.map(Json::read);
+        let unreadable = matches!(json, Some(Err(_)));
+        Self { raw, json: json.and_then(Result::ok), shape, unreadable }
+    }
+
+    /// An event of our own.
+    #[must_use]
+    pub fn written(name: Option<&str>, data: &str) -> Self {
+        Self::event(sse::write(name, data))
+    }
+
+    /// The same frame with other JSON in it.
+    #[must_use]
+    pub fn with_json(&self, json: Bytes) -> Self {
+        match self.shape {
+            Shape::Whole => Self::whole(json),
+            Shape::Event => {
+                let name = sse::fields(&self.raw).name;
+                let name = name.as_deref().and_then(|name| std::str::from_utf8(name).ok());
+                // Providers write compact JSON; a line break inside it could only be white space.
+                let text = String::from_utf8_lossy(&json).replace(['\n', '\r'], " ");
+                Self::written(name, &text)
+            }
+        }
+    }
+
+    /// Whether this is the `[DONE]` that ends a chat stream.
+    #[must_use]
+    pub fn is_done_mark(&self) -> bool {
+        self.shape == Shape::Event
+            && self.json.is_none()
+            && sse::fields(&self.raw).data.is_some_and(|data| data == "[DONE]")
+    }
+}
+
+fn is_blank(data: &[u8]) -> bool {
+    data.iter().all(u8::is_ascii_whitespace)
+}

@@ -1,0 +1,121 @@
+//! Takes barred calls out of a Messages reply.
+//!
+//! A barred block becomes a text block of the same index, so that indexes stay without gaps
+//! (the Python SDK crashes on them). The stop reason changes only when no call is left: a stop
+//! for `tool_use` with no call makes agents repeat the request.
+
+use std::collections::BTreeSet;
+
+use crate::wire::event::{Frame, Shape};
+use crate::wire::json::{self, Json, Value};
+use crate::wire::messages::reply::call;
+use crate::wire::patch::Patch;
+use crate::wire::request::text_of;
+use crate::wire::{Broken, Judge};
+
+#[derive(Debug, Default)]
+pub struct Bar {
+    /// Indexes of the blocks that are being dropped.
+    dropping: BTreeSet<u64>,
+    /// Ids of barred calls, whose results are barred with them.
+    barred: BTreeSet<String>,
+    calls_kept: usize,
+    calls_barred: usize,
+}
+
+impl Bar {
+    pub(in crate::wire) fn push(
+        &mut self,
+        frame: Frame,
+        judge: &mut Judge<'_>,
+        out: &mut Vec<Frame>,
+    ) -> Result<(), Broken> {
+        let Some(json) = &frame.json else {
+            out.push(frame);
+            return Ok(());
+        };
+        if frame.shape == Shape::Whole {
+            let patch = self.whole(json, judge)?;
+            out.push(if patch.is_empty() { frame } else { frame.with_json(patch.apply(json)?) });
+            return Ok(());
+        }
+        let root = json.root();
+        let index = root.get("index").and_then(Value::integer);
+        match (text_of(root, "type").as_deref(), index) {
+            (Some("content_block_start"), Some(index)) => {
+                let Some(block) = root.get("content_block") else { return Err(Broken::Unreadable) };
+                match self.judge_block(block, judge)? {
+                    Some(sentence) => {
+                        self.dropping.insert(index);
+                        out.extend(text_block(index, &sentence));
+                    }
+                    None => out.push(frame),
+                }
+            }
+            (Some("content_block_delta"), Some(index)) if self.dropping.contains(&index) => {}
+            (Some("content_block_stop"), Some(index)) if self.dropping.remove(&index) => {}
+            (Some("message_delta"), _) => {
+                let patch = self.mend_stop(root.get("delta"));
+                out.push(if patch.is_empty() { frame } else { frame.with_json(patch.apply(json)?) });
+            }
+            _ => out.push(frame),
+        }
+        Ok(())
+    }
+
+    fn judge_block(&mut self, block: Value<'_>, judge: &mut Judge<'_>) -> Result<Option<String>, Broken> {
+        // The result of a call that the provider ran: nothing of a barred one is shown.
+        if text_of(block, "tool_use_id").is_some_and(|id| self.barred.contains(&id)) {
+            return Ok(Some(String::from("(Its result is withheld too.)")));
+        }
+        let Some(call) = call(block) else { return Ok(None) };
+        if call.name.is_empty() {
+            return Err(Broken::Nameless);
+        }
+        let verdict = judge(&call);
+        if verdict.is_some() {
+            self.calls_barred += 1;
+            self.barred.extend(text_of(block, "id"));
+        } else {
+            self.calls_kept += 1;
+        }
+        Ok(verdict)
+    }
+
+    fn whole(&mut self, json: &Json, judge: &mut Judge<'_>) -> Result<Patch, Broken> {
+        let mut patch = Patch::default();
+        let root = json.root();
+        for block in root.get("content").into_iter().flat_map(Value::items) {
+            if let Some(sentence) = self.judge_block(block, judge)? {
+                patch.replace(block.span(), format!("{{\"type\":\"text\",\"text\":{}}}", json::quote(&sentence)));
+            }
+        }
+        patch.append(self.mend_stop(Some(root)));
+        Ok(patch)
+    }
+
+    fn mend_stop(&self, holder: Option<Value<'_>>) -> Patch {
+        let mut patch = Patch::default();
+        let reason = holder.and_then(|holder| holder.get("stop_reason"));
+        if let Some(reason) = reason
+            && self.calls_kept == 0
+            && self.calls_barred > 0
+            && reason.text().is_some_and(|reason| reason == "tool_use")
+        {
+            patch.replace(reason.span(), "\"end_turn\"");
+        }
+        patch
+    }
+}
+
+fn text_block(index: u64, sentence: &str) -> [Frame; 3] {
+    let text = json::quote(sentence);
+    let frame = |name: &str, rest: String| {
+        Frame::written(Some(name), &format!("{{\"type\":\"{name}\",\"index\":{index}{rest}}}"))
+    };
+    [
+        frame("content_block_start", ",\"content_block\":{\"type\":\"text\",\"text\":\"\"}".to_owned()),
+        frame("content_block_delta", format!(",\"delta\":{{\"type\":\"text_delta\",\"text\":{text}}}")),
+        frame("content_block_stop", String::new()),
+    ]
+}

@@ -1,0 +1,5 @@
+//! Anthropic's Messages API.
+
+pub mod bar;
+pub mod reply;
+pub mod request;

@@ -1,0 +1,111 @@
+//! Every format that agents and providers speak, read into one small vocabulary.
+//!
+//! Only this module knows a provider's field names. A dialect is a folder: `request` finds the
+//! parts of a request and changes them, `reply` reads what a reply says, `bar` takes tool calls
+//! out of a reply.
+
+pub mod agent;
+pub mod chat;
+pub mod error;
+pub mod event;
+pub mod json;
+pub mod messages;
+pub mod patch;
+pub mod request;
+pub mod responses;
+pub mod route;
+pub mod sse;
+
+use event::{Call, Event, Frame};
+
+/// A wire format.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Deserialize, serde::Serialize, schemars::JsonSchema,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Dialect {
+    /// Anthropic's Messages.
+    Messages,
+    /// OpenAI's Chat Completions, and what is compatible with it.
+    Chat,
+    /// OpenAI's Responses.
+    Responses,
+}
+
+impl Dialect {
+    pub const ALL: [Self; 3] = [Self::Messages, Self::Chat, Self::Responses];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::Chat => "chat",
+            Self::Responses => "responses",
+        }
+    }
+
+    /// What a frame of a reply says.
+    #[must_use]
+    pub fn events(self, frame: &Frame) -> Vec<Event> {
+        match self {
+            Self::Messages => messages::reply::events(frame),
+            Self::Chat => chat::reply::events(frame),
+            Self::Responses => responses::reply::events(frame),
+        }
+    }
+}
+
+/// Says of a call that the model makes whether it is barred: the sentence to put in its place.
+pub type Judge<'a> = dyn FnMut(&Call) -> Option<String> + 'a;
+
+/// A reply that cannot be guarded any further, so that it must not go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    #[error("an event of the reply could not be read")]
+    Unreadable,
+    #[error("an event of the reply is too large")]
+    TooLarge,
+    #[error("a tool call in the reply has no name")]
+    Nameless,
+}
+
+impl From<patch::Overlap> for Broken {
+    fn from(_: patch::Overlap) -> Self {
+        Self::Unreadable
+    }
+}
+
+/// Takes barred tool calls out of one reply and puts a sentence in the place of each. Where no
+/// call is barred, every frame leaves as it came.
+#[derive(Debug)]
+pub enum Bar {
+    Messages(messages::bar::Bar),
+    Chat(chat::bar::Bar),
+    Responses(responses::bar::Bar),
+}
+
+impl Bar {
+    #[must_use]
+    pub fn new(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::Messages => Self::Messages(messages::bar::Bar::default()),
+            Dialect::Chat => Self::Chat(chat::bar::Bar::default()),
+            Dialect::Responses => Self::Responses(responses::bar::Bar::default()),
+        }
+    }
+
+    /// Takes the next frame of the reply and gives what leaves in its place.
+    ///
+    /// # Errors
+    /// [`Broken`] when the frame cannot be judged: then nothing more of the reply may leave.
+    pub fn push(&mut self, frame: Frame, judge: &mut Judge<'_>, out: &mut Vec<Frame>) -> Result<(), Broken> {
+        if frame.unreadable {
+            return Err(Broken::Unreadable);
+        }
+        match self {
+            Self::Messages(bar) => bar.push(frame, judge, out),
+            Self::Chat(bar) => bar.push(frame, judge, out),
+            Self::Responses(bar) => bar.push(frame, judge, out),
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! A request, read into the words that every stage uses. The bytes stay as they came.
+
+use std::borrow::Cow;
+
+use crate::wire::json::{Json, Kind, Unreadable, Value};
+use crate::wire::patch::Patch;
+use crate::wire::{Dialect, chat, messages, responses};
+
+/// Why a request's JSON is not a request of its dialect.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Malformed {
+    #[error("the request body is not JSON that can be read: {0}")]
+    Unreadable(#[from] Unreadable),
+    #[error("the request body must be a JSON object")]
+    NotAnObject,
+    #[error("the request body has no `{0}`")]
+    Missing(&'static str),
+    #[error("`{field}` must be {expected}")]
+    WrongType { field: &'static str, expected: &'static str },
+    #[error("the key {found:?} could be read as `{known}`, but is not spelled so; spell it `{known}` or leave it out")]
+    Misspelled { found: String, known: &'static str },
+}
+
+/// One request for a reply.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub dialect: Dialect,
+    pub json: Json,
+    pub model: String,
+    pub stream: bool,
+    /// The most tokens the agent lets the model write.
+    pub output_limit: Option<u64>,
+    /// Every list of tools in the request.
+    pub shelves: Vec<Shelf>,
+    /// What the user says before the model's first word, block by block.
+    pub opening: Vec<String>,
+    /// The session that the body names.
+    pub session: Option<String>,
+    /// How many replies it asks for at once; each may be as long as the limit.
+    pub replies: u64,
+}
+
+/// A list of tools: an array in the body.
+#[derive(Debug, Clone)]
+pub struct Shelf {
+    /// The top-level member that holds it.
+    pub member: &'static str,
+    /// The array's node.
+    list: usize,
+    items: Vec<Item>,
+}
+
+#[derive(Debug, Clone)]
+enum Item {
+    Tool(Tool),
+    /// A group with tools of its own.
+    Group(Shelf),
+}
+
+/// A tool that the agent offers to the model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tool {
+    /// None for a shape that we do not know; no rule can allow that.
+    pub name: Option<String>,
+    pub namespace: Option<String>,
+}
+
+impl Request {
+    /// Reads a request body of this dialect.
+    ///
+    /// # Errors
+    /// [`Malformed`] says what is wrong with it and where.
+    pub fn read(dialect: Dialect, json: Json) -> Result<Self, Malformed> {
+        if json.root().kind() != Kind::Object {
+            return Err(Malformed::NotAnObject);
+        }
+        match dialect {
+            Dialect::Messages => messages::request::read(json),
+            Dialect::Chat => chat::request::read(json),
+            Dialect::Responses => responses::request::read(json),
+        }
+    }
+
+    /// The tools on offer, in order.
+    #[must_use]
+    pub fn tools(&self) -> Vec<&Tool> {
+        let mut tools = Vec::new();
+        self.shelves.iter().for_each(|shelf| shelf.collect(&mut tools));
+        tools
+    }
+
+    /// What the user asks for: the last block of the opening that is not an agent's boilerplate.
+    #[must_use]
+    pub fn task(&self) -> &str {
+        let spoken = |text: &&String| !is_boilerplate(text);
+        self.opening.iter().rev().find(spoken).map_or("", String::as_str)
+    }
+
+    /// Takes the tools for which `keep` does not hold out of the request, and mends what
+    /// pointed at them, so that the provider has nothing to object to.
+    pub fn prune_tools(&self, keep: &dyn Fn(&Tool) -> bool, patch: &mut Patch) {
+        let mut gone = Vec::new();
+        let mut kept = 0;
+        for shelf in &self.shelves {
+            let left = shelf.prune(&self.json, keep, patch);
+            kept += left;
+            if left == 0 && shelf.is_top_level(&self.json) {
+                gone.push(shelf.member);
+            }
+        }
+        let chosen = match self.dialect {
+            Dialect::Messages => messages::request::CHOICE,
+            Dialect::Chat => chat::request::CHOICE,
+            Dialect::Responses => responses::request::CHOICE,
+        };
+        let root = self.json.root();
+        if kept == 0 {
+            gone.extend(chosen.without_tools);
+        } else if let Some(choice) = root.get("tool_choice")
+            && chosen_names(choice).iter().any(|name| !self.offers(name, keep))
+        {
+            patch.replace(choice.span(), chosen.auto);
+        }
+        patch.remove_members(root, &gone);
+    }
+
+    fn offers(&self, name: &str, keep: &dyn Fn(&Tool) -> bool) -> bool {
+        self.tools().iter().any(|tool| tool.name.as_deref() == Some(name) && keep(tool))
+    }
+
+    /// Adds standing text behind the agent's own system text.
+    pub fn add_system_text(&self, text: &str, patch: &mut Patch) {
+        match self.dialect {
+            Dialect::Messages => messages::request::add_system_text(&self.json, text, patch),
+            Dialect::Chat => chat::request::add_system_text(&self.json, text, patch),
+            Dialect::Responses => responses::request::add_system_text(&self.json, text, patch),
+        }
+    }
+
+    /// Lowers the output limit to `most` tokens, or sets it where there is none. Returns the
+    /// limit that then holds: it may be more than `most` where the dialect wants room for thinking.
+    pub fn limit_output(&self, most: u64, patch: &mut Patch) -> u64 {
+        match self.dialect {
+            Dialect::Messages => messages::request::limit_output(&self.json, most, patch),
+            Dialect::Chat => chat::request::limit_output(&self.json, most, patch),
+            Dialect::Responses => responses::request::limit_output(&self.json, most, patch),
+        }
+    }
+
+    /// Asks for the usage that this dialect's streams only send on demand. Returns whether the
+    /// agent did not ask itself, so that the answer is not for it.
+    pub fn ask_for_usage(&self, patch: &mut Patch) -> bool {
+        self.dialect == Dialect::Chat && self.stream && chat::request::ask_for_usage(&self.json, patch)
+    }
+}
+
+/// How a dialect spells that the model may choose, and what must go when no tool is left.
+pub(in crate::wire) struct Choice {
+    pub auto: &'static str,
+    pub without_tools: &'static [&'static str],
+}
+
+/// The tools that a `tool_choice` points at, in any dialect.
+fn chosen_names(choice: Value<'_>) -> Vec<String> {
+    let name = |value: Value<'_>| {
+        let inner = ["function", "custom"].iter().find_map(|kind| value.get(kind));
+        inner.unwrap_or(value).get("name").and_then(Value::text).map(Cow::into_owned)
+    };
+    let listed = choice.get("tools").or_else(|| choice.at(&["allowed_tools", "tools"]));
+    match listed {
+        Some(list) => list.items().filter_map(name).collect(),
+        None => name(choice).into_iter().collect(),
+    }
+}
+
+impl Shelf {
+    /// Reads a list of tools; `tool` says what an item is called, `group` which list a group holds.
+    pub(in crate::wire) fn read(member: &'static str, list: Value<'_>, tool: fn(Value<'_>) -> Tool) -> Self {
+        let items = list.items().map(|item| Self::item(member, item, None, tool)).collect();
+        Self { member, list: list.index(), items }
+    }
+
+    fn item(member: &'static str, item: Value<'_>, namespace: Option<&str>, tool: fn(Value<'_>) -> Tool) -> Item {
+        let is_group = item.get("type").and_then(Value::text).is_some_and(|kind| kind == "namespace");
+        match item.get("tools").filter(|list| is_group && list.kind() == Kind::Array) {
+            Some(list) if namespace.is_none() => {
+                let group = item.get("name").and_then(Value::text).unwrap_or_default();
+                let items = list.items().map(|inner| Self::item(member, inner, Some(&group), tool)).collect();
+                Item::Group(Self { member, list: list.index(), items })
+            }
+            _ => Item::Tool(Tool { namespace: namespace.map(str::to_owned), ..tool(item) }),
+        }
+    }
+
+    fn is_top_level(&self, json: &Json) -> bool {
+        json.root().get(self.member).is_some_and(|value| value.index() == self.list)
+    }
+
+    fn collect<'a>(&'a self, tools: &mut Vec<&'a Tool>) {
+        for item in &self.items {
+            match item {
+                Item::Tool(tool) => tools.push(tool),
+                Item::Group(group) => group.collect(tools),
+            }
+        }
+    }
+
+    fn kept(&self, keep: &dyn Fn(&Tool) -> bool) -> usize {
+        self.items.iter().filter(|item| item.is_kept(keep)).count()
+    }
+
+    /// Returns how many items are left. Where none is, the caller takes the whole list out.
+    fn prune(&self, json: &Json, keep: &dyn Fn(&Tool) -> bool, patch: &mut Patch) -> usize {
+        let kept = self.kept(keep);
+        if kept == 0 && self.is_top_level(json) {
+            return 0;
+        }
+        patch.remove_items(json.value(self.list), |at| !self.items[at].is_kept(keep));
+        for item in &self.items {
+            if let Item::Group(group) = item
+                && group.kept(keep) > 0
+            {
+                group.prune(json, keep, patch);
+            }
+        }
+        kept
+    }
+}
+
+impl Item {
+    fn is_kept(&self, keep: &dyn Fn(&Tool) -> bool) -> bool {
+        match self {
+            Self::Tool(tool) => keep(tool),
+            Self::Group(group) => group.kept(keep) > 0,
+        }
+    }
+}
+
+/// Agents wrap their own notes in tags, or head them; what a person typed begins otherwise.
+fn is_boilerplate(text: &str) -> bool {
+    let text = text.trim();
+    text.is_empty() || text.starts_with("# AGENTS.md") || (text.starts_with('<') && text.ends_with('>'))
+}
+
+/// Refuses keys that another reader could take for one that we judge by.
+pub(in crate::wire) fn refuse_misspelled(object: Value<'_>, known: &[&'static str]) -> Result<(), Malformed> {
+    for member in object.members() {
+        let spelled = member.key.raw().trim_matches('"');
+        let meant = member.name().to_ascii_lowercase();
+        if let Some(known) = known.iter().find(|known| meant == **known && spelled != **known) {
+            return Err(Malformed::Misspelled { found: spelled.to_owned(), known });
+        }
+    }
+    Ok(())
+}
+
+pub(in crate::wire) fn model(root: Value<'_>) -> Result<String, Malformed> {
+    let model = root.get("model").ok_or(Malformed::Missing("model"))?;
+    let model = model.text().ok_or(Malformed::WrongType { field: "model", expected: "a string" })?;
+    if model.is_empty() {
+        return Err(Malformed::Missing("model"));
+    }
+    Ok(model.into_owned())
+}
+
+pub(in crate::wire) fn list<'a>(root: Value<'a>, field: &'static str) -> Result<Option<Value<'a>>, Malformed> {
+    match root.get(field) {
+        None => Ok(None),
+        Some(value) if value.is_null() => Ok(None),
+        Some(value) if value.kind() == Kind::Array => Ok(Some(value)),
+        Some(_) => Err(Malformed::WrongType { field, expected: "a list" }),
+    }
+}
+
+pub(in crate::wire) fn flag(root: Value<'_>, field: &'static str) -> Result<bool, Malformed> {
+    match root.get(field) {
+        None => Ok(false),
+        Some(value) if value.is_null() => Ok(false),
+        Some(value) if value.kind() == Kind::Bool => Ok(value.is_true()),
+        Some(_) => Err(Malformed::WrongType { field, expected: "true or false" }),
+    }
+}
+
+pub(in crate::wire) fn count(root: Value<'_>, field: &'static str) -> Result<Option<u64>, Malformed> {
+    match root.get(field) {
+        None => Ok(None),
+        Some(value) if value.is_null() => Ok(None),
+        Some(value) => match value.integer() {
+            Some(count) => Ok(Some(count)),
+            None => Err(Malformed::WrongType { field, expected: "a whole number, zero or more" }),
+        },
+    }
+}
+
+pub(in crate::wire) fn text_of(value: Value<'_>, field: &str) -> Option<String> {
+    value.get(field).and_then(Value::text).map(Cow::into_owned)
+}
+
+/// The texts of a message's content: a string, or the text blocks of a list.
+pub(in crate::wire) fn texts_of(content: Value<'_>, out: &mut Vec<String>) {
+    if let Some(text) = content.text() {
+        out.push(text.into_owned());
+    }
+    out.extend(content.items().filter_map(|block| text_of(block, "text")));
+}
+
+/// What the user says in a list of messages before the model's first one.
+pub(in crate::wire) fn opening(messages: Value<'_>) -> Vec<String> {
+    let mut texts = Vec::new();
+    for message in messages.items() {
+        match text_of(message, "role").as_deref() {
+            Some("user") => {
+                if let Some(content) = message.get("content") {
+                    texts_of(content, &mut texts);
+                }
+            }
+            Some("assistant") => break,
+            _ => {}
+        }
+    }
+    texts
+}
+
+/// Lowers the member `field` to `most`, or adds it.
+pub(in crate::wire) fn lower(root: Value<'_>, field: &str, most: u64, patch: &mut Patch) -> u64 {
+    match root.get(field) {
+        Some(value) => match value.integer() {
+            Some(asked) if asked <= most => asked,
+            _ => {
+                patch.replace(value.span(), most.to_string());
+                most
+            }
+        },
+        None => {
+            patch.add_member(root, &format!("\"{field}\":{most}"));
+            most
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! What a Responses reply says.
+
+use crate::wire::event::{Call, Event, Frame, Shape, Usage};
+use crate::wire::json::Value;
+use crate::wire::request::text_of;
+
+pub(in crate::wire) fn events(frame: &Frame) -> Vec<Event> {
+    let Some(json) = &frame.json else { return Vec::new() };
+    let root = json.root();
+    match frame.shape {
+        Shape::Whole if root.get("error").is_some_and(|error| !error.is_null()) => vec![failed(root)],
+        Shape::Whole => {
+            let mut out = began(root);
+            for item in root.get("output").into_iter().flat_map(Value::items) {
+                out.extend(call(item).map(Event::Called));
+                out.push(Event::Wrote { bytes: item.raw().len() });
+            }
+            out.extend(finished(root));
+            out
+        }
+        Shape::Event => event(root),
+    }
+}
+
+fn event(root: Value<'_>) -> Vec<Event> {
+    let kind = text_of(root, "type").unwrap_or_default();
+    match kind.as_str() {
+        "response.created" => root.get("response").map(began).unwrap_or_default(),
+        "response.output_item.added" => root.get("item").and_then(call).map(Event::Called).into_iter().collect(),
+        "response.completed" | "response.incomplete" => root.get("response").map(finished).unwrap_or_default(),
+        "response.failed" => root.get("response").map(|response| vec![failed(response)]).unwrap_or_default(),
+        "error" => vec![Event::Failed { kind: text_of(root, "code").unwrap_or_default() }],
+        // Every kind of text, thinking and argument streams as `….delta` with a string.
+        _ if kind.ends_with(".delta") => {
+            let bytes = root.get("delta").and_then(Value::text).map_or(0, |text| text.len());
+            vec![Event::Wrote { bytes }]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn began(response: Value<'_>) -> Vec<Event> {
+    text_of(response, "model").map(|model| Event::Began { model }).into_iter().collect()
+}
+
+fn finished(response: Value<'_>) -> Vec<Event> {
+    let mut out: Vec<_> = usage(response).into_iter().collect();
+    let reason = text_of(response, "status").unwrap_or_default();
+    out.push(Event::Stopped { reason });
+    out.push(Event::Ended);
+    out
+}
+
+/// The call that an output item is. Items of what the provider runs itself are named by type.
+pub(in crate::wire) fn call(item: Value<'_>) -> Option<Call> {
+    let kind = text_of(item, "type")?;
+    let namespace = text_of(item, "namespace");
+    let name = match kind.as_str() {
+        "function_call" | "custom_tool_call" => text_of(item, "name").unwrap_or_default(),
+        "mcp_call" | "mcp_approval_request" => {
+            let part = |field| text_of(item, field).unwrap_or_default();
+            format!("mcp__{}__{}", part("server_label"), part("name"))
+        }
+        _ => kind.strip_suffix("_call")?.to_owned(),
+    };
+    Some(Call { name, namespace })
+}
+
+fn failed(response: Value<'_>) -> Event {
+    let error = response.get("error");
+    let kind = error.and_then(|error| text_of(error, "code").or_else(|| text_of(error, "type")));
+    Event::Failed { kind: kind.unwrap_or_default() }
+}
+
+fn usage(response: Value<'_>) -> Option<Event> {
+    let usage = response.get("usage").filter(|usage| !usage.is_null())?;
+    let count = |path: &[&str]| usage.at(path).and_then(Value::integer).unwrap_or(0);
+    let cached = count(&["input_tokens_details", "cached_tokens"]);
+    let written = count(&["input_tokens_details", "cache_write_tokens"]);
+    Some(Event::Usage(Usage {
+        input: count(&["input_tokens"]).saturating_sub(cached).saturating_sub(written),
+        cache_read: cached,
+        cache_write: written,
+        cache_write_hour: 0,
+        output: count(&["output_tokens"]),
+    }))
+}

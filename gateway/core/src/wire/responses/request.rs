@@ -1,0 +1,163 @@
+//! A Responses request: where its parts are and how they are changed.
+
+use crate::wire::Dialect;
+use crate::wire::json::{self, Json, Kind, Value};
+use crate::wire::patch::Patch;
+use crate::wire::request::{
+    Choice, Malformed, Request, Shelf, Tool, count, flag, list, lower, model, refuse_misspelled, text_of, texts_of,
+};
+
+/// The keys that a stage judges by.
+const KNOWN: &[&str] = &[
+    "model",
+    "input",
+    "instructions",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "max_output_tokens",
+    "stream",
+    "prompt_cache_key",
+    "previous_response_id",
+    "background",
+    "prompt",
+    "conversation",
+];
+const KNOWN_IN_TOOL: &[&str] = &["name", "type", "server_label", "tools"];
+
+pub(in crate::wire) const CHOICE: Choice =
+    Choice { auto: "\"auto\"", without_tools: &["tool_choice", "parallel_tool_calls"] };
+
+pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
+    let root = json.root();
+    refuse_misspelled(root, KNOWN)?;
+    let model = model(root)?;
+    let input = root.get("input").ok_or(Malformed::Missing("input"))?;
+    if !matches!(input.kind(), Kind::String | Kind::Array) {
+        return Err(Malformed::WrongType { field: "input", expected: "a string or a list" });
+    }
+    // A background reply is fetched later, by a request that carries no policy's decision.
+    if flag(root, "background")? {
+        return Err(Malformed::WrongType {
+            field: "background",
+            expected: "false: a reply is only served as it is made",
+        });
+    }
+    // A prompt stored at the provider may bring instructions and tools that no policy has seen.
+    if root.get("prompt").is_some_and(|prompt| !prompt.is_null()) {
+        return Err(Malformed::WrongType { field: "prompt", expected: "left out: a stored prompt cannot be checked" });
+    }
+    let shelves = shelves(root, input)?;
+    let opening = opening(input);
+    let session = text_of(root, "prompt_cache_key");
+    let stream = flag(root, "stream")?;
+    let output_limit = count(root, "max_output_tokens")?;
+    Ok(Request {
+        dialect: Dialect::Responses,
+        model,
+        stream,
+        output_limit,
+        shelves,
+        opening,
+        session,
+        replies: 1,
+        json,
+    })
+}
+
+/// The top-level tools, and those that newer agents send as an item of the input.
+fn shelves(root: Value<'_>, input: Value<'_>) -> Result<Vec<Shelf>, Malformed> {
+    let mut lists: Vec<_> = list(root, "tools")?.map(|list| ("tools", list)).into_iter().collect();
+    for item in input.items() {
+        if is_type(item, "additional_tools")
+            && let Some(list) = list(item, "tools")?
+        {
+            lists.push(("input", list));
+        }
+    }
+    let mut shelves = Vec::new();
+    for (member, list) in lists {
+        for item in list.items() {
+            refuse_misspelled(item, KNOWN_IN_TOOL)?;
+            if let Some(inner) = item.get("tools") {
+                inner.items().try_for_each(|tool| refuse_misspelled(tool, KNOWN_IN_TOOL))?;
+            }
+        }
+        shelves.push(Shelf::read(member, list, tool));
+    }
+    Ok(shelves)
+}
+
+fn is_type(item: Value<'_>, kind: &str) -> bool {
+    item.get("type").and_then(Value::text).is_some_and(|found| found == kind)
+}
+
+/// Functions and custom tools carry a name; what the provider runs itself is named by its type.
+fn tool(item: Value<'_>) -> Tool {
+    let kind = text_of(item, "type");
+    let name = match kind.as_deref() {
+        Some("function" | "custom") => text_of(item, "name"),
+        Some("mcp") => text_of(item, "server_label").map(|server| format!("mcp__{server}__*")),
+        Some("namespace") | None => None,
+        Some(_) => kind,
+    };
+    Tool { name, namespace: None }
+}
+
+fn opening(input: Value<'_>) -> Vec<String> {
+    let mut texts = Vec::new();
+    if let Some(text) = input.text() {
+        texts.push(text.into_owned());
+    }
+    for item in input.items() {
+        match text_of(item, "role").as_deref() {
+            Some("user") => {
+                if let Some(content) = item.get("content") {
+                    texts_of(content, &mut texts);
+                }
+            }
+            Some("system" | "developer") => {}
+            _ => break,
+        }
+    }
+    texts
+}
+
+/// Behind `instructions`, where the agent uses them, else one item behind its leading
+/// developer items.
+pub(in crate::wire) fn add_system_text(json: &Json, text: &str, patch: &mut Patch) {
+    let root = json.root();
+    let instructions = root.get("instructions").filter(|value| value.kind() == Kind::String);
+    let leads = |item: &Value<'_>| {
+        let role = text_of(*item, "role");
+        matches!(role.as_deref(), Some("system" | "developer"))
+    };
+    match (instructions, root.get("input").filter(|input| input.kind() == Kind::Array)) {
+        (Some(own), _) => {
+            let behind = json::escape(&format!("\n\n{text}"));
+            patch.insert(own.span().end - 1, behind);
+        }
+        (None, Some(input)) => {
+            let quoted = json::quote(text);
+            let item = format!(
+                "{{\"type\":\"message\",\"role\":\"developer\",\"content\":[{{\"type\":\"input_text\",\"text\":{quoted}}}]}}"
+            );
+            match input.items().take_while(leads).last() {
+                Some(last) => patch.insert(last.span().end, format!(",{item}")),
+                None if input.items().next().is_some() => patch.insert(input.span().start + 1, format!("{item},")),
+                None => patch.insert(input.span().start + 1, item),
+            }
+        }
+        (None, None) => {
+            let quoted = json::quote(text);
+            match root.get("instructions") {
+                Some(null) => patch.replace(null.span(), quoted),
+                None => patch.add_member(root, &format!("\"instructions\":{quoted}")),
+            }
+        }
+    }
+}
+
+pub(in crate::wire) fn limit_output(json: &Json, most: u64, patch: &mut Patch) -> u64 {
+    lower(json.root(), "max_output_tokens", most, patch)
+}

@@ -1,0 +1,268 @@
+//! Requests of every dialect: what is read out of them, and that changes touch nothing else.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+use bytes::Bytes;
+use jetway_core::wire::Dialect;
+use jetway_core::wire::json::Json;
+use jetway_core::wire::patch::Patch;
+use jetway_core::wire::request::{Malformed, Request};
+
+fn read(dialect: Dialect, body: &str) -> Result<Request, Malformed> {
+    let json = Json::read(Bytes::copy_from_slice(body.as_bytes()))?;
+    Request::read(dialect, json)
+}
+
+#[track_caller]
+fn pruned(dialect: Dialect, body: &str, keep: &[&str], expect: &str) {
+    let request = read(dialect, body).unwrap();
+    let mut patch = Patch::default();
+    request.prune_tools(&|tool| tool.name.as_deref().is_some_and(|name| keep.contains(&name)), &mut patch);
+    let out = patch.apply(&request.json).unwrap();
+    assert_eq!(std::str::from_utf8(&out).unwrap(), expect);
+    serde_json::from_slice::<serde_json::Value>(&out).unwrap();
+}
+
+const MESSAGES: &str = r#"{"model":"m", "tools":[{"name":"Read" },
+ {"name":"Bash","input_schema":{"x":1.0}}, {"type":"web_search_20250305","name":"web_search"}],"messages":[]}"#;
+
+#[test]
+fn untouched_tools_keep_their_bytes() {
+    pruned(Dialect::Messages, MESSAGES, &["Read", "Bash", "web_search"], MESSAGES);
+    pruned(
+        Dialect::Messages,
+        MESSAGES,
+        &["Bash"],
+        "{\"model\":\"m\", \"tools\":[{\"name\":\"Bash\",\"input_schema\":{\"x\":1.0}}],\"messages\":[]}",
+    );
+    pruned(Dialect::Messages, MESSAGES, &[], "{\"model\":\"m\",\"messages\":[]}");
+}
+
+#[test]
+fn a_choice_of_a_removed_tool_is_mended() {
+    let choice = |name: &str| {
+        format!(
+            r#"{{"model":"m","tools":[{{"name":"Read"}},{{"name":"Bash"}}],"tool_choice":{{"type":"tool","name":"{name}"}},"messages":[]}}"#
+        )
+    };
+    pruned(
+        Dialect::Messages,
+        &choice("Bash"),
+        &["Read"],
+        r#"{"model":"m","tools":[{"name":"Read"}],"tool_choice":{"type":"auto"},"messages":[]}"#,
+    );
+    pruned(
+        Dialect::Messages,
+        &choice("Read"),
+        &["Read"],
+        r#"{"model":"m","tools":[{"name":"Read"}],"tool_choice":{"type":"tool","name":"Read"},"messages":[]}"#,
+    );
+    pruned(Dialect::Messages, &choice("Bash"), &[], r#"{"model":"m","messages":[]}"#);
+}
+
+#[test]
+fn an_empty_list_with_a_stale_choice_is_mended() {
+    pruned(
+        Dialect::Messages,
+        r#"{"model":"m","tools":[],"tool_choice":{"type":"any"},"messages":[]}"#,
+        &[],
+        r#"{"model":"m","messages":[]}"#,
+    );
+    pruned(
+        Dialect::Chat,
+        r#"{"tools":[],"tool_choice":"required","parallel_tool_calls":true,"model":"m","messages":[]}"#,
+        &[],
+        r#"{"model":"m","messages":[]}"#,
+    );
+}
+
+#[test]
+fn servers_of_tools_are_judged_by_their_name() {
+    let body = r#"{"model":"m","mcp_servers":[{"type":"url","name":"github","url":"u"},{"type":"url","name":"x","url":"u"}],"tools":[{"type":"mcp_toolset","mcp_server_name":"x"}],"messages":[]}"#;
+    pruned(
+        Dialect::Messages,
+        body,
+        &["mcp__github__*"],
+        r#"{"model":"m","mcp_servers":[{"type":"url","name":"github","url":"u"}],"messages":[]}"#,
+    );
+}
+
+#[test]
+fn chat_tools_of_every_shape() {
+    let body = r#"{"model":"m","messages":[],"tools":[{"type":"function","function":{"name":"a"}},{"type":"custom","custom":{"name":"b"}},{"type":"odd","odd":{"name":"a"}},{"name":"a"}],"functions":[{"name":"c"}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"a"}}]}}}"#;
+    pruned(
+        Dialect::Chat,
+        body,
+        &["b"],
+        r#"{"model":"m","messages":[],"tools":[{"type":"custom","custom":{"name":"b"}}],"tool_choice":"auto"}"#,
+    );
+}
+
+#[test]
+fn responses_tools_in_lists_groups_and_items() {
+    let body = r#"{"model":"m","input":[{"type":"additional_tools","role":"developer","tools":[{"type":"custom","name":"exec"},{"type":"namespace","name":"collab","tools":[{"type":"function","name":"spawn"},{"type":"function","name":"wait"}]},{"type":"namespace","name":"clock","tools":[{"type":"function","name":"sleep"}]}]},{"role":"user","content":"hi"}],"tools":[{"type":"web_search"},{"type":"local_shell"}],"tool_choice":{"type":"function","name":"spawn"}}"#;
+    pruned(
+        Dialect::Responses,
+        body,
+        &["exec", "wait", "local_shell"],
+        r#"{"model":"m","input":[{"type":"additional_tools","role":"developer","tools":[{"type":"custom","name":"exec"},{"type":"namespace","name":"collab","tools":[{"type":"function","name":"wait"}]}]},{"role":"user","content":"hi"}],"tools":[{"type":"local_shell"}],"tool_choice":"auto"}"#,
+    );
+    let request = read(Dialect::Responses, body).unwrap();
+    let names: Vec<_> = request.tools().iter().map(|tool| tool.name.clone().unwrap()).collect();
+    assert_eq!(names, ["web_search", "local_shell", "exec", "spawn", "wait", "sleep"]);
+    assert_eq!(request.tools()[3].namespace.as_deref(), Some("collab"));
+}
+
+#[track_caller]
+fn informed(dialect: Dialect, body: &str, expect: &str) {
+    let request = read(dialect, body).unwrap();
+    let mut patch = Patch::default();
+    request.add_system_text("say \"hi\"\\", &mut patch);
+    let out = patch.apply(&request.json).unwrap();
+    assert_eq!(std::str::from_utf8(&out).unwrap(), expect);
+    serde_json::from_slice::<serde_json::Value>(&out).unwrap();
+}
+
+#[test]
+fn text_comes_behind_the_agent_s_own_system_text() {
+    let m = Dialect::Messages;
+    informed(m, r#"{"messages":[],"model":"m"}"#, r#"{"system":"say \"hi\"\\","messages":[],"model":"m"}"#);
+    informed(
+        m,
+        r#"{"system":"S","messages":[],"model":"m"}"#,
+        r#"{"system":"S\n\nsay \"hi\"\\","messages":[],"model":"m"}"#,
+    );
+    informed(
+        m,
+        r#"{"system":[{"type":"text","text":"S","cache_control":{"type":"ephemeral"}} ],"messages":[],"model":"m"}"#,
+        r#"{"system":[{"type":"text","text":"S","cache_control":{"type":"ephemeral"}},{"type":"text","text":"say \"hi\"\\"} ],"messages":[],"model":"m"}"#,
+    );
+    let c = Dialect::Chat;
+    informed(
+        c,
+        r#"{"messages":[{"role":"developer","content":"S"},{"role":"user","content":"x"}],"model":"m"}"#,
+        r#"{"messages":[{"role":"developer","content":"S"},{"role":"developer","content":"say \"hi\"\\"},{"role":"user","content":"x"}],"model":"m"}"#,
+    );
+    informed(
+        c,
+        r#"{"messages":[],"model":"m"}"#,
+        r#"{"messages":[{"role":"system","content":"say \"hi\"\\"}],"model":"m"}"#,
+    );
+    let r = Dialect::Responses;
+    informed(r, r#"{"input":"x","model":"m"}"#, r#"{"instructions":"say \"hi\"\\","input":"x","model":"m"}"#);
+    informed(
+        r,
+        r#"{"instructions":"S","input":[],"model":"m"}"#,
+        r#"{"instructions":"S\n\nsay \"hi\"\\","input":[],"model":"m"}"#,
+    );
+    informed(
+        r,
+        r#"{"input":[{"role":"developer","content":"S"},{"role":"user","content":"x"}],"model":"m"}"#,
+        r#"{"input":[{"role":"developer","content":"S"},{"type":"message","role":"developer","content":[{"type":"input_text","text":"say \"hi\"\\"}]},{"role":"user","content":"x"}],"model":"m"}"#,
+    );
+}
+
+#[track_caller]
+fn limited(dialect: Dialect, body: &str, expect: &str, holds: u64) {
+    let request = read(dialect, body).unwrap();
+    let mut patch = Patch::default();
+    assert_eq!(request.limit_output(1000, &mut patch), holds);
+    let out = patch.apply(&request.json).unwrap();
+    assert_eq!(std::str::from_utf8(&out).unwrap(), expect);
+}
+
+#[test]
+fn output_limits_are_lowered_never_raised() {
+    let m = Dialect::Messages;
+    limited(
+        m,
+        r#"{"model":"m","messages":[],"max_tokens":128000}"#,
+        r#"{"model":"m","messages":[],"max_tokens":1000}"#,
+        1000,
+    );
+    limited(m, r#"{"model":"m","messages":[],"max_tokens":10}"#, r#"{"model":"m","messages":[],"max_tokens":10}"#, 10);
+    limited(
+        m,
+        r#"{"model":"m","messages":[],"max_tokens":9000,"thinking":{"budget_tokens":4000}}"#,
+        r#"{"model":"m","messages":[],"max_tokens":5024,"thinking":{"budget_tokens":4000}}"#,
+        5024,
+    );
+    let c = Dialect::Chat;
+    limited(c, r#"{"model":"m","messages":[]}"#, r#"{"max_completion_tokens":1000,"model":"m","messages":[]}"#, 1000);
+    limited(
+        c,
+        r#"{"model":"m","messages":[],"max_tokens":5000}"#,
+        r#"{"model":"m","messages":[],"max_tokens":1000}"#,
+        1000,
+    );
+    let r = Dialect::Responses;
+    limited(r, r#"{"model":"m","input":"x"}"#, r#"{"max_output_tokens":1000,"model":"m","input":"x"}"#, 1000);
+}
+
+#[test]
+fn usage_is_asked_for_once() {
+    let check = |body: &str, asked: bool, expect: &str| {
+        let request = read(Dialect::Chat, body).unwrap();
+        let mut patch = Patch::default();
+        assert_eq!(request.ask_for_usage(&mut patch), asked, "{body}");
+        assert_eq!(std::str::from_utf8(&patch.apply(&request.json).unwrap()).unwrap(), expect);
+    };
+    check(
+        r#"{"model":"m","messages":[],"stream":true}"#,
+        true,
+        r#"{"stream_options":{"include_usage":true},"model":"m","messages":[],"stream":true}"#,
+    );
+    check(
+        r#"{"model":"m","messages":[],"stream":true,"stream_options":{}}"#,
+        true,
+        r#"{"model":"m","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#,
+    );
+    let own = r#"{"model":"m","messages":[],"stream":true,"stream_options":{"include_usage":true}}"#;
+    check(own, false, own);
+    check(r#"{"model":"m","messages":[]}"#, false, r#"{"model":"m","messages":[]}"#);
+}
+
+#[test]
+fn the_task_is_what_a_person_typed() {
+    let task = |dialect, body: &str| read(dialect, body).unwrap().task().to_owned();
+    let body = r#"{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"<system-reminder>x</system-reminder>"},{"type":"text","text":"fix the bug"}]},{"role":"system","content":"s"},{"role":"assistant","content":"ok"},{"role":"user","content":"later"}]}"#;
+    assert_eq!(task(Dialect::Messages, body), "fix the bug");
+    let body = r#"{"model":"m","input":[{"role":"developer","content":"d"},{"role":"user","content":[{"type":"input_text","text":"<environment_context>\n</environment_context>"}]},{"role":"user","content":[{"type":"input_text","text":"fix it"}]},{"type":"function_call"},{"role":"user","content":"later"}]}"#;
+    assert_eq!(task(Dialect::Responses, body), "fix it");
+    assert_eq!(task(Dialect::Responses, r#"{"model":"m","input":"plain"}"#), "plain");
+    assert_eq!(task(Dialect::Chat, r#"{"model":"m","messages":[]}"#), "");
+}
+
+#[test]
+fn sessions_are_found_in_bodies() {
+    let body = r#"{"model":"m","messages":[],"metadata":{"user_id":"{\"device_id\":\"d\",\"session_id\":\"s-1\"}"}}"#;
+    assert_eq!(read(Dialect::Messages, body).unwrap().session.as_deref(), Some("s-1"));
+    let body = r#"{"model":"m","input":"x","prompt_cache_key":"k"}"#;
+    assert_eq!(read(Dialect::Responses, body).unwrap().session.as_deref(), Some("k"));
+}
+
+#[test]
+fn malformed_requests_say_what_is_wrong() {
+    let check = |dialect, body: &str, expect: &str| {
+        let found = read(dialect, body).unwrap_err().to_string();
+        assert!(found.contains(expect), "{found}");
+    };
+    let m = Dialect::Messages;
+    check(m, "[]", "must be a JSON object");
+    check(m, r#"{"messages":[]}"#, "has no `model`");
+    check(m, r#"{"model":"","messages":[]}"#, "has no `model`");
+    check(m, r#"{"model":7,"messages":[]}"#, "`model` must be a string");
+    check(m, r#"{"model":"m"}"#, "has no `messages`");
+    check(m, r#"{"model":"m","messages":{}}"#, "`messages` must be a list");
+    check(m, r#"{"model":"m","messages":[],"tools":[],"Tools":[]}"#, "\"Tools\" could be read as `tools`");
+    check(m, r#"{"model":"m","messages":[],"t\u006fols":[]}"#, "could be read as `tools`");
+    check(m, r#"{"model":"m","messages":[],"tools":[{"Name":"Bash"}]}"#, "could be read as `name`");
+    check(m, r#"{"model":"m","messages":[],"tools":[],"tools":[]}"#, "\"tools\" stands twice");
+    check(m, r#"{"model":"m","messages":["#, "ends in the middle");
+    check(m, r#"{"model":"m","messages":[],"stream":"yes"}"#, "`stream` must be true or false");
+    check(m, r#"{"model":"m","messages":[],"max_tokens":-1}"#, "`max_tokens` must be a whole number");
+    let deep = format!(r#"{{"model":"m","messages":{}{}}}"#, "[".repeat(100), "]".repeat(100));
+    check(m, &deep, "nested deeper than 64");
+    check(Dialect::Responses, r#"{"model":"m","input":"x","background":true}"#, "`background`");
+    check(Dialect::Responses, r#"{"model":"m","input":"x","prompt":{"id":"p"}}"#, "`prompt`");
+}
