@@ -1,1 +1,8 @@
-fn main() {}
+//! `jetway`: the gateway for agents.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    jetway::tls::install();
+    jetway::cli::run()
+}

@@ -16,6 +16,16 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// The dialect of an endpoint that has one of its own.
+    #[must_use]
+    pub fn dialect(self) -> Option<Dialect> {
+        match self {
+            Self::Reply(dialect) => Some(dialect),
+            Self::CountTokens => Some(Dialect::Messages),
+            Self::Models | Self::Probe => None,
+        }
+    }
+
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -28,7 +38,7 @@ impl Endpoint {
 }
 
 /// A path that means something: `/{policy}/v1/…`, or without the policy for the default one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route<'a> {
     pub policy: Option<&'a str>,
     pub endpoint: Endpoint,

@@ -1,0 +1,239 @@
+//! Putting it together: start, reload, stop.
+
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use http::Uri;
+use jetway_core::policy::identity;
+use jetway_scripted::{Provider as Scripted, Script};
+use notify::{RecursiveMode, Watcher};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::{self, Admin};
+use crate::config::{Config, Kind, Problem, Provider};
+use crate::gate::{Gate, Jetway, files};
+use crate::serve::{Door, serve};
+use crate::{pipeline, secret};
+
+/// Where to start from.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `gateway.yaml`.
+    pub config: PathBuf,
+    /// Play the built-in provider in the place of all others.
+    pub demo: bool,
+    /// Take any free ports, whatever the configuration says.
+    pub any_port: bool,
+    /// Keep the state here, whatever the configuration says.
+    pub state: Option<PathBuf>,
+}
+
+/// A gateway that was started.
+pub struct Running {
+    pub jetway: Arc<Jetway>,
+    pub data: SocketAddr,
+    pub admin: SocketAddr,
+    servers: TaskTracker,
+    stop: CancellationToken,
+    drain_time: Duration,
+    _scripted: Option<Scripted>,
+    _watcher: notify::RecommendedWatcher,
+    _lock: File,
+}
+
+/// The example that `--demo` and `jetway demo` play.
+pub const DEMO: &str = include_str!("demo.yaml");
+
+/// How a configuration is read: the same at the start and at every reload.
+#[derive(Debug, Clone)]
+struct Source {
+    file: PathBuf,
+    scripted: Option<String>,
+    state: Option<PathBuf>,
+}
+
+impl Source {
+    fn read(&self) -> Result<Gate, Vec<Problem>> {
+        let mut config = Config::load(&self.file)?;
+        if let Some(url) = &self.scripted {
+            play_scripted(&mut config, url);
+        }
+        if let Some(state) = &self.state {
+            config.state.clone_from(state);
+        }
+        Gate::build(config)
+    }
+}
+
+/// Every provider becomes the scripted one, and anybody may call.
+fn play_scripted(config: &mut Config, url: &str) {
+    for (name, provider) in &mut config.providers {
+        let base = if provider.kind == Kind::Anthropic { url.to_owned() } else { format!("{url}/v1") };
+        if let Ok(base) = base.parse::<Uri>() {
+            *provider = Provider::scripted(name, provider.kind, base);
+        }
+    }
+    for policy in config.policies.values_mut() {
+        policy.identity = identity::Rules::anybody();
+    }
+}
+
+/// Starts a gateway.
+///
+/// # Errors
+/// A sentence for each thing that stands in the way.
+pub async fn start(options: Options) -> anyhow::Result<Running> {
+    let scripted = if options.demo { Some(Scripted::start_quiet(Script::parse(DEMO)?)?) } else { None };
+    let source = Source { file: options.config, scripted: scripted.as_ref().map(Scripted::url), state: options.state };
+    let gate = source.read().map_err(|problems| anyhow::anyhow!(listed(&problems)))?;
+    let config = gate.config.clone();
+    let lock = lock(&config.state)?;
+    let token = secret::read_or_make(&config.state.join(files::ADMIN_TOKEN), || {
+        secret::token("jwadmin_").map(String::into_bytes)
+    });
+    let token = String::from_utf8(token.context("the admin token can be neither read nor made")?)?;
+    let jetway = Jetway::open(gate)?;
+    let (data, admin_listener) =
+        (bind(config.listen, options.any_port).await?, bind(config.admin, options.any_port).await?);
+    let addresses = (data.local_addr()?, admin_listener.local_addr()?);
+    let stop = CancellationToken::new();
+    let servers = TaskTracker::new();
+    let door = Door {
+        connections: config.limits.connections,
+        header_time: config.limits.header_time.0,
+        drain_time: config.limits.drain_time.0,
+        stop: stop.clone(),
+        tasks: jetway.tasks.clone(),
+        metrics: jetway.metrics.clone(),
+    };
+    let serving = Arc::clone(&jetway);
+    servers.spawn(serve(data, door.clone(), move |request| pipeline::handle(Arc::clone(&serving), request)));
+    let admin = Arc::new(Admin { jetway: Arc::clone(&jetway), token: token.trim().to_owned().into() });
+    servers.spawn(serve(admin_listener, door, move |request| admin::handle(Arc::clone(&admin), request)));
+    let watcher = watch(&jetway, source, &config.watched, &stop)?;
+    Ok(Running {
+        jetway,
+        data: addresses.0,
+        admin: addresses.1,
+        servers,
+        stop,
+        drain_time: config.limits.drain_time.0,
+        _scripted: scripted,
+        _watcher: watcher,
+        _lock: lock,
+    })
+}
+
+impl Running {
+    /// Stops taking connections, lets replies finish, and writes what is left to write.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.servers.close();
+        self.servers.wait().await;
+        self.jetway.tasks.close();
+        // Settlements are what is left; they take as long as a disk does.
+        let wait = self.drain_time.min(Duration::from_secs(10));
+        if tokio::time::timeout(wait, self.jetway.tasks.wait()).await.is_err() {
+            tracing::warn!("some connections were cut off");
+        }
+        if let Err(error) = self.jetway.log.flush().await {
+            tracing::error!(%error, "the run log could not be finished");
+        }
+    }
+}
+
+/// Two gateways on one state would each take the other's holds for those of a dead process.
+fn lock(state: &Path) -> anyhow::Result<File> {
+    let path = state.join(files::LOCK);
+    std::fs::create_dir_all(state).with_context(|| format!("the folder {} cannot be made", state.display()))?;
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.with_context(|| format!("{} cannot be opened", path.display()))?;
+    file.try_lock().with_context(|| {
+        format!("another Jetway runs on the state in {}; stop it, or use another `state` folder", state.display())
+    })?;
+    Ok(file)
+}
+
+async fn bind(address: SocketAddr, any_port: bool) -> anyhow::Result<TcpListener> {
+    let address = if any_port { SocketAddr::new(address.ip(), 0) } else { address };
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; is something else there? The addresses are in config/gateway.yaml")
+    })
+}
+
+/// Rereads the configuration when a file changes, or on SIGHUP.
+fn watch(
+    jetway: &Arc<Jetway>,
+    source: Source,
+    folders: &[PathBuf],
+    stop: &CancellationToken,
+) -> anyhow::Result<notify::RecommendedWatcher> {
+    let (changed, mut changes) = mpsc::channel::<()>(1);
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        // One waiting signal says all that many would. Reading a file is no change to it.
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            let full = changed.try_send(()).is_err();
+            tracing::trace!(full, "a file of the configuration changed");
+        }
+    })?;
+    for folder in folders {
+        watcher.watch(folder, RecursiveMode::Recursive)?;
+    }
+    let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
+    let (jetway, stop) = (Arc::clone(jetway), stop.clone());
+    let tasks = jetway.tasks.clone();
+    tasks.spawn(async move {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                _ = hangup.recv() => {}
+                signal = changes.recv() => if signal.is_none() { break },
+            }
+            // Editors write in several steps.
+            tokio::time::sleep(SETTLED).await;
+            while changes.try_recv().is_ok() {}
+            reload(&jetway, &source);
+        }
+    });
+    Ok(watcher)
+}
+
+const SETTLED: Duration = Duration::from_millis(150);
+
+fn reload(jetway: &Jetway, source: &Source) {
+    let result = match source.read() {
+        Ok(gate) => {
+            let before = jetway.gate.load();
+            let fixed =
+                |config: &Config| (config.listen, config.admin, config.state.clone(), config.limits.connections);
+            if fixed(&before.config) != fixed(&gate.config) {
+                tracing::warn!("addresses, the folder of the state and limits.connections change at the next start");
+            }
+            drop(before);
+            jetway.gate.store(Arc::new(gate));
+            tracing::info!("the configuration was read again and is in force");
+            "applied"
+        }
+        Err(problems) => {
+            tracing::error!(
+                problems = listed(&problems),
+                "the configuration was changed and is wrong; the old one stays"
+            );
+            "refused"
+        }
+    };
+    jetway.metrics.reloads.with_label_values(&[result]).inc();
+}
+
+/// Problems, one a paragraph.
+#[must_use]
+pub fn listed(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,108 @@
+//! The command line.
+
+mod check;
+mod demo;
+mod docs;
+mod keys;
+mod out;
+mod runs;
+mod serve;
+mod timeline;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::{self, Config, schema};
+use crate::{app, telemetry};
+
+/// The gateway for agents: budgets that hold, tools locked down, fresh context, runs you can read.
+#[derive(Debug, Parser)]
+#[command(
+    name = "jetway",
+    version,
+    about,
+    after_help = "Start here:\n  jetway serve --demo     try it with no account\n  jetway demo             play an example run through it\n  jetway check            is the configuration sound?"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+
+    /// The configuration.
+    #[arg(long, short, global = true, default_value = "config/gateway.yaml", value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    Serve(serve::Args),
+    /// Say whether the configuration and every policy is sound, without starting.
+    Check(check::Args),
+    /// Play one example run, with tools, a refused call, a passage and a budget, and show its timeline.
+    Demo(demo::Args),
+    /// Make, list and revoke the keys of callers.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// List runs, or show one as a timeline.
+    Runs(runs::Args),
+    /// Ask the documents of a policy what they would show for a task.
+    Docs(docs::Args),
+    /// Write the JSON Schemas of the configuration files into a folder.
+    Schema {
+        /// The folder.
+        #[arg(default_value = "config/schema")]
+        folder: PathBuf,
+    },
+    /// Print completions for a shell: `jetway completions zsh > ~/.zfunc/_jetway`.
+    Completions { shell: clap_complete::Shell },
+}
+
+/// Runs the command that was typed.
+#[must_use]
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = config::environment("JETWAY_LOG");
+    let quiet = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
+    telemetry::start(Some(filter.as_deref().unwrap_or(quiet)));
+    let result = match cli.command {
+        Command::Serve(args) => serve::run(cli.config, &args),
+        Command::Check(args) => check::run(&cli.config, &args),
+        Command::Demo(args) => demo::run(cli.config, &args),
+        Command::Keys(command) => keys::run(&cli.config, command),
+        Command::Runs(args) => runs::run(&cli.config, &args),
+        Command::Docs(args) => docs::run(&cli.config, &args),
+        Command::Schema { folder } => write_schemas(&folder),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "jetway", &mut script);
+            out::raw(&script)
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn write_schemas(folder: &Path) -> anyhow::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    for (name, text) in schema::all() {
+        std::fs::write(folder.join(name), text)?;
+        out::line(&format!("{}", folder.join(name).display()))?;
+    }
+    Ok(())
+}
+
+/// The configuration, or what is wrong with it as one error.
+fn load(file: &Path) -> anyhow::Result<Config> {
+    Config::load(file).map_err(|problems| anyhow::anyhow!(app::listed(&problems)))
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

@@ -1,0 +1,103 @@
+//! `jetway runs`.
+
+use std::path::Path;
+
+use anyhow::bail;
+use serde_json::{Value, json};
+
+use crate::cli::{load, out, timeline};
+use crate::gate::files;
+use crate::runs::log;
+use crate::runs::read::{self, Filter, Line};
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Show one run as a timeline.
+    Show {
+        /// The run, or the beginning of its id.
+        id: String,
+        /// Write the run and its exchanges as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Only runs of this policy.
+    #[arg(long)]
+    policy: Option<String>,
+    /// Only runs of this user.
+    #[arg(long)]
+    user: Option<String>,
+    /// Only runs whose last exchange ended so: complete, refused, provider_refused, provider_failed, client_gone.
+    #[arg(long)]
+    outcome: Option<String>,
+    /// The most runs to list.
+    #[arg(long, default_value_t = 20)]
+    limit: u32,
+    /// Write the list as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(config: &Path, args: &Args) -> anyhow::Result<()> {
+    let config = load(config)?;
+    let connection = log::connect(&config.state.join(files::RUNS))?;
+    match &args.command {
+        None => list(&connection, &args.list),
+        Some(Command::Show { id, json }) => {
+            let Some((run, exchanges)) = read::show(&connection, id)? else {
+                bail!("there is no run {id:?}, or more than one begins so; `jetway runs` lists them");
+            };
+            if *json {
+                return out::line(&serde_json::to_string_pretty(&json!({ "run": run, "exchanges": exchanges }))?);
+            }
+            out::raw(timeline::render(&run, &exchanges, out::Paint::detect()).as_bytes())
+        }
+    }
+}
+
+fn list(connection: &rusqlite::Connection, args: &List) -> anyhow::Result<()> {
+    let filter = Filter {
+        policy: args.policy.clone(),
+        user: args.user.clone(),
+        outcome: args.outcome.clone(),
+        limit: args.limit,
+    };
+    let runs = read::list(connection, &filter)?;
+    if args.json {
+        return out::line(&serde_json::to_string_pretty(&runs)?);
+    }
+    if runs.is_empty() {
+        return out::line("No runs yet. Point an agent at Jetway, or try `jetway demo`.");
+    }
+    let row = |run: &Line| {
+        let text = |name: &str| out::shown(run.get(name).and_then(Value::as_str).unwrap_or("-"));
+        let number = |name: &str| run.get(name).and_then(Value::as_i64).unwrap_or(0);
+        let started = text("started").chars().take(19).collect::<String>();
+        vec![
+            text("id"),
+            started,
+            text("policy"),
+            text("user"),
+            text("agent"),
+            number("turns").to_string(),
+            number("tokens").to_string(),
+            timeline::money(number("cost_micros")),
+            text("outcome"),
+        ]
+    };
+    let rows: Vec<_> = runs.iter().map(row).collect();
+    let heading = ["RUN", "STARTED", "POLICY", "USER", "AGENT", "TURNS", "TOKENS", "COST", "ENDED"];
+    out::raw(out::table(&heading, &rows).as_bytes())
+}

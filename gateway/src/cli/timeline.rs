@@ -1,0 +1,96 @@
+//! A run as a person reads it.
+
+use serde_json::Value;
+
+use crate::cli::out::{Paint, shown};
+use crate::runs::read::Line;
+
+/// Writes a run's story: what each turn cost, what was kept from it, what was shown to it.
+pub(super) fn render(run: &Line, exchanges: &[Line], paint: Paint) -> String {
+    let mut text = String::new();
+    let head =
+        format!("{}  {} under {}, {}", field(run, "id"), field(run, "user"), field(run, "policy"), field(run, "agent"));
+    let sum = format!(
+        "{} turns, {} tokens, {}",
+        number(run, "turns"),
+        number(run, "tokens"),
+        money(number(run, "cost_micros"))
+    );
+    text.push_str(&format!("{}\n{}\n", paint.bold(&head), sum));
+    for exchange in exchanges {
+        turn(&mut text, exchange, paint);
+    }
+    text
+}
+
+fn turn(text: &mut String, exchange: &Line, paint: Paint) {
+    let outcome = field(exchange, "outcome");
+    let outcome = if outcome == "complete" { paint.green(&outcome) } else { paint.red(&outcome) };
+    let time = field(exchange, "at");
+    let clock = time.get(11..19).unwrap_or(&time);
+    let what = format!("{} {}", field(exchange, "dialect"), field(exchange, "model"));
+    text.push_str(&format!("\n{:>3}  {}  {what}  {outcome}\n", number(exchange, "turn"), paint.dim(clock)));
+    let mut note = |label: &str, value: String| text.push_str(&format!("     {label:<9} {value}\n"));
+    if number(exchange, "input") + number(exchange, "output") > 0 {
+        let estimated = if number(exchange, "estimated") == 1 { " (estimated)" } else { "" };
+        note(
+            "tokens",
+            format!(
+                "{} in, {} cached, {} out, {}{estimated}",
+                number(exchange, "input"),
+                number(exchange, "cache_read"),
+                number(exchange, "output"),
+                money(number(exchange, "cost_micros"))
+            ),
+        );
+    }
+    if number(exchange, "held_micros") > 0 {
+        note("reserved", money(number(exchange, "held_micros")));
+    }
+    if let Some(first) = exchange.get("first_byte_millis").and_then(Value::as_i64) {
+        let own = number(exchange, "decide_micros");
+        note(
+            "time",
+            format!(
+                "{first} ms to the first byte, {} ms in all, {own} µs of it ours",
+                number(exchange, "total_millis")
+            ),
+        );
+    }
+    let removed = list(exchange, "tools_removed", |tool| tool.as_str().map(shown));
+    if !removed.is_empty() {
+        note(
+            "hidden",
+            format!("{} of {} tools: {}", removed.len(), number(exchange, "tools_offered"), removed.join(", ")),
+        );
+    }
+    let refused = list(exchange, "calls_refused", |call| {
+        Some(format!("{} ({})", shown(call.get("tool")?.as_str()?), shown(call.get("rule")?.as_str()?)))
+    });
+    for call in refused {
+        note("refused", paint.red(&call));
+    }
+    for passage in list(exchange, "passages", |passage| passage.get("source")?.as_str().map(shown)) {
+        note("shown", passage);
+    }
+    if let Some(detail) = exchange.get("detail").and_then(Value::as_str) {
+        note("because", shown(detail));
+    }
+}
+
+fn field(line: &Line, name: &str) -> String {
+    shown(line.get(name).and_then(Value::as_str).unwrap_or("-"))
+}
+
+fn number(line: &Line, name: &str) -> i64 {
+    line.get(name).and_then(Value::as_i64).unwrap_or(0)
+}
+
+fn list(line: &Line, name: &str, item: impl Fn(&Value) -> Option<String>) -> Vec<String> {
+    line.get(name).and_then(Value::as_array).into_iter().flatten().filter_map(item).collect()
+}
+
+/// Micro-dollars as dollars.
+pub(super) fn money(micros: i64) -> String {
+    format!("${}.{:04}", micros / 1_000_000, micros % 1_000_000 / 100)
+}

@@ -1,0 +1,179 @@
+//! `config/gateway.yaml` as it is written. Nothing else but `config` sees these types.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jetway_core::glob::Glob;
+use jetway_core::wire::Dialect;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::units::{Size, Span};
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Gateway {
+    /// Where agents connect.
+    #[serde(default = "data_address")]
+    pub listen: SocketAddr,
+    /// Where operators and Prometheus connect.
+    #[serde(default)]
+    pub admin: Admin,
+    /// The folder that Jetway keeps its state in, relative to the folder above this file's.
+    #[serde(default = "state_folder")]
+    pub state: String,
+    /// The folder of the policies, likewise.
+    #[serde(default = "policies_folder")]
+    pub policies: String,
+    /// The policy of a base URL that names none.
+    pub default_policy: String,
+    #[serde(default)]
+    pub limits: Limits,
+    /// Who is asked for replies, by a name that policies use.
+    pub providers: BTreeMap<String, Provider>,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Admin {
+    /// Keep this on loopback, or behind something that keeps strangers out. Every page but
+    /// /healthz and /readyz wants the token in `<state>/admin-token`.
+    #[serde(default = "admin_address")]
+    pub listen: SocketAddr,
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: admin_address() }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Limits {
+    /// The largest request body, after decompression.
+    pub body: Size,
+    /// The largest reply that is not a stream: it is held until it was checked.
+    pub reply: Size,
+    /// How long a request's headers may take to arrive.
+    pub header_time: Span,
+    /// How long a request's body may take to arrive.
+    pub body_time: Span,
+    /// Connections that are served at once; more wait to be accepted.
+    pub connections: usize,
+    /// How long replies may go on after Jetway was told to stop.
+    pub drain_time: Span,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: Size(32 << 20),
+            reply: Size(32 << 20),
+            header_time: Span(Duration::from_secs(30)),
+            body_time: Span(Duration::from_secs(60)),
+            connections: 4_096,
+            drain_time: Span(Duration::from_secs(600)),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Provider {
+    /// How it wants to be addressed. `openai` is also what llama.cpp, vLLM and Ollama are.
+    pub kind: Kind,
+    /// For `anthropic` without `/v1`: https://api.anthropic.com. For `openai` with it:
+    /// https://api.openai.com/v1, http://127.0.0.1:11434/v1.
+    pub base_url: String,
+    /// The formats it speaks; by default `messages` for `anthropic`, `chat` and `responses` for `openai`.
+    #[serde(default)]
+    pub speaks: Option<Vec<Dialect>>,
+    /// The models it serves.
+    pub models: Vec<Glob>,
+    /// `passthrough` sends the caller's own credential on. `{ env: NAME }` and `{ file: PATH }`
+    /// hold a key of yours, which is used only for callers with a Jetway key.
+    pub credentials: Credentials,
+    #[serde(default)]
+    pub timeouts: Timeouts,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    Anthropic,
+    Openai,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Credentials {
+    Passthrough,
+    /// The name of an environment variable.
+    Env(String),
+    /// The path of a file; white space around the key does not count.
+    File(String),
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Timeouts {
+    /// Until a connection stands.
+    pub connect: Span,
+    /// Until the reply begins. Models that think long begin late.
+    pub first_byte: Span,
+    /// Between two pieces of a reply.
+    pub between_bytes: Span,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Span(Duration::from_secs(5)),
+            first_byte: Span(Duration::from_secs(120)),
+            between_bytes: Span(Duration::from_secs(300)),
+        }
+    }
+}
+
+/// `config/prices.yaml`: dollars a million tokens.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Prices {
+    /// The first row whose `model` matches counts.
+    pub prices: Vec<PriceRow>,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct PriceRow {
+    pub model: Glob,
+    pub input: f64,
+    pub output: f64,
+    /// Input that the provider had cached; by default what `input` costs.
+    #[serde(default)]
+    pub cache_read: Option<f64>,
+    /// Input that it takes into its cache; by default what `input` costs.
+    #[serde(default)]
+    pub cache_write: Option<f64>,
+    /// The same for an hour, where the provider has such a tier; by default as `cache_write`.
+    #[serde(default)]
+    pub cache_write_hour: Option<f64>,
+}
+
+fn data_address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 8787))
+}
+
+fn admin_address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 9787))
+}
+
+fn state_folder() -> String {
+    String::from("state")
+}
+
+fn policies_folder() -> String {
+    String::from("policies")
+}

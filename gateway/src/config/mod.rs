@@ -1,0 +1,134 @@
+//! Configuration: as it is written, then as it is meant. Only this module reads the environment.
+
+mod document;
+mod policies;
+mod providers;
+pub mod schema;
+pub mod units;
+pub mod yaml;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use jetway_core::policy::budget;
+use jetway_core::price::{Price, Prices};
+
+pub use document::Kind;
+pub use policies::Policy;
+pub use providers::{Credentials, Provider, Timeouts};
+pub use yaml::Problem;
+
+use units::{Size, Span};
+
+/// Everything that operators configure, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub listen: SocketAddr,
+    pub admin: SocketAddr,
+    pub state: PathBuf,
+    pub default_policy: String,
+    pub limits: Limits,
+    pub providers: BTreeMap<String, Provider>,
+    pub policies: BTreeMap<String, Policy>,
+    pub prices: Prices,
+    /// The folders whose files make up this configuration.
+    pub watched: Vec<PathBuf>,
+}
+
+/// Bounds on what is taken in.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub body: Size,
+    pub reply: Size,
+    pub header_time: Span,
+    pub body_time: Span,
+    pub connections: usize,
+    pub drain_time: Span,
+}
+
+impl Config {
+    /// Reads `gateway.yaml`, `prices.yaml` beside it, and the folder of policies.
+    ///
+    /// # Errors
+    /// Every [`Problem`] that was found, in all files.
+    pub fn load(file: &Path) -> Result<Self, Vec<Problem>> {
+        let text = yaml::text(file).map_err(|problem| vec![problem])?;
+        let document: document::Gateway = yaml::parse(file, &text).map_err(|problem| vec![problem])?;
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let root = above(folder);
+        let mut problems = Vec::new();
+        let providers = providers::load(file, &text, document.providers, &mut problems);
+        let prices = keep(prices(&folder.join("prices.yaml")), &mut problems).unwrap_or_default();
+        let policies_folder = root.join(&document.policies);
+        let policies = policies::load(&policies_folder, &providers, &mut problems);
+        if !policies.contains_key(&document.default_policy) && problems.is_empty() {
+            let message = format!("`default_policy` is {:?}, and there is no such policy", document.default_policy);
+            problems.push(Problem::at_word(file, &text, "default_policy", message));
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let limits = document.limits;
+        Ok(Self {
+            listen: document.listen,
+            admin: document.admin.listen,
+            state: root.join(&document.state),
+            default_policy: document.default_policy,
+            limits: Limits {
+                body: limits.body,
+                reply: limits.reply,
+                header_time: limits.header_time,
+                body_time: limits.body_time,
+                connections: limits.connections.max(1),
+                drain_time: limits.drain_time,
+            },
+            providers,
+            policies,
+            prices,
+            watched: vec![folder.to_owned(), policies_folder],
+        })
+    }
+}
+
+/// The folder above this one; paths in the configuration are relative to it.
+fn above(folder: &Path) -> PathBuf {
+    if folder.as_os_str().is_empty() {
+        PathBuf::from("..")
+    } else {
+        folder.parent().unwrap_or(Path::new("")).to_owned()
+    }
+}
+
+fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
+    result.map_err(|problem| problems.push(problem)).ok()
+}
+
+fn prices(file: &Path) -> Result<Prices, Problem> {
+    let text = yaml::text(file)?;
+    let document: document::Prices = yaml::parse(file, &text)?;
+    let row = |row: document::PriceRow| {
+        let dollars = |amount: f64| {
+            budget::micros(amount).map_err(|error| Problem::at_word(file, &text, row.model.as_str(), error.to_string()))
+        };
+        let or = |amount: Option<f64>, other| amount.map_or(Ok(other), dollars);
+        let input = dollars(row.input)?;
+        let cache_write = or(row.cache_write, input)?;
+        let price = Price {
+            input,
+            cache_read: or(row.cache_read, input)?,
+            cache_write,
+            cache_write_hour: or(row.cache_write_hour, cache_write)?,
+            output: dollars(row.output)?,
+        };
+        Ok((row.model, price))
+    };
+    document.prices.into_iter().map(row).collect::<Result<_, _>>().map(Prices::new)
+}
+
+/// A variable of the environment; none when it is not set or is empty.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}

@@ -1,0 +1,91 @@
+//! The folder of policies: a folder each, with a `policy.yaml` in it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jetway_core::policy::{Document, budget, context, identity, lockdown, models};
+use jetway_core::wire::route::is_policy_name;
+
+use crate::config::{Problem, Provider, yaml};
+use crate::secret;
+
+/// A policy as it is meant.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    pub name: String,
+    pub folder: PathBuf,
+    /// What stands in the run log: a digest of the file.
+    pub version: String,
+    pub about: String,
+    pub identity: identity::Rules,
+    pub models: models::Rules,
+    pub lockdown: Option<lockdown::Rules>,
+    pub context: Option<context::Rules>,
+    pub budget: budget::Rules,
+}
+
+pub(in crate::config) fn load(
+    folder: &Path,
+    providers: &BTreeMap<String, Provider>,
+    problems: &mut Vec<Problem>,
+) -> BTreeMap<String, Policy> {
+    let mut policies = BTreeMap::new();
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) => {
+            problems.push(Problem::of_file(folder, format!("the folder of policies cannot be read: {error}")));
+            return policies;
+        }
+    };
+    let mut folders: Vec<_> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
+    folders.sort();
+    for folder in folders.into_iter().filter(|path| path.join("policy.yaml").is_file()) {
+        match policy(&folder, providers) {
+            Ok(policy) => {
+                policies.insert(policy.name.clone(), policy);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    if policies.is_empty() && problems.is_empty() {
+        problems.push(Problem::of_file(folder, "there is no policy here; make a folder with a policy.yaml in it"));
+    }
+    policies
+}
+
+fn policy(folder: &Path, providers: &BTreeMap<String, Provider>) -> Result<Policy, Problem> {
+    let file = folder.join("policy.yaml");
+    let text = yaml::text(&file)?;
+    let document: Document = yaml::parse(&file, &text)?;
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    if !is_policy_name(&name) {
+        let message = format!(
+            "{name:?} cannot be the name of a policy: use lower-case letters, digits, - and _, and not a word that begins a path of the API"
+        );
+        return Err(Problem::of_file(folder, message));
+    }
+    for provider in document.models.providers() {
+        if !providers.contains_key(provider) {
+            let known: Vec<_> = providers.keys().map(String::as_str).collect();
+            let message = format!("there is no provider {provider:?} in gateway.yaml; it has {}", known.join(", "));
+            return Err(Problem::at_word(&file, &text, provider, message));
+        }
+    }
+    if let Some(context) = &document.context
+        && !folder.join(context.docs()).is_dir()
+    {
+        let message = format!("the folder {} does not exist", folder.join(context.docs()).display());
+        return Err(Problem::at_word(&file, &text, "docs:", message));
+    }
+    Ok(Policy {
+        name,
+        folder: folder.to_owned(),
+        version: secret::hex(&secret::sha256(text.as_bytes())[..6]),
+        about: document.about,
+        identity: document.identity,
+        models: document.models,
+        lockdown: document.lockdown,
+        context: document.context,
+        budget: document.budget,
+    })
+}

@@ -1,0 +1,106 @@
+//! Sending a request to the first provider that answers it. Another is tried only until the
+//! first byte of a reply: after that an agent may already have acted on what it read.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, Method, Response, StatusCode};
+use hyper::body::Incoming;
+use jetway_core::wire::Dialect;
+use jetway_core::wire::route::Endpoint;
+
+use crate::exchange::Exchange;
+use crate::ledger::Hold;
+use crate::render::Outbound;
+use crate::upstream::{Failed, NoCredential, Outgoing, Upstream, headers};
+
+/// A provider, and the headers that it is sent.
+#[derive(Debug)]
+pub struct Target<'a> {
+    pub upstream: &'a Upstream,
+    headers: HeaderMap,
+}
+
+/// The providers that there is a credential for, in order.
+///
+/// # Errors
+/// [`NoCredential`] of the first, when there is none for any.
+pub fn targets<'a>(upstreams: &[&'a Upstream], head: &Parts, has_key: bool) -> Result<Vec<Target<'a>>, NoCredential> {
+    let mut found = Vec::with_capacity(upstreams.len());
+    let mut missing = None;
+    for upstream in upstreams {
+        let mut headers = headers::outbound(&head.headers);
+        match upstream.authorize(&mut headers, has_key) {
+            Ok(()) => found.push(Target { upstream, headers }),
+            Err(error) => missing = missing.or(Some(error)),
+        }
+    }
+    match missing {
+        Some(error) if found.is_empty() => Err(error),
+        _ => Ok(found),
+    }
+}
+
+/// Behind a provider's base URL.
+#[must_use]
+pub fn path_of(endpoint: Endpoint) -> &'static str {
+    match endpoint {
+        Endpoint::Reply(Dialect::Messages) => "/messages",
+        Endpoint::Reply(Dialect::Chat) => "/chat/completions",
+        Endpoint::Reply(Dialect::Responses) => "/responses",
+        Endpoint::CountTokens => "/messages/count_tokens",
+        Endpoint::Models | Endpoint::Probe => "/models",
+    }
+}
+
+/// Sends what was reserved for, and waits until a reply begins.
+///
+/// # Errors
+/// [`Failed`] of the last provider, when none gave a reply.
+pub async fn send<'a>(
+    targets: Vec<Target<'a>>,
+    path: &'static str,
+    outbound: &Outbound,
+    _reserved: &Hold,
+    (head, exchange): (&Parts, &mut Exchange),
+) -> Result<(&'a Upstream, Response<Incoming>), Failed> {
+    exchange.sending();
+    let query = head.uri.query();
+    let body = outbound.bytes();
+    let last = targets.len().saturating_sub(1);
+    let mut failed = Failed::Connect { provider: String::from("none"), why: String::from("there is no provider") };
+    for (at, target) in targets.into_iter().enumerate() {
+        let name = &target.upstream.provider.name;
+        exchange.record.provider = Some(name.clone());
+        let result = target.upstream.send(outgoing(path, query, target.headers, body)).await;
+        let met = match &result {
+            Ok(response) if is_elsewhere_better(response.status()) => "refused",
+            Ok(_) => "answered",
+            Err(Failed::Connect { .. }) => "unreachable",
+            Err(_) => "failed",
+        };
+        exchange.jetway().metrics.attempts.with_label_values(&[name, met]).inc();
+        match result {
+            Ok(response) if met == "answered" || at == last => return Ok((target.upstream, response)),
+            Ok(response) => {
+                tracing::warn!(provider = name, status = response.status().as_u16(), "trying the next provider")
+            }
+            Err(error) => {
+                tracing::warn!(provider = name, %error, "no reply");
+                if matches!(error, Failed::Connect { .. }) {
+                    exchange.owes_nothing();
+                }
+                failed = error;
+            }
+        }
+    }
+    Err(failed)
+}
+
+fn outgoing(path: &'static str, query: Option<&str>, headers: HeaderMap, body: &Bytes) -> Outgoing {
+    Outgoing { method: Method::POST, path, query: query.map(str::to_owned), headers, body: body.clone() }
+}
+
+/// Whether another provider may well do what this one will not.
+fn is_elsewhere_better(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
+}

@@ -1,0 +1,185 @@
+//! One exchange, from its first line to its record. It is settled and recorded exactly once,
+//! whichever way it ends: also when the agent hangs up and nobody asks for anything any more.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use jetway_core::policy::budget::Spend;
+use jetway_core::policy::identity::Caller;
+use jetway_core::policy::lockdown::Refused;
+use jetway_core::price::Price;
+use jetway_core::stream::meter::Reading;
+use jetway_core::wire::request::Request;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::gate::{Gate, Jetway};
+use crate::metrics::Labels;
+use crate::runs::{CallRefused, Outcome, Record};
+
+/// A model's name is the caller's text; more of it is of no use to a log.
+const LONGEST_NAME: usize = 128;
+
+/// An exchange that is under way.
+#[derive(Debug)]
+pub struct Exchange {
+    jetway: Arc<Jetway>,
+    pub gate: Arc<Gate>,
+    pub record: Record,
+    begun: Instant,
+    sent: Option<Instant>,
+    /// Whether something may be set aside for it in the ledger.
+    reserved: bool,
+    /// Whether the provider may have worked for us.
+    owing: bool,
+    cost: Cost,
+    reading: Reading,
+    done: bool,
+}
+
+/// What the exchange is priced by.
+#[derive(Debug, Clone)]
+pub struct Cost {
+    pub price: Price,
+    /// The pattern of the price list, or `other`.
+    pub label: String,
+    /// Tokens of input, as estimated before anything was sent.
+    pub input_estimate: u64,
+}
+
+impl Exchange {
+    #[must_use]
+    pub fn begin(jetway: Arc<Jetway>, gate: Arc<Gate>) -> Self {
+        jetway.metrics.open.inc();
+        let record = Record {
+            id: format!("x_{}", Uuid::now_v7().simple()),
+            at: Timestamp::now(),
+            agent: "other",
+            ..Record::default()
+        };
+        let free = Price { input: 0, cache_read: 0, cache_write: 0, cache_write_hour: 0, output: 0 };
+        Self {
+            jetway,
+            gate,
+            record,
+            begun: Instant::now(),
+            sent: None,
+            reserved: false,
+            owing: false,
+            cost: Cost { price: free, label: String::from("other"), input_estimate: 0 },
+            reading: Reading::default(),
+            done: false,
+        }
+    }
+
+    #[must_use]
+    pub fn jetway(&self) -> &Arc<Jetway> {
+        &self.jetway
+    }
+
+    /// Whom it is for.
+    pub fn called_by(&mut self, caller: &Caller) {
+        self.record.user = Some(caller.user().to_owned());
+        self.record.team = caller.team().map(str::to_owned);
+        self.record.key = caller.key().map(str::to_owned);
+    }
+
+    /// What it asks for, and in which run.
+    pub fn asks(&mut self, asked: &Request, run: &str) {
+        self.record.model = Some(asked.model.chars().take(LONGEST_NAME).collect());
+        self.record.stream = asked.stream;
+        self.record.run = Some(run.to_owned());
+    }
+
+    /// Which tools it offers, and which of them the model does not get to see.
+    pub fn offers(&mut self, offered: usize, removed: &[String]) {
+        self.record.tools_offered = offered;
+        self.record.tools_removed = removed.to_vec();
+    }
+
+    /// Something is set aside for it from here on. Said before it is: if the agent hangs up while
+    /// the ledger writes, what it wrote is given back all the same.
+    pub fn reserving(&mut self, cost: Cost) {
+        self.cost = cost;
+        self.reserved = true;
+    }
+
+    /// The request goes to a provider now.
+    pub fn sending(&mut self) {
+        let now = Instant::now();
+        self.record.decide_micros = micros(now - self.begun);
+        self.sent = Some(now);
+        self.owing = true;
+    }
+
+    /// The provider did nothing that it could charge for.
+    pub fn owes_nothing(&mut self) {
+        self.owing = false;
+    }
+
+    /// The provider's reply begins.
+    pub fn replying(&mut self) {
+        self.record.first_byte_millis = self.sent.map(|sent| millis(sent.elapsed()));
+    }
+
+    /// What the reply has said so far.
+    pub fn note(&mut self, reading: &Reading, refused: &[Refused]) {
+        self.reading = reading.clone();
+        let refused = refused.iter().map(|call| CallRefused { tool: call.tool.clone(), rule: call.rule.clone() });
+        self.record.calls_refused = refused.collect();
+    }
+
+    /// Ends the exchange.
+    pub fn end(mut self, outcome: Outcome) {
+        self.close(outcome);
+    }
+
+    /// Settles and records, once. Does no work itself: it hands the finished record over.
+    fn close(&mut self, outcome: Outcome) {
+        if std::mem::replace(&mut self.done, true) {
+            return;
+        }
+        self.jetway.metrics.open.dec();
+        let mut record = std::mem::take(&mut self.record);
+        record.outcome = Some(outcome);
+        record.total_millis = millis(self.begun.elapsed());
+        let mut spent = Spend::default();
+        if self.owing {
+            let (usage, estimated) = self.reading.usage_or_estimate(self.cost.input_estimate);
+            spent = Spend { micros: self.cost.price.cost(&usage), tokens: usage.total() };
+            record.usage = usage;
+            record.estimated = estimated;
+            record.cost_micros = spent.micros;
+        }
+        record.served_model = self.reading.model.take();
+        record.stop = self.reading.stop.take();
+        let policy = record.policy.clone().unwrap_or_else(|| String::from("none"));
+        let provider = record.provider.clone().unwrap_or_else(|| String::from("none"));
+        self.jetway.metrics.ended(&record, Labels { policy: &policy, model: &self.cost.label, provider: &provider });
+        let jetway = Arc::clone(&self.jetway);
+        let reserved = self.reserved;
+        self.jetway.tasks.spawn(async move {
+            if reserved && let Err(error) = jetway.ledger.settle(&record.id, spent).await {
+                jetway.metrics.settle_failed.inc();
+                tracing::error!(exchange = record.id, %error, "a hold could not be settled and keeps its amount");
+            }
+            if !jetway.log.write(record) {
+                jetway.metrics.log_dropped.inc();
+            }
+        });
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        self.close(Outcome::ClientGone);
+    }
+}
+
+fn millis(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn micros(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}

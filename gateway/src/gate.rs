@@ -1,0 +1,119 @@
+//! What every request is served with: one immutable snapshot of the configuration, and the few
+//! things that last longer than a snapshot.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jetway_core::policy::models::Offer;
+use jetway_core::retrieval::search::Index;
+use jiff::Timestamp;
+use tokio_util::task::TaskTracker;
+
+use crate::config::{Config, Policy, Problem};
+use crate::keys::Keys;
+use crate::ledger::Ledger;
+use crate::metrics::Metrics;
+use crate::runs::log::Log;
+use crate::runs::state::State;
+use crate::secret::Keyed;
+use crate::upstream::Upstream;
+use crate::{docs, tls};
+
+/// A configuration, ready to serve. A request keeps the one it began with.
+#[derive(Debug)]
+pub struct Gate {
+    pub config: Config,
+    pub upstreams: BTreeMap<String, Upstream>,
+    pub offers: Vec<Offer>,
+    /// The documents of each policy that has some.
+    pub indexes: BTreeMap<String, Index>,
+}
+
+impl Gate {
+    /// Reads the documents and makes connections possible; sends nothing.
+    ///
+    /// # Errors
+    /// Every [`Problem`] that was found.
+    pub fn build(config: Config) -> Result<Self, Vec<Problem>> {
+        let mut problems = Vec::new();
+        let mut indexes = BTreeMap::new();
+        for policy in config.policies.values() {
+            let Some(context) = &policy.context else { continue };
+            match docs::load(&policy.folder.join(context.docs())) {
+                Ok(index) => {
+                    indexes.insert(policy.name.clone(), index);
+                }
+                Err(problem) => problems.push(problem),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems);
+        }
+        let tls = tls::client().map_err(|error| {
+            let message = format!("the certificates that this machine trusts cannot be read: {error}");
+            vec![Problem::of_file(Path::new("TLS"), message)]
+        })?;
+        let upstream = |(name, provider): (&String, &crate::config::Provider)| {
+            (name.clone(), Upstream::new(provider.clone(), tls.clone()))
+        };
+        let upstreams = config.providers.iter().map(upstream).collect();
+        let offers = config.providers.values().map(|provider| provider.offer.clone()).collect();
+        Ok(Self { config, upstreams, offers, indexes })
+    }
+
+    /// The policy that a path names, or the default one.
+    #[must_use]
+    pub fn policy(&self, named: Option<&str>) -> Option<&Policy> {
+        self.config.policies.get(named.unwrap_or(&self.config.default_policy))
+    }
+}
+
+/// A gateway that runs.
+#[derive(Debug)]
+pub struct Jetway {
+    pub gate: ArcSwap<Gate>,
+    pub ledger: Ledger,
+    pub keys: Keys,
+    pub state: State,
+    pub log: Log,
+    pub metrics: Metrics,
+    pub keyed: Keyed,
+    /// What must be finished before the process may end: settlements, open connections.
+    pub tasks: TaskTracker,
+}
+
+/// The files under the folder of the state.
+pub mod files {
+    pub const LOCK: &str = "lock";
+    pub const SECRET: &str = "secret";
+    pub const ADMIN_TOKEN: &str = "admin-token";
+    pub const KEYS: &str = "keys.db";
+    pub const LEDGER: &str = "ledger.db";
+    pub const RUNS: &str = "runs.db";
+    pub const STATE: &str = "state.db";
+}
+
+impl Jetway {
+    /// Opens the embedded state.
+    ///
+    /// # Errors
+    /// When a file cannot be used.
+    pub fn open(gate: Gate) -> anyhow::Result<Arc<Self>> {
+        let state = gate.config.state.clone();
+        let now = Timestamp::now();
+        let keyed = Keyed::load(&state.join(files::SECRET))
+            .map_err(|error| anyhow::anyhow!("{} cannot be used: {error}", state.join(files::SECRET).display()))?;
+        Ok(Arc::new(Self {
+            gate: ArcSwap::from_pointee(gate),
+            ledger: Ledger::open(&state.join(files::LEDGER), now)?,
+            keys: Keys::open(&state.join(files::KEYS))?,
+            state: State::open(&state.join(files::STATE), now)?,
+            log: Log::open(&state.join(files::RUNS))?,
+            metrics: Metrics::new()?,
+            keyed,
+            tasks: TaskTracker::new(),
+        }))
+    }
+}

@@ -1,0 +1,179 @@
+//! Every metric that Jetway has. No label is ever text from a caller: models are named by the
+//! pattern of the price list that they match, policies and providers by the configuration.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::runs::{Outcome, Record};
+
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    registry: Registry,
+    /// Exchanges that ended.
+    pub exchanges: IntCounterVec,
+    pub refusals: IntCounterVec,
+    pub tokens: IntCounterVec,
+    pub cost: IntCounterVec,
+    pub tools_removed: IntCounterVec,
+    pub calls_refused: IntCounterVec,
+    pub passages: IntCounterVec,
+    pub decide: Histogram,
+    pub first_byte: HistogramVec,
+    pub duration: HistogramVec,
+    pub attempts: IntCounterVec,
+    pub open: IntGauge,
+    pub connections: IntGauge,
+    pub reloads: IntCounterVec,
+    pub log_dropped: IntCounter,
+    pub settle_failed: IntCounter,
+    pub waiting: IntGaugeVec,
+}
+
+/// The names of what an exchange is counted by.
+#[derive(Debug, Clone, Copy)]
+pub struct Labels<'a> {
+    pub policy: &'a str,
+    /// The price pattern of the model, or `other`.
+    pub model: &'a str,
+    pub provider: &'a str,
+}
+
+/// Milliseconds to ten minutes: what replies of language models take.
+const REPLY_SECONDS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 240.0, 600.0];
+/// Ten microseconds to a second: what we add.
+const OWN_SECONDS: &[f64] =
+    &[0.000_01, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0];
+
+impl Metrics {
+    /// # Errors
+    /// Only if two metrics had one name.
+    pub fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let of = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntCounterVec> {
+            registered(&registry, IntCounterVec::new(Opts::new(name, help), labels)?)
+        };
+        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
+            registered(&registry, IntGauge::new(name, help)?)
+        };
+        let counter = |name: &str, help: &str| -> prometheus::Result<IntCounter> {
+            registered(&registry, IntCounter::new(name, help)?)
+        };
+        let histogram = |name: &str, help: &str, buckets: &[f64]| -> prometheus::Result<HistogramVec> {
+            let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+            registered(&registry, HistogramVec::new(options, &["policy", "provider"])?)
+        };
+        let own = HistogramOpts::new(
+            "jetway_decide_seconds",
+            "Time from a request's headers to its dispatch that Jetway itself took, its body's arrival included.",
+        );
+        let build = registered(
+            &registry,
+            IntGaugeVec::new(Opts::new("jetway_build_info", "The version that runs; always 1."), &["version"])?,
+        )?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        Ok(Self {
+            exchanges: of(
+                "jetway_exchanges_total",
+                "Exchanges that ended, by how.",
+                &["policy", "model", "provider", "outcome"],
+            )?,
+            refusals: of("jetway_refusals_total", "Requests refused by Jetway, by reason.", &["policy", "reason"])?,
+            tokens: of("jetway_tokens_total", "Tokens, by kind.", &["policy", "model", "kind"])?,
+            cost: of(
+                "jetway_cost_microdollars_total",
+                "Money spent, in millionths of a US dollar.",
+                &["policy", "model"],
+            )?,
+            tools_removed: of("jetway_tools_removed_total", "Tools taken out of requests.", &["policy"])?,
+            calls_refused: of("jetway_calls_refused_total", "Tool calls taken out of replies.", &["policy"])?,
+            passages: of("jetway_passages_total", "Passages put before a model, counted once a request.", &["policy"])?,
+            decide: registered(&registry, Histogram::with_opts(own.buckets(OWN_SECONDS.to_vec()))?)?,
+            first_byte: histogram(
+                "jetway_first_byte_seconds",
+                "Time from dispatch to the provider's first byte.",
+                REPLY_SECONDS,
+            )?,
+            duration: histogram(
+                "jetway_exchange_seconds",
+                "Time from a request to the last byte of its reply.",
+                REPLY_SECONDS,
+            )?,
+            attempts: of(
+                "jetway_provider_attempts_total",
+                "Requests sent to providers, by how they were met.",
+                &["provider", "result"],
+            )?,
+            open: gauge("jetway_open_exchanges", "Exchanges that are under way.")?,
+            connections: gauge("jetway_open_connections", "Connections of agents that are open.")?,
+            reloads: of(
+                "jetway_config_reloads_total",
+                "Changed configurations that were read, by result.",
+                &["result"],
+            )?,
+            log_dropped: counter("jetway_log_dropped_total", "Records that found no room in the run log's queue.")?,
+            settle_failed: counter(
+                "jetway_settle_failed_total",
+                "Holds that could not be settled and so keep their amount.",
+            )?,
+            waiting: registered(
+                &registry,
+                IntGaugeVec::new(Opts::new("jetway_store_waiting", "Jobs that wait for a database."), &["store"])?,
+            )?,
+            registry,
+        })
+    }
+
+    /// Counts an exchange that ended.
+    pub fn ended(&self, record: &Record, labels: Labels<'_>) {
+        let Labels { policy, model, provider } = labels;
+        let outcome = record.outcome.unwrap_or(Outcome::ClientGone);
+        self.exchanges.with_label_values(&[policy, model, provider, outcome.name()]).inc();
+        if let (Outcome::Refused, Some(reason)) = (outcome, record.reason) {
+            self.refusals.with_label_values(&[policy, reason]).inc();
+        }
+        let usage = record.usage;
+        let kinds = [
+            ("input", usage.input),
+            ("cache_read", usage.cache_read),
+            ("cache_write", usage.cache_write.saturating_add(usage.cache_write_hour)),
+            ("output", usage.output),
+        ];
+        for (kind, count) in kinds {
+            self.tokens.with_label_values(&[policy, model, kind]).inc_by(count);
+        }
+        self.cost.with_label_values(&[policy, model]).inc_by(record.cost_micros);
+        self.tools_removed.with_label_values(&[policy]).inc_by(record.tools_removed.len() as u64);
+        self.calls_refused.with_label_values(&[policy]).inc_by(record.calls_refused.len() as u64);
+        self.passages.with_label_values(&[policy]).inc_by(record.passages.len() as u64);
+        if record.decide_micros > 0 {
+            self.decide.observe(seconds(record.decide_micros, 1_000_000));
+        }
+        if let Some(millis) = record.first_byte_millis {
+            self.first_byte.with_label_values(&[policy, provider]).observe(seconds(millis, 1_000));
+        }
+        self.duration.with_label_values(&[policy, provider]).observe(seconds(record.total_millis, 1_000));
+    }
+
+    /// The text that Prometheus reads.
+    #[must_use]
+    pub fn text(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "metrics could not be written");
+        }
+        text
+    }
+}
+
+fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a duration; its last digits do not matter")]
+fn seconds(count: u64, per_second: u64) -> f64 {
+    count as f64 / per_second as f64
+}

@@ -1,0 +1,272 @@
+//! THE path of a request, top to bottom, a line a stage.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use jetway_core::stream::hide::HideUsage;
+use jetway_core::stream::meter::Meter;
+use jetway_core::stream::shape_of;
+use jetway_core::wire::Dialect;
+use jetway_core::wire::agent::{Agent, SESSION_HEADERS};
+use jetway_core::wire::event::Shape;
+use jetway_core::wire::json::Json;
+use jetway_core::wire::request::Request as Asked;
+use jetway_core::wire::route::{Endpoint, NoRoute, likely_dialect, route};
+
+use crate::config::Policy;
+use crate::dispatch::{Target, path_of, send, targets};
+use crate::exchange::Exchange;
+use crate::gate::{Gate, Jetway};
+use crate::ledger::Hold;
+use crate::refusal::Refusal;
+use crate::render::{Outbound, render};
+use crate::reply::{BodyError, Reply, Watch, whole};
+use crate::runs::Outcome;
+use crate::stage::{budget, context, identity, lockdown, models};
+use crate::upstream::{Upstream, headers};
+use crate::{catalog, receive};
+
+/// What is answered with.
+pub type Answer = Response<UnsyncBoxBody<Bytes, BodyError>>;
+
+/// What is asked, and by which rules.
+#[derive(Clone, Copy)]
+pub struct Call<'a> {
+    pub gate: &'a Gate,
+    pub policy: &'a Policy,
+    pub endpoint: Endpoint,
+    pub dialect: Dialect,
+    pub head: &'a Parts,
+}
+
+/// A refusal goes with its exchange, which ends only when the refusal was written.
+pub type Refused = (Refusal, Box<Exchange>);
+
+/// Serves one request.
+pub async fn handle(jetway: Arc<Jetway>, request: Request<Incoming>) -> Answer {
+    let (head, mut body) = request.into_parts();
+    let path = head.uri.path();
+    let agent = Agent::of(text(&head.headers, header::USER_AGENT.as_str()).unwrap_or_default());
+    let found = route(head.method.as_str(), path);
+    let dialect = match found {
+        Ok(route) => route.endpoint.dialect(),
+        Err(_) => None,
+    };
+    let dialect = dialect.unwrap_or_else(|| likely_dialect(path, head.headers.contains_key("anthropic-version")));
+    if head.method == Method::GET && head.headers.contains_key(header::UPGRADE) {
+        return Refusal::Upgrade.respond(dialect, agent, "upgrade").map(full);
+    }
+    if found.is_ok_and(|route| route.endpoint == Endpoint::Probe) {
+        return Response::new(full(Bytes::new()));
+    }
+    let gate = jetway.gate.load_full();
+    let mut exchange = Exchange::begin(Arc::clone(&jetway), Arc::clone(&gate));
+    exchange.record.agent = agent.name();
+    exchange.record.dialect = Some(dialect.name());
+    let id = exchange.record.id.clone();
+    let served = match found {
+        Err(why) => Err((no_route(why, &head), Box::new(exchange))),
+        Ok(route) => match gate.policy(route.policy) {
+            None => Err((no_policy(&gate, route.policy), Box::new(exchange))),
+            Some(policy) => {
+                let call = Call { gate: &gate, policy, endpoint: route.endpoint, dialect, head: &head };
+                serve(call, &mut body, exchange).await
+            }
+        },
+    };
+    let mut answer = match served {
+        Ok(answer) => answer,
+        Err((refusal, exchange)) => {
+            receive::discard(&mut body).await;
+            refuse(&refusal, dialect, agent, *exchange)
+        }
+    };
+    if let Ok(value) = HeaderValue::try_from(id) {
+        answer.headers_mut().insert("x-jetway-exchange", value);
+    }
+    answer
+}
+
+async fn serve(call: Call<'_>, body: &mut Incoming, mut exchange: Exchange) -> Result<Answer, Refused> {
+    exchange.record.endpoint = call.endpoint.name();
+    exchange.record.policy = Some(call.policy.name.clone());
+    exchange.record.policy_version = Some(call.policy.version.clone());
+    if call.endpoint == Endpoint::Models {
+        return match catalog::models(call, &mut exchange).await {
+            Ok(list) => {
+                exchange.end(Outcome::Complete);
+                Ok(list.map(full))
+            }
+            Err(refusal) => Err((refusal, Box::new(exchange))),
+        };
+    }
+    let (asked, outbound, response, upstream) = match exchanged(call, body, &mut exchange).await {
+        Ok(exchanged) => exchanged,
+        Err(refusal) => return Err((refusal, Box::new(exchange))),
+    };
+    answer(call, Watched { asked, outbound, upstream }, response, exchange).await
+}
+
+/// What came of the way to the provider.
+type Exchanged<'a> = (Asked, Outbound, Response<Incoming>, &'a Upstream);
+
+/// The way to the provider and back to the first byte of its reply.
+async fn exchanged<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchange) -> Result<Exchanged<'a>, Refusal> {
+    let (asked, outbound, targets, hold) = prepare(call, body, exchange).await?;
+    let sent = send(targets, path_of(call.endpoint), &outbound, &hold, (call.head, &mut *exchange)).await;
+    let (upstream, response) = sent?;
+    exchange.replying();
+    Ok((asked, outbound, response, upstream))
+}
+
+/// What came of the stages before anything is sent.
+type Prepared<'a> = (Asked, Outbound, Vec<Target<'a>>, Hold);
+
+async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchange) -> Result<Prepared<'a>, Refusal> {
+    let Call { gate, policy, head, .. } = call;
+    let jetway = Arc::clone(exchange.jetway());
+    let is_reply = matches!(call.endpoint, Endpoint::Reply(_));
+    // Identified before its body is read: strangers cannot make us hold megabytes.
+    let caller = identity::identify(&jetway, policy, &head.headers).await??;
+    exchange.called_by(&caller);
+    let bytes = receive::body(&head.headers, body, &gate.config.limits).await?;
+    exchange.record.bytes_in = bytes.len();
+    let asked = Asked::read(call.dialect, Json::read(bytes)?)?;
+    let run = run_of(&jetway, policy, caller.user(), (&asked, head));
+    exchange.asks(&asked, &run);
+    let admitted = models::admit(gate, policy, &asked)?;
+    let targets = targets(admitted.upstreams(), head, caller.key().is_some())?;
+    let permit = lockdown::lock(policy, &asked);
+    exchange.offers(permit.offered(), permit.removed());
+    let context = context::inform(&jetway, gate, policy, &run, &asked).await?;
+    exchange.record.passages = context.passages().to_vec();
+    let outbound = render(call.gate, policy, &asked, permit, (&context, is_reply))?;
+    if !is_reply {
+        return Ok((asked, outbound, targets, Hold::free()));
+    }
+    // Reserved after rendering: the context that was added is part of what is paid for.
+    exchange.reserving(outbound.cost().clone());
+    let hold = budget::reserve(&jetway, policy, &caller, &exchange.record.id, &outbound).await?;
+    exchange.record.held_micros = hold.asked().micros;
+    Ok((asked, outbound, targets, hold))
+}
+
+/// What a reply is watched by.
+struct Watched<'a> {
+    asked: Asked,
+    outbound: Outbound,
+    upstream: &'a Upstream,
+}
+
+async fn answer(
+    call: Call<'_>,
+    watched: Watched<'_>,
+    response: Response<Incoming>,
+    mut exchange: Exchange,
+) -> Result<Answer, Refused> {
+    let (parts, incoming) = response.into_parts();
+    let provider = &watched.upstream.provider;
+    let unchecked = |why: String| Refusal::Unchecked { provider: provider.name.clone(), why };
+    let silence = provider.timeouts.between_bytes;
+    exchange.record.status = Some(parts.status.as_u16());
+    if !parts.status.is_success() {
+        return pass_refusal(parts, incoming, exchange).await.map_err(|(why, exchange)| (unchecked(why), exchange));
+    }
+    if let Some(encoding) = parts.headers.get(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
+        let why = format!("it came compressed ({encoding:?}), though it was asked for plain");
+        return Err((unchecked(why), Box::new(exchange)));
+    }
+    let is_reply = matches!(call.endpoint, Endpoint::Reply(_));
+    let watch = Watch {
+        meter: Meter::new(call.dialect),
+        guard: is_reply.then(|| lockdown::guard(call.policy, &watched.asked)).flatten(),
+        hide: watched.outbound.hides_usage().then_some(HideUsage),
+    };
+    let mut answer = Response::new(());
+    *answer.status_mut() = parts.status;
+    *answer.headers_mut() = headers::inbound(&parts.headers);
+    match shape_of(text(&parts.headers, header::CONTENT_TYPE.as_str())) {
+        Shape::Event => {
+            let reply = Reply::new(incoming, watch, exchange, silence);
+            Ok(answer.map(|()| reply.boxed_unsync()))
+        }
+        Shape::Whole => match whole(incoming, watch, exchange, silence).await {
+            Ok(bytes) => Ok(answer.map(|()| full(bytes))),
+            Err((lost, exchange)) => Err((unchecked(lost.to_string()), exchange)),
+        },
+    }
+}
+
+/// The provider's own refusal goes to the agent as it came: agents match on its wording.
+async fn pass_refusal(
+    parts: http::response::Parts,
+    incoming: Incoming,
+    mut exchange: Exchange,
+) -> Result<Answer, (String, Box<Exchange>)> {
+    exchange.owes_nothing();
+    let limit = exchange.gate.config.limits.reply.0;
+    let collected = http_body_util::Limited::new(incoming, limit).collect().await;
+    let bytes = match collected {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) => return Err((error.to_string(), Box::new(exchange))),
+    };
+    let mut answer = Response::new(full(bytes));
+    *answer.status_mut() = parts.status;
+    *answer.headers_mut() = headers::inbound(&parts.headers);
+    exchange.end(Outcome::ProviderRefused);
+    Ok(answer)
+}
+
+fn refuse(refusal: &Refusal, dialect: Dialect, agent: Agent, mut exchange: Exchange) -> Answer {
+    let answer = refusal.respond(dialect, agent, &exchange.record.id);
+    exchange.record.status = Some(answer.status().as_u16());
+    exchange.record.reason = Some(refusal.reason());
+    exchange.record.detail = Some(refusal.to_string());
+    if let Refusal::Store(error) = refusal {
+        tracing::error!(exchange = exchange.record.id, %error, "refused for want of the records");
+    }
+    exchange.end(if refusal.is_providers() { Outcome::ProviderFailed } else { Outcome::Refused });
+    answer.map(full)
+}
+
+fn no_route(why: NoRoute, head: &Parts) -> Refusal {
+    let short = |text: &str| text.chars().take(200).collect::<String>();
+    let (method, path) = (short(head.method.as_str()), short(head.uri.path()));
+    match why {
+        NoRoute::Unknown => Refusal::NoEndpoint { method, path },
+        NoRoute::Method { allowed } => Refusal::Method { method, path, allowed },
+    }
+}
+
+fn no_policy(gate: &Gate, named: Option<&str>) -> Refusal {
+    let known = gate.config.policies.keys().cloned().collect::<Vec<_>>().join(", ");
+    Refusal::NoPolicy { name: named.unwrap_or_default().to_owned(), known }
+}
+
+/// Which run a request belongs to: the session that its agent names, or where it names none, the
+/// way its conversation began.
+fn run_of(jetway: &Jetway, policy: &Policy, user: &str, (asked, head): (&Asked, &Parts)) -> String {
+    let named = SESSION_HEADERS.iter().find_map(|name| text(&head.headers, name));
+    let digest = match named.map(str::to_owned).or_else(|| asked.session.clone()) {
+        Some(session) => jetway.keyed.digest(&["run", &policy.name, user, "session", &session]),
+        None => {
+            let agent = text(&head.headers, header::USER_AGENT.as_str()).unwrap_or_default();
+            let opening = asked.opening.join("\u{0}");
+            jetway.keyed.digest(&["run", &policy.name, user, "opening", agent, &opening])
+        }
+    };
+    format!("run_{}", &digest[..20])
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().filter(|text| !text.is_empty())
+}
+
+fn full(bytes: Bytes) -> UnsyncBoxBody<Bytes, BodyError> {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
+}

@@ -1,0 +1,132 @@
+//! Every way to say no, and the one place that writes it.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use jetway_core::policy::{identity, models};
+use jetway_core::wire::Dialect;
+use jetway_core::wire::agent::Agent;
+use jetway_core::wire::error::{No, answer};
+use jetway_core::wire::json::Unreadable;
+use jetway_core::wire::patch::Overlap;
+use jetway_core::wire::request::Malformed;
+
+use crate::ledger;
+use crate::receive::Unfit;
+use crate::store::StoreError;
+use crate::upstream::{Failed, NoCredential};
+
+/// Why a request is not served.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error(
+        "{method} {path} is not an endpoint of Jetway. It serves /v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/responses and /v1/models, each also behind /POLICY"
+    )]
+    NoEndpoint { method: String, path: String },
+    #[error("{path} takes {allowed}, not {method}")]
+    Method { method: String, path: String, allowed: &'static str },
+    #[error("WebSockets are not served here; send the request with POST")]
+    Upgrade,
+    #[error("there is no policy `{name}`; the policies here are {known}")]
+    NoPolicy { name: String, known: String },
+    #[error(transparent)]
+    Identity(#[from] identity::Denied),
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+    #[error(transparent)]
+    Models(#[from] models::Denied),
+    #[error(transparent)]
+    Credential(#[from] NoCredential),
+    #[error("{0}")]
+    Budget(#[from] jetway_core::policy::budget::Denied),
+    #[error("Jetway cannot reach its own records, so it serves nothing for the moment; try again soon")]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Provider(#[from] Failed),
+    #[error("the reply of the provider `{provider}` cannot be checked, so it is withheld: {why}")]
+    Unchecked { provider: String, why: String },
+    #[error("Jetway's own changes to this request contradict each other; please report this")]
+    Overlap(#[from] Overlap),
+}
+
+impl From<Unreadable> for Refusal {
+    fn from(error: Unreadable) -> Self {
+        Self::Malformed(error.into())
+    }
+}
+
+impl From<ledger::Refused> for Refusal {
+    fn from(error: ledger::Refused) -> Self {
+        match error {
+            ledger::Refused::Denied(denied) => Self::Budget(denied),
+            ledger::Refused::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl Refusal {
+    /// The metric label and the word in the run log: one of these, for ever.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::NoEndpoint { .. } | Self::Method { .. } | Self::NoPolicy { .. } => "route",
+            Self::Upgrade => "upgrade",
+            Self::Identity(_) => "identity",
+            Self::Unfit(Unfit::TooLarge { .. }) => "too_large",
+            Self::Unfit(_) => "unfit",
+            Self::Malformed(_) => "malformed",
+            Self::Models(_) => "model",
+            Self::Credential(_) => "credential",
+            Self::Budget(_) => "budget",
+            Self::Store(_) => "store",
+            Self::Provider(_) => "provider",
+            Self::Unchecked { .. } => "unchecked",
+            Self::Overlap(_) => "internal",
+        }
+    }
+
+    /// Whether it is the provider's failure, not our decision.
+    #[must_use]
+    pub fn is_providers(&self) -> bool {
+        matches!(self, Self::Provider(_) | Self::Unchecked { .. })
+    }
+
+    fn no(&self) -> No {
+        match self {
+            Self::NoEndpoint { .. } | Self::NoPolicy { .. } => No::NotFound,
+            Self::Method { .. } => No::Method,
+            Self::Upgrade => No::Upgrade,
+            Self::Identity(identity::Denied::OtherPolicy { .. }) | Self::Models(_) | Self::Credential(_) => {
+                No::Forbidden
+            }
+            Self::Identity(_) => No::Unauthenticated,
+            Self::Unfit(Unfit::TooLarge { .. }) => No::TooLarge,
+            Self::Unfit(Unfit::ContentType { .. } | Unfit::Encoding { .. }) => No::MediaType,
+            Self::Unfit(Unfit::Slow { .. }) => No::Slow,
+            Self::Unfit(_) | Self::Malformed(_) => No::Malformed,
+            Self::Budget(_) => No::Exhausted,
+            Self::Store(_) => No::Unavailable,
+            Self::Provider(Failed::Slow { .. }) => No::GatewayTimeout,
+            Self::Provider(_) | Self::Unchecked { .. } => No::BadGateway,
+            Self::Overlap(_) => No::Internal,
+        }
+    }
+
+    /// Writes it in the dialect's own shape.
+    #[must_use]
+    pub fn respond(&self, dialect: Dialect, agent: Agent, exchange: &str) -> Response<Bytes> {
+        let answer = answer(dialect, agent, self.no(), &self.to_string(), exchange);
+        let mut response = Response::new(Bytes::from(answer.body));
+        *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        for (name, value) in answer.headers {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                response.headers_mut().insert(HeaderName::from_static(name), value);
+            }
+        }
+        if let Self::Method { allowed, .. } = self {
+            response.headers_mut().insert(http::header::ALLOW, HeaderValue::from_static(allowed));
+        }
+        response
+    }
+}

@@ -1,0 +1,103 @@
+//! Runs: what is kept while one is under way, and the log of every exchange.
+
+pub mod log;
+pub mod read;
+pub mod state;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use jetway_core::wire::event::Usage;
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The reply was complete.
+    Complete,
+    /// We said no.
+    Refused,
+    /// The provider said no; its answer was passed on.
+    ProviderRefused,
+    /// The provider could not be reached, broke off, or sent what cannot be checked.
+    ProviderFailed,
+    /// The agent hung up.
+    ClientGone,
+}
+
+impl Outcome {
+    pub const ALL: [Self; 5] =
+        [Self::Complete, Self::Refused, Self::ProviderRefused, Self::ProviderFailed, Self::ClientGone];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Refused => "refused",
+            Self::ProviderRefused => "provider_refused",
+            Self::ProviderFailed => "provider_failed",
+            Self::ClientGone => "client_gone",
+        }
+    }
+}
+
+/// One exchange: a request and what became of it. What is not known stays empty.
+#[derive(Debug, Clone, Default)]
+pub struct Record {
+    pub id: String,
+    pub at: Timestamp,
+    /// The job that it belongs to.
+    pub run: Option<String>,
+    pub policy: Option<String>,
+    pub policy_version: Option<String>,
+    pub user: Option<String>,
+    pub team: Option<String>,
+    pub key: Option<String>,
+    pub agent: &'static str,
+    pub endpoint: &'static str,
+    pub dialect: Option<&'static str>,
+    pub model: Option<String>,
+    /// The model as the provider names it in its reply.
+    pub served_model: Option<String>,
+    pub provider: Option<String>,
+    pub outcome: Option<Outcome>,
+    /// The status that the agent saw.
+    pub status: Option<u16>,
+    /// Why it was refused or failed: one of a few words.
+    pub reason: Option<&'static str>,
+    /// The sentence that goes with it.
+    pub detail: Option<String>,
+    pub usage: Usage,
+    /// Whether any of the usage is our own estimate.
+    pub estimated: bool,
+    pub cost_micros: u64,
+    pub held_micros: u64,
+    pub stop: Option<String>,
+    pub stream: bool,
+    pub bytes_in: usize,
+    pub bytes_out: usize,
+    /// From the request's first line to the provider's; our own time.
+    pub decide_micros: u64,
+    pub first_byte_millis: Option<u64>,
+    pub total_millis: u64,
+    pub tools_offered: usize,
+    pub tools_removed: Vec<String>,
+    pub calls_refused: Vec<CallRefused>,
+    pub passages: Vec<Passage>,
+}
+
+/// A call that the model made and that did not reach the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallRefused {
+    pub tool: String,
+    pub rule: String,
+}
+
+/// A passage that was shown to the model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passage {
+    /// The page and the headings above it.
+    pub source: String,
+    /// A digest of its text.
+    pub hash: String,
+}

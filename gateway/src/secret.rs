@@ -1,0 +1,119 @@
+//! Digests, keyed digests and random ids. What is secret is kept only as a digest.
+
+use aws_lc_rs::{digest, hmac, rand};
+
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+/// The SHA-256 digest of some text.
+#[must_use]
+pub fn sha256(text: &[u8]) -> Vec<u8> {
+    digest::digest(&digest::SHA256, text).as_ref().to_vec()
+}
+
+/// Lower-case hexadecimal.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A key of this installation. Digests made with it mean nothing to anybody else.
+pub struct Keyed(hmac::Key);
+
+impl std::fmt::Debug for Keyed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Keyed([REDACTED])")
+    }
+}
+
+impl Keyed {
+    /// Reads the key from a file, or makes the file, readable by its owner only.
+    ///
+    /// # Errors
+    /// When the file can be neither read nor made, or was cut short.
+    pub fn load(path: &Path) -> std::io::Result<Self> {
+        let key = read_or_make(path, || random(32))?;
+        if key.len() < 32 {
+            return Err(std::io::Error::new(
+                ErrorKind::InvalidData,
+                "the file was cut short; delete it to make a new one",
+            ));
+        }
+        Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, &key)))
+    }
+
+    /// A keyed digest of parts, which cannot be shifted into one another.
+    #[must_use]
+    pub fn digest(&self, parts: &[&str]) -> String {
+        let mut context = hmac::Context::with_key(&self.0);
+        for part in parts {
+            context.update(&(part.len() as u64).to_le_bytes());
+            context.update(part.as_bytes());
+        }
+        hex(context.sign().as_ref())
+    }
+}
+
+/// Reads a small file, or makes it with this content for its owner only.
+///
+/// # Errors
+/// When it can be neither read nor made.
+pub fn read_or_make(path: &Path, content: impl FnOnce() -> std::io::Result<Vec<u8>>) -> std::io::Result<Vec<u8>> {
+    match std::fs::read(path) {
+        Ok(found) => return Ok(found),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let content = content()?;
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(&content)?;
+    file.sync_all()?;
+    Ok(content)
+}
+
+/// Bytes nobody can guess.
+///
+/// # Errors
+/// When the system has no randomness to give.
+pub fn random(count: usize) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; count];
+    rand::fill(&mut bytes).map_err(|_| std::io::Error::other("the system gave no random bytes"))?;
+    Ok(bytes)
+}
+
+/// A random token: the prefix and 256 bits in letters and digits.
+///
+/// # Errors
+/// As for [`random`].
+pub fn token(prefix: &str) -> std::io::Result<String> {
+    Ok(format!("{prefix}{}", hex(&random(32)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_made_once_and_kept_private() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state/secret");
+        let first = Keyed::load(&path).unwrap().digest(&["a", "b"]);
+        assert_eq!(first, Keyed::load(&path).unwrap().digest(&["a", "b"]));
+        assert_ne!(first, Keyed::load(&path).unwrap().digest(&["ab", ""]));
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        std::fs::write(&path, "short").unwrap();
+        assert!(Keyed::load(&path).is_err());
+    }
+
+    #[test]
+    fn tokens_differ() {
+        assert_ne!(token("jw_").unwrap(), token("jw_").unwrap());
+        assert_eq!(token("jw_").unwrap().len(), 67);
+    }
+}

@@ -1,0 +1,8 @@
+//! The async shell of each policy: it fetches the facts, asks core for the decision, and acts.
+//! In the order they run.
+
+pub mod budget;
+pub mod context;
+pub mod identity;
+pub mod lockdown;
+pub mod models;

@@ -1,0 +1,228 @@
+//! SQLite on a thread of its own, behind a bounded queue.
+//!
+//! Jobs that are waiting when the thread gets to them share one transaction, so that many
+//! callers pay for one write to the disk. A caller hears back only once that is committed.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::{mpsc, oneshot};
+
+/// Jobs that share a transaction at the most.
+const BATCH: usize = 64;
+/// Jobs that may wait.
+const QUEUE: usize = 4_096;
+
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    #[error("the database {path} cannot be used: {why}")]
+    Database { path: PathBuf, why: String },
+    #[error("the database thread has stopped")]
+    Stopped,
+}
+
+/// How much a power cut may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing that was committed.
+    Full,
+    /// The last moments; never more than that, and never the file.
+    Relaxed,
+}
+
+/// Opens a database, makes its folder and brings its tables up to date.
+///
+/// `migrations` are run in order, once each; never change one that was released, add another.
+///
+/// # Errors
+/// [`StoreError::Database`] when the file cannot be opened or a migration fails.
+pub fn open(path: &Path, durability: Durability, migrations: &[&str]) -> Result<Connection, StoreError> {
+    let failed = |why: String| StoreError::Database { path: path.to_owned(), why };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
+    }
+    let connection = prepare(path, durability, migrations).map_err(|error| failed(error.to_string()))?;
+    private(path).map_err(|error| failed(error.to_string()))?;
+    Ok(connection)
+}
+
+fn prepare(path: &Path, durability: Durability, migrations: &[&str]) -> rusqlite::Result<Connection> {
+    let mut connection = Connection::open(path)?;
+    // Another process may be writing: `jetway keys create` beside a running gateway.
+    connection.busy_timeout(std::time::Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    let synchronous = if durability == Durability::Full { "FULL" } else { "NORMAL" };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let done: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    for migration in migrations.iter().skip(usize::try_from(done).unwrap_or(0)) {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "user_version", done.max(i64::try_from(migrations.len()).unwrap_or(0)))?;
+    transaction.commit()?;
+    Ok(connection)
+}
+
+/// The files hold who called when; only their owner may read them.
+fn private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+}
+
+type Job = Box<dyn FnOnce(&mut Transaction<'_>) -> Reply + Send>;
+/// Tells a caller what became of its job, once it is known whether the batch was committed.
+type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// A database and its thread. The thread ends when the last handle is gone and the queue is empty.
+#[derive(Debug, Clone)]
+pub struct Store {
+    path: PathBuf,
+    jobs: mpsc::Sender<Job>,
+}
+
+impl Store {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// [`StoreError::Database`] when no thread can be started.
+    pub fn start(path: &Path, connection: Connection) -> Result<Self, StoreError> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        std::thread::Builder::new()
+            .name(name)
+            .spawn({
+                let path = path.to_owned();
+                move || work(&path, connection, queue)
+            })
+            .map_err(|error| StoreError::Database { path: path.to_owned(), why: error.to_string() })?;
+        Ok(Self { path: path.to_owned(), jobs })
+    }
+
+    /// Runs a job in a transaction and returns its value once that is committed. A job that
+    /// fails is undone, and only that job.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the job or the commit failed.
+    pub async fn call<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let boxed = self.job(job, move |result| drop(answer.send(result)));
+        self.jobs.send(boxed).await.map_err(|_| StoreError::Stopped)?;
+        answered.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    /// Queues a job whose outcome nobody waits for. Returns whether there was room.
+    pub fn offer<F>(&self, job: F) -> bool
+    where
+        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<()> + Send + 'static,
+    {
+        let path = self.path.clone();
+        let boxed = self.job(job, move |result| {
+            if let Err(error) = result {
+                tracing::error!(path = %path.display(), %error, "a record could not be written");
+            }
+        });
+        self.jobs.try_send(boxed).is_ok()
+    }
+
+    fn job<T, F, A>(&self, job: F, answer: A) -> Job
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+        A: FnOnce(Result<T, StoreError>) + Send + 'static,
+    {
+        let path = self.path.clone();
+        Box::new(move |transaction| {
+            let result =
+                undoable(transaction, job).map_err(|error| StoreError::Database { path, why: error.to_string() });
+            Box::new(move |committed| answer(committed.and(result)))
+        })
+    }
+
+    /// Jobs that wait now.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.jobs.max_capacity() - self.jobs.capacity()
+    }
+}
+
+fn undoable<T>(
+    transaction: &mut Transaction<'_>,
+    job: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    transaction.execute_batch("SAVEPOINT job")?;
+    let result = job(transaction);
+    let end = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
+    transaction.execute_batch(end)?;
+    result
+}
+
+fn work(path: &Path, mut connection: Connection, mut queue: mpsc::Receiver<Job>) {
+    while let Some(first) = queue.blocking_recv() {
+        let mut batch = vec![first];
+        while batch.len() < BATCH
+            && let Ok(job) = queue.try_recv()
+        {
+            batch.push(job);
+        }
+        let mut replies = Vec::with_capacity(batch.len());
+        let committed = commit(&mut connection, batch, &mut replies)
+            .map_err(|error| StoreError::Database { path: path.to_owned(), why: error.to_string() });
+        for reply in replies {
+            reply(committed.clone());
+        }
+    }
+}
+
+fn commit(connection: &mut Connection, batch: Vec<Job>, replies: &mut Vec<Reply>) -> rusqlite::Result<()> {
+    let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for job in batch {
+        replies.push(job(&mut transaction));
+    }
+    transaction.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &[&str] = &["CREATE TABLE t (n INTEGER PRIMARY KEY) STRICT"];
+
+    fn store(folder: &tempfile::TempDir) -> Store {
+        let path = folder.path().join("sub/t.db");
+        Store::start(&path, open(&path, Durability::Full, TABLE).unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_job_that_fails_is_undone_and_only_that_job() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = store(&folder);
+        let insert = |n: i64| store.call(move |t| t.execute("INSERT INTO t VALUES (?1)", [n]));
+        let twice = store.call(|t| {
+            t.execute("INSERT INTO t VALUES (7)", [])?;
+            t.execute("INSERT INTO t VALUES (1)", [])
+        });
+        let (one, failed, two) = tokio::join!(insert(1), twice, insert(2));
+        assert!(one.is_ok() && failed.is_err() && two.is_ok());
+        let sum: i64 = store.call(|t| t.query_row("SELECT sum(n) FROM t", [], |row| row.get(0))).await.unwrap();
+        assert_eq!(sum, 3);
+    }
+
+    #[tokio::test]
+    async fn what_was_written_is_there_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        store(&folder).call(|t| t.execute("INSERT INTO t VALUES (5)", [])).await.unwrap();
+        let count: i64 =
+            store(&folder).call(|t| t.query_row("SELECT count(*) FROM t", [], |row| row.get(0))).await.unwrap();
+        assert_eq!(count, 1);
+    }
+
+    #[test]
+    fn a_database_that_cannot_be_opened_says_which() {
+        let error = open(Path::new("/dev/null/x.db"), Durability::Full, TABLE).unwrap_err();
+        assert!(error.to_string().contains("/dev/null/x.db"), "{error}");
+    }
+}

@@ -1,0 +1,165 @@
+//! Which headers travel. All do, but those that belong to one connection and those of ours:
+//! agents and providers agree on new ones without asking us.
+
+use http::header;
+use http::{HeaderMap, HeaderValue};
+
+use crate::keys;
+use jetway_core::wire::agent::KEY_HEADER;
+
+/// Headers of one connection (RFC 9110 7.6.1), and of a body as it was before we read it.
+const OF_ONE_CONNECTION: &[&str] = &[
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "host",
+    "expect",
+    "content-length",
+];
+
+/// The headers that carry a credential for a provider.
+const CREDENTIALS: &[&str] = &["authorization", "x-api-key"];
+
+/// The agent's headers as they go to the provider.
+#[must_use]
+pub fn outbound(headers: &HeaderMap) -> HeaderMap {
+    let mut out = end_to_end(headers);
+    out.remove(header::CONTENT_ENCODING);
+    // A reply that is compressed could not be checked as it passes.
+    out.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let ours: Vec<_> = out.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
+    for name in ours {
+        out.remove(name);
+    }
+    for name in CREDENTIALS.iter().copied() {
+        if out.get(name).is_some_and(is_jetway_key) {
+            out.remove(name);
+        }
+    }
+    out
+}
+
+/// The provider's headers as they go to the agent.
+#[must_use]
+pub fn inbound(headers: &HeaderMap) -> HeaderMap {
+    end_to_end(headers)
+}
+
+fn end_to_end(headers: &HeaderMap) -> HeaderMap {
+    let named: Vec<String> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(|name| name.trim().to_ascii_lowercase())
+        .collect();
+    let mut out = HeaderMap::with_capacity(headers.len());
+    for (name, value) in headers {
+        if !OF_ONE_CONNECTION.contains(&name.as_str()) && !named.iter().any(|listed| listed == name.as_str()) {
+            out.append(name.clone(), value.clone());
+        }
+    }
+    out
+}
+
+fn is_ours(name: &str) -> bool {
+    name.starts_with("x-jetway-") || name.starts_with("x-forwarded-") || name == "forwarded"
+}
+
+/// Whether a credential for a provider is there.
+#[must_use]
+pub fn has_credential(headers: &HeaderMap) -> bool {
+    CREDENTIALS.iter().any(|name| headers.contains_key(*name))
+}
+
+pub fn remove_credentials(headers: &mut HeaderMap) {
+    for name in CREDENTIALS.iter().copied() {
+        headers.remove(name);
+    }
+}
+
+/// The text of a credential, without `Bearer`.
+#[must_use]
+pub fn credential(value: &HeaderValue) -> Option<&str> {
+    let text = value.to_str().ok()?;
+    let bare = text.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("bearer ")).map_or(text, |_| &text[7..]);
+    Some(bare.trim()).filter(|text| !text.is_empty())
+}
+
+fn is_jetway_key(value: &HeaderValue) -> bool {
+    credential(value).is_some_and(|text| text.starts_with(keys::PREFIX))
+}
+
+/// The different credentials that a request carries, ours in their own header first.
+#[must_use]
+pub fn credentials(headers: &HeaderMap) -> Vec<&str> {
+    let mut found: Vec<&str> = Vec::new();
+    for name in [&[KEY_HEADER], CREDENTIALS].concat() {
+        for text in headers.get_all(name).iter().filter_map(credential) {
+            if !found.contains(&text) {
+                found.push(text);
+            }
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderName;
+
+    use super::*;
+
+    fn map(headers: &[(&'static str, &'static str)]) -> HeaderMap {
+        headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[track_caller]
+    fn check(headers: &[(&'static str, &'static str)], expect: &[(&'static str, &'static str)]) {
+        let mut expect = map(expect);
+        expect.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        assert_eq!(outbound(&map(headers)), expect);
+    }
+
+    #[test]
+    fn what_agents_and_providers_agree_on_travels() {
+        let kept = &[("anthropic-beta", "new-2027"), ("anthropic-new-thing", "x"), ("x-stainless-lang", "js")];
+        check(kept, kept);
+    }
+
+    #[test]
+    fn what_belongs_to_one_connection_does_not() {
+        check(
+            &[
+                ("connection", "keep-alive, X-Secret"),
+                ("x-secret", "s"),
+                ("te", "trailers"),
+                ("host", "h"),
+                ("upgrade", "h2c"),
+            ],
+            &[],
+        );
+        check(&[("content-encoding", "zstd"), ("accept-encoding", "gzip"), ("content-length", "5")], &[]);
+    }
+
+    #[test]
+    fn our_own_keys_never_leave() {
+        check(&[("authorization", "Bearer jw_abc"), ("x-jetway-key", "jw_abc"), ("x-jetway-run", "r")], &[]);
+        check(&[("x-api-key", "sk-x"), ("x-jetway-key", "jw_abc")], &[("x-api-key", "sk-x")]);
+    }
+
+    #[test]
+    fn credentials_are_found_whatever_their_spelling() {
+        let found = |headers: &[(&'static str, &'static str)]| credentials(&map(headers)).join("|");
+        assert_eq!(found(&[("authorization", "bearer  a ")]), "a");
+        assert_eq!(found(&[("x-api-key", "a"), ("authorization", "Bearer a")]), "a");
+        assert_eq!(found(&[("x-api-key", "b"), ("authorization", "Bearer a"), ("x-jetway-key", "jw_c")]), "jw_c|a|b");
+        assert_eq!(found(&[("authorization", "Bearer ")]), "");
+    }
+}

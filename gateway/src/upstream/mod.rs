@@ -1,0 +1,158 @@
+//! Sending requests to providers.
+
+pub mod headers;
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{self, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
+use secrecy::ExposeSecret;
+
+use crate::config::{Credentials, Kind, Provider};
+
+/// A provider and the connections to it.
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    pub provider: Provider,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+}
+
+/// What goes to a provider.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    pub method: Method,
+    /// Behind the provider's base URL: `/messages`.
+    pub path: &'static str,
+    pub query: Option<String>,
+    /// End-to-end headers of the agent, its credential for the provider among them.
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// Why a provider gave no reply.
+#[derive(Debug, thiserror::Error)]
+pub enum Failed {
+    /// Nothing was sent, so nothing was spent.
+    #[error("the provider `{provider}` cannot be reached: {why}")]
+    Connect { provider: String, why: String },
+    /// Something was sent, and may have been worked on.
+    #[error("the provider `{provider}` broke off before its reply began: {why}")]
+    Broke { provider: String, why: String },
+    #[error("the provider `{provider}` did not begin its reply within {} s", after.as_secs())]
+    Slow { provider: String, after: Duration },
+}
+
+/// Why there is no credential to show to a provider.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoCredential {
+    #[error(
+        "the provider `{provider}` takes the caller's own credential, and this request brought only a Jetway key; send the key as `x-jetway-key` and the provider's credential as usual, or let an operator set providers.{provider}.credentials"
+    )]
+    OnlyKey { provider: String },
+    #[error(
+        "the provider `{provider}` is paid for by an operator, so a Jetway key is needed; make one with `jetway keys create`"
+    )]
+    NoKey { provider: String },
+}
+
+impl Upstream {
+    #[must_use]
+    pub fn new(provider: Provider, tls: ClientConfig) -> Self {
+        let mut http = HttpConnector::new();
+        http.set_nodelay(true);
+        http.enforce_http(false);
+        http.set_connect_timeout(Some(provider.timeouts.connect));
+        http.set_keepalive(Some(Duration::from_secs(60)));
+        let connector = hyper_rustls::HttpsConnectorBuilder::new()
+            .with_tls_config(tls)
+            .https_or_http()
+            .enable_http1()
+            .enable_http2()
+            .wrap_connector(http);
+        let client = Client::builder(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(60))
+            .build(connector);
+        Self { provider, client }
+    }
+
+    /// Puts the credential for this provider into the headers: the operator's, or the caller's
+    /// own, which must already be there.
+    ///
+    /// # Errors
+    /// [`NoCredential`] when there is none that may be used.
+    pub fn authorize(&self, headers: &mut HeaderMap, has_key: bool) -> Result<(), NoCredential> {
+        let provider = || self.provider.name.clone();
+        match &self.provider.credentials {
+            Credentials::Passthrough if headers::has_credential(headers) => Ok(()),
+            Credentials::Passthrough => Err(NoCredential::OnlyKey { provider: provider() }),
+            // Anybody can send some text as a credential: that must not open the operator's purse.
+            Credentials::Own(_) if !has_key => Err(NoCredential::NoKey { provider: provider() }),
+            Credentials::Own(secret) => {
+                headers::remove_credentials(headers);
+                let (name, value) = match self.provider.kind {
+                    Kind::Anthropic => (HeaderName::from_static("x-api-key"), secret.expose_secret().to_owned()),
+                    Kind::Openai => (header::AUTHORIZATION, format!("Bearer {}", secret.expose_secret())),
+                };
+                let mut value =
+                    HeaderValue::try_from(value).map_err(|_| NoCredential::NoKey { provider: provider() })?;
+                value.set_sensitive(true);
+                headers.insert(name, value);
+                Ok(())
+            }
+        }
+    }
+
+    /// Sends a request and waits until its reply begins.
+    ///
+    /// # Errors
+    /// [`Failed`] when no reply begins in time.
+    pub async fn send(&self, outgoing: Outgoing) -> Result<Response<Incoming>, Failed> {
+        let provider = || self.provider.name.clone();
+        let request = self.request(outgoing).map_err(|why| Failed::Connect { provider: provider(), why })?;
+        let after = self.provider.timeouts.first_byte;
+        match tokio::time::timeout(after, self.client.request(request)).await {
+            Err(_) => Err(Failed::Slow { provider: provider(), after }),
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) if error.is_connect() => {
+                Err(Failed::Connect { provider: provider(), why: innermost(&error) })
+            }
+            Ok(Err(error)) => Err(Failed::Broke { provider: provider(), why: innermost(&error) }),
+        }
+    }
+
+    fn request(&self, outgoing: Outgoing) -> Result<Request<Full<Bytes>>, String> {
+        let uri = self.uri(outgoing.path, outgoing.query.as_deref())?;
+        let mut request = Request::new(Full::new(outgoing.body));
+        *request.method_mut() = outgoing.method;
+        *request.uri_mut() = uri;
+        *request.headers_mut() = outgoing.headers;
+        Ok(request)
+    }
+
+    fn uri(&self, path: &str, query: Option<&str>) -> Result<Uri, String> {
+        let base = self.provider.base_url.to_string();
+        let base = base.trim_end_matches('/');
+        let version = if self.provider.kind == Kind::Anthropic { "/v1" } else { "" };
+        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+        format!("{base}{version}{path}{query}").parse().map_err(|error| format!("{error}"))
+    }
+}
+
+/// The cause at the bottom, which says most: `Connection refused`.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
+}
