@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Admin};
-use crate::config::{Config, Kind, Problem, Provider};
+use crate::config::{Config, Kind, Problem, Provider, Secrets};
 use crate::gate::{Gate, Jetway, files};
 use crate::serve::{Door, serve};
 use crate::{pipeline, secret};
@@ -61,7 +61,7 @@ struct Source {
 
 impl Source {
     fn read(&self) -> Result<Gate, Vec<Problem>> {
-        let mut config = Config::load(&self.file)?;
+        let mut config = Config::load(&self.file, Secrets::Read)?;
         if let Some(url) = &self.scripted {
             play_scripted(&mut config, url);
         }

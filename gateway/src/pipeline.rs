@@ -61,10 +61,10 @@ pub async fn handle(jetway: Arc<Jetway>, request: Request<Incoming>) -> Answer {
     if head.method == Method::GET && head.headers.contains_key(header::UPGRADE) {
         return Refusal::Upgrade.respond(dialect, agent, "upgrade").map(full);
     }
-    if found.is_ok_and(|route| route.endpoint == Endpoint::Probe) {
+    let gate = jetway.gate.load_full();
+    if found.is_ok_and(|route| route.endpoint == Endpoint::Probe && gate.policy(route.policy).is_some()) {
         return Response::new(full(Bytes::new()));
     }
-    let gate = jetway.gate.load_full();
     let mut exchange = Exchange::begin(Arc::clone(&jetway), Arc::clone(&gate));
     exchange.record.agent = agent.name();
     exchange.record.dialect = Some(dialect.name());

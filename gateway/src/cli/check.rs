@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::cli::out;
-use crate::config::Config;
+use crate::config::{Config, Secrets};
 use crate::gate::Gate;
 
 #[derive(Debug, clap::Args)]
@@ -16,7 +16,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(file: &Path, args: &Args) -> anyhow::Result<()> {
-    let result = Config::load(file).and_then(Gate::build);
+    let result = Config::load(file, Secrets::Read).and_then(Gate::build);
     if args.json {
         let problems = result.as_ref().err().into_iter().flatten().map(|problem| {
             json!({

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-use crate::config::{self, Config, schema};
+use crate::config::{self, Config, Secrets, schema};
 use crate::{app, telemetry};
 
 /// The gateway for agents: budgets that hold, tools locked down, fresh context, runs you can read.
@@ -98,9 +98,9 @@ fn write_schemas(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The configuration, or what is wrong with it as one error.
+/// The configuration without its secrets, or what is wrong with it as one error.
 fn load(file: &Path) -> anyhow::Result<Config> {
-    Config::load(file).map_err(|problems| anyhow::anyhow!(app::listed(&problems)))
+    Config::load(file, Secrets::Leave).map_err(|problems| anyhow::anyhow!(app::listed(&problems)))
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -36,6 +36,15 @@ pub struct Config {
     pub watched: Vec<PathBuf>,
 }
 
+/// Whether the credentials of providers are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrets {
+    /// To serve: every one must be there.
+    Read,
+    /// To look at the configuration or the state: an operator's shell has no need of them.
+    Leave,
+}
+
 /// Bounds on what is taken in.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
@@ -52,16 +61,17 @@ impl Config {
     ///
     /// # Errors
     /// Every [`Problem`] that was found, in all files.
-    pub fn load(file: &Path) -> Result<Self, Vec<Problem>> {
+    pub fn load(file: &Path, secrets: Secrets) -> Result<Self, Vec<Problem>> {
         let text = yaml::text(file).map_err(|problem| vec![problem])?;
         let document: document::Gateway = yaml::parse(file, &text).map_err(|problem| vec![problem])?;
         let folder = file.parent().unwrap_or(Path::new(""));
         let root = above(folder);
         let mut problems = Vec::new();
-        let providers = providers::load(file, &text, document.providers, &mut problems);
+        let names: Vec<String> = document.providers.keys().cloned().collect();
+        let providers = providers::load((file, &text), document.providers, secrets, &mut problems);
         let prices = keep(prices(&folder.join("prices.yaml")), &mut problems).unwrap_or_default();
         let policies_folder = root.join(&document.policies);
-        let policies = policies::load(&policies_folder, &providers, &mut problems);
+        let policies = policies::load(&policies_folder, &names, &mut problems);
         if !policies.contains_key(&document.default_policy) && problems.is_empty() {
             let message = format!("`default_policy` is {:?}, and there is no such policy", document.default_policy);
             problems.push(Problem::at_word(file, &text, "default_policy", message));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jetway_core::policy::{Document, budget, context, identity, lockdown, models};
 use jetway_core::wire::route::is_policy_name;
 
-use crate::config::{Problem, Provider, yaml};
+use crate::config::{Problem, yaml};
 use crate::secret;
 
 /// A policy as it is meant.
@@ -26,7 +26,7 @@ pub struct Policy {
 
 pub(in crate::config) fn load(
     folder: &Path,
-    providers: &BTreeMap<String, Provider>,
+    providers: &[String],
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, Policy> {
     let mut policies = BTreeMap::new();
@@ -53,7 +53,7 @@ pub(in crate::config) fn load(
     policies
 }
 
-fn policy(folder: &Path, providers: &BTreeMap<String, Provider>) -> Result<Policy, Problem> {
+fn policy(folder: &Path, providers: &[String]) -> Result<Policy, Problem> {
     let file = folder.join("policy.yaml");
     let text = yaml::text(&file)?;
     let document: Document = yaml::parse(&file, &text)?;
@@ -65,9 +65,8 @@ fn policy(folder: &Path, providers: &BTreeMap<String, Provider>) -> Result<Polic
         return Err(Problem::of_file(folder, message));
     }
     for provider in document.models.providers() {
-        if !providers.contains_key(provider) {
-            let known: Vec<_> = providers.keys().map(String::as_str).collect();
-            let message = format!("there is no provider {provider:?} in gateway.yaml; it has {}", known.join(", "));
+        if !providers.contains(provider) {
+            let message = format!("there is no provider {provider:?} in gateway.yaml; it has {}", providers.join(", "));
             return Err(Problem::at_word(&file, &text, provider, message));
         }
     }

@@ -10,7 +10,7 @@ use jetway_core::wire::Dialect;
 use secrecy::SecretString;
 
 use crate::config::document::{self, Kind};
-use crate::config::{Problem, environment};
+use crate::config::{Problem, Secrets, environment};
 
 /// Somebody who is asked for replies.
 #[derive(Debug, Clone)]
@@ -73,14 +73,14 @@ fn default_dialects(kind: Kind) -> Vec<Dialect> {
 }
 
 pub(in crate::config) fn load(
-    file: &Path,
-    text: &str,
+    (file, text): (&Path, &str),
     documents: BTreeMap<String, document::Provider>,
+    secrets: Secrets,
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, Provider> {
     let mut providers = BTreeMap::new();
     for (name, document) in documents {
-        match provider(&name, document) {
+        match provider(&name, document, secrets) {
             Ok(provider) => {
                 providers.insert(name, provider);
             }
@@ -94,10 +94,11 @@ pub(in crate::config) fn load(
 }
 
 /// The error is a word to find the line by, and a sentence.
-fn provider(name: &str, document: document::Provider) -> Result<Provider, (String, String)> {
+fn provider(name: &str, document: document::Provider, secrets: Secrets) -> Result<Provider, (String, String)> {
     let base_url = base_url(&document.base_url).map_err(|why| (document.base_url.clone(), why))?;
     let credentials = match document.credentials {
         document::Credentials::Passthrough => Credentials::Passthrough,
+        _ if secrets == Secrets::Leave => Credentials::Own(SecretString::default()),
         document::Credentials::Env(variable) => match environment(&variable) {
             Some(key) => Credentials::Own(key.into()),
             None => {

@@ -262,6 +262,16 @@ impl Every {
         }
     }
 
+    fn phrase(self) -> &'static str {
+        match self {
+            Self::Minute => "a minute",
+            Self::Hour => "an hour",
+            Self::Day => "a day",
+            Self::Week => "a week",
+            Self::Month => "a month",
+        }
+    }
+
     /// The window that a moment lies in: its start, and the start of the next.
     #[must_use]
     pub fn window(self, now: Timestamp) -> (Timestamp, Timestamp) {
@@ -295,7 +305,7 @@ pub struct Balance {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the budget of {limit} {whose} a {every} has {left} left, and this request could use up to {asked}. It is renewed at {renewed}"
+    "the budget of {limit} {whose} {every} has {left} left, and this request could use up to {asked}. It is renewed at {renewed}"
 )]
 pub struct Denied {
     pub limit: Amount,
@@ -323,7 +333,7 @@ pub fn decide(cap: &Cap, balance: Balance, asked: Spend, now: Timestamp) -> Resu
             Per::User => "for each user",
             Per::Policy => "for everybody together",
         },
-        every: cap.every.name(),
+        every: cap.every.phrase(),
         left: cap.limit.with(limit.saturating_sub(taken)),
         asked: cap.limit.with(asked),
         renewed: cap.every.window(now).1,

@@ -33,7 +33,7 @@ impl Reading {
     pub fn usage_or_estimate(&self, input_estimate: u64) -> (Usage, bool) {
         let written = (self.written as u64).div_ceil(BYTES_PER_TOKEN);
         match self.usage {
-            Some(usage) if self.ended || usage.output >= written => (usage, false),
+            Some(usage) if self.ended => (usage, false),
             Some(usage) => (Usage { output: usage.output.max(written), ..usage }, true),
             None => (Usage { input: input_estimate, output: written, ..Usage::default() }, true),
         }

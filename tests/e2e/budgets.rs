@@ -1,0 +1,194 @@
+//! Budgets hold before, during and after; what is charged is what the provider billed.
+
+use serde_json::{Value, json};
+
+use jetway_support::client::{Answer, Ask, post};
+use jetway_support::{Jetway, Setup, eventually, provider};
+
+/// Sonnet costs 3 and 15 dollars a million tokens: this reply costs 3 * 1000 + 15 * 100 = 4500 micro-dollars.
+const SCRIPT: &str = "
+scenarios:
+  - name: slow
+    when: { contains: slowly }
+    turns: [{ text: 'one two three four five six seven eight nine ten', usage: { input: 1000, output: 100 }, pace: 60ms }]
+  - name: plain
+    turns: [{ text: Hello., usage: { input: 1000, output: 100 } }]
+";
+
+fn ask(say: &str, max_tokens: u64, stream: bool) -> Ask {
+    let body = json!({
+        "model": "claude-sonnet-5-5", "max_tokens": max_tokens, "stream": stream,
+        "messages": [{ "role": "user", "content": say }],
+    });
+    post("/v1/messages", body.to_string())
+}
+
+fn used(jetway: &Jetway) -> (i64, i64) {
+    let path = jetway.folder.path().join("state/ledger.db");
+    let connection = rusqlite::Connection::open(path).unwrap();
+    let sums = "SELECT coalesce(sum(used), 0), coalesce(sum(held), 0) FROM balance WHERE account LIKE '%usd%'";
+    connection.query_row(sums, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+}
+
+fn budget(caps: &str) -> String {
+    format!("budget: {{ caps: [{caps}] }}\n")
+}
+
+#[test]
+fn what_is_charged_is_what_the_provider_billed() {
+    let provider = provider(SCRIPT);
+    let jetway = Setup::new(&provider.url()).with(&budget("{ per: user, usd: 1, every: day }")).start();
+    for stream in [true, false] {
+        assert_eq!(ask("hi", 100, stream).send(jetway.data).status, 200);
+    }
+    eventually(|| used(&jetway) == (9000, 0));
+    for exchange in jetway.exchanges(2) {
+        let figures = ["input", "output", "cost_micros", "estimated"].map(|name| exchange[name].as_i64().unwrap());
+        assert_eq!(figures, [1000, 100, 4500, 0]);
+    }
+}
+
+fn assert_exhausted(answer: &Answer) {
+    assert_eq!((answer.status, answer.header("x-should-retry")), (429, Some("false")), "{}", answer.text());
+    assert_eq!(answer.header("retry-after"), None, "an SDK would sleep until then");
+    let message = answer.message();
+    assert!(message.contains("has $") && message.contains("left") && message.contains("renewed at"), "{message}");
+}
+
+#[test]
+fn a_request_that_could_cost_more_than_is_left_is_refused_before_it_is_sent() {
+    let provider = provider(SCRIPT);
+    let jetway = Setup::new(&provider.url()).with(&budget("{ per: user, usd: 0.02, every: day }")).start();
+    let answer = ask("hi", 10_000, true).send(jetway.data);
+    assert_exhausted(&answer);
+    assert_eq!(answer.json()["error"]["type"], "billing_error");
+    assert!(provider.seen().is_empty());
+    assert_eq!(ask("hi", 1_000, true).send(jetway.data).status, 200);
+}
+
+#[test]
+fn of_many_at_once_only_as_many_are_served_as_the_budget_bears() {
+    let provider = provider(SCRIPT);
+    // Each may cost 15 * 1000 for its output and some for its input: four fit, a fifth does not.
+    let jetway = Setup::new(&provider.url()).with(&budget("{ per: user, usd: 0.065, every: day }")).start();
+    let ask = || ask("slowly", 1_000, true);
+    let threads: Vec<_> = (0..16)
+        .map(|_| {
+            let (ask, to) = (ask(), jetway.data);
+            std::thread::spawn(move || ask.send(to))
+        })
+        .collect();
+    let answers: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    let served = answers.iter().filter(|answer| answer.status == 200).count();
+    assert_eq!(served, 4, "{:?}", answers.iter().map(|answer| answer.status).collect::<Vec<_>>());
+    answers.iter().filter(|answer| answer.status != 200).for_each(assert_exhausted);
+    let billed = provider.seen().len();
+    assert_eq!(billed, 4);
+    eventually(|| used(&jetway) == (4 * 4500, 0));
+}
+
+#[test]
+fn every_cap_must_have_room_and_users_are_apart() {
+    let provider = provider(SCRIPT);
+    let caps = "{ per: user, tokens: 2300, every: hour }, { per: policy, usd: 0.0195, every: month }";
+    let jetway = Setup::new(&provider.url()).with(&budget(caps)).start();
+    let by = |user: &str| ask("hi", 100, false).header("x-api-key", user).send(jetway.data);
+    assert_eq!(by("sk-ada").status, 200);
+    assert_eq!(by("sk-ada").status, 200);
+    eventually(|| used(&jetway).1 == 0);
+    let refused = by("sk-ada").message();
+    assert!(refused.contains("2300 tokens for each user an hour"), "{refused}");
+    assert_eq!(by("sk-bob").status, 200);
+    eventually(|| used(&jetway).1 == 0);
+    assert_eq!(by("sk-bob").status, 200);
+    eventually(|| used(&jetway).1 == 0);
+    let refused = by("sk-eve").message();
+    assert!(refused.contains("for everybody together"), "{refused}");
+}
+
+#[test]
+fn a_client_that_leaves_is_charged_for_what_was_made() {
+    use std::io::Read;
+    let provider = provider(SCRIPT);
+    let jetway = Setup::new(&provider.url()).with(&budget("{ per: user, usd: 1, every: day }")).start();
+    let mut stream = ask("slowly", 1_000, true).open(jetway.data);
+    let mut buffer = [0; 2_000];
+    // The first bytes hold the usage of the input.
+    assert!(stream.read(&mut buffer).unwrap() > 0);
+    drop(stream);
+    let exchange = jetway.exchanges(1).remove(0);
+    assert_eq!(exchange["outcome"], "client_gone");
+    assert_eq!((exchange["input"].as_i64(), exchange["estimated"].as_i64()), (Some(1000), Some(1)));
+    eventually(|| used(&jetway).1 == 0);
+    assert!(used(&jetway).0 >= 3000, "{:?}", used(&jetway));
+    // The provider was told to stop.
+    eventually(|| provider.seen().iter().all(|seen| !seen.served.finished));
+}
+
+#[test]
+fn an_unknown_model_is_never_free() {
+    let provider = provider(SCRIPT);
+    let sections =
+        "budget: { caps: [{ per: user, usd: 10, every: day }], default_price: { input: 100, output: 200 } }\n";
+    let jetway = Setup::new(&provider.url()).with(sections).start();
+    let body = r#"{"model":"mystery","max_tokens":100,"messages":[{"role":"user","content":"hi"}]}"#;
+    assert_eq!(post("/v1/messages", body).send(jetway.data).status, 200);
+    eventually(|| used(&jetway) == (100 * 1000 + 200 * 100, 0));
+}
+
+#[test]
+fn output_limits_are_lowered_and_set() {
+    let provider = provider(SCRIPT);
+    let jetway = Setup::new(&provider.url()).with("budget: { output_limit: 50 }\n").start();
+    let sent = |path: &str, body: Value| {
+        assert_eq!(post(path, body.to_string()).send(jetway.data).status, 200);
+        serde_json::from_slice::<Value>(&provider.seen().pop().unwrap().body).unwrap()
+    };
+    let user = json!([{ "role": "user", "content": "hi" }]);
+    assert_eq!(
+        sent("/v1/messages", json!({ "model": "claude-x", "max_tokens": 9, "messages": user }))["max_tokens"],
+        9
+    );
+    assert_eq!(
+        sent("/v1/messages", json!({ "model": "claude-x", "max_tokens": 90, "messages": user }))["max_tokens"],
+        50
+    );
+    assert_eq!(
+        sent("/v1/chat/completions", json!({ "model": "gpt-x", "messages": user }))["max_completion_tokens"],
+        50
+    );
+    assert_eq!(sent("/v1/responses", json!({ "model": "gpt-x", "input": "hi" }))["max_output_tokens"], 50);
+}
+
+#[test]
+fn openai_s_usage_is_asked_for_and_hidden() {
+    let provider = provider(SCRIPT);
+    let jetway = Setup::new(&provider.url()).with(&budget("{ per: user, usd: 10, every: day }")).start();
+    let body = |options: &str| {
+        format!(
+            "{{\"model\":\"gpt-5\",\"stream\":true,{options}\"messages\":[{{\"role\":\"user\",\"content\":\"hi\"}}]}}"
+        )
+    };
+    let plain = post("/v1/chat/completions", body("")).send(jetway.data).text();
+    assert!(!plain.contains("\"usage\":{") && plain.ends_with("data: [DONE]\n\n"), "{plain}");
+    let own =
+        post("/v1/chat/completions", body("\"stream_options\":{\"include_usage\":true},")).send(jetway.data).text();
+    assert!(own.contains("\"usage\":{"), "{own}");
+    for exchange in jetway.exchanges(2) {
+        assert_eq!((exchange["output"].as_i64(), exchange["estimated"].as_i64()), (Some(100), Some(0)));
+    }
+}
+
+#[test]
+fn what_was_settled_survives_a_crash_and_what_was_not_is_charged_in_full() {
+    let provider = provider(SCRIPT);
+    let setup = || Setup::new(&provider.url()).with(&budget("{ per: user, usd: 1, every: day }"));
+    let jetway = setup().start();
+    assert_eq!(ask("hi", 100, false).send(jetway.data).status, 200);
+    eventually(|| used(&jetway) == (4500, 0));
+    let _under_way = ask("slowly", 1_000, true).open(jetway.data);
+    eventually(|| used(&jetway).1 > 15_000);
+    let held = used(&jetway).1;
+    let jetway = setup().start_in(jetway.kill());
+    assert_eq!(used(&jetway), (4500 + held, 0));
+}

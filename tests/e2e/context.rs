@@ -1,0 +1,107 @@
+//! Passages: the right ones, in the right place, the same bytes on every turn.
+
+use serde_json::{Value, json};
+
+use jetway_support::client::post;
+use jetway_support::{Jetway, Setup, eventually, provider};
+
+const PAGES: [(&str, &str); 2] = [
+    ("open/docs/errors.md", "# Errors\nCall `posthog.captureException(error)` in the handler.\n"),
+    ("open/docs/naming.md", "# Naming\nAn order that was placed is called `order placed`.\n"),
+];
+
+fn jetway(provider: &str) -> Setup {
+    let setup = Setup::new(provider).with("context: { docs: docs, allowance: 500, min_score: 0.1 }\n");
+    PAGES.iter().fold(setup, |setup, (path, text)| setup.file(path, text))
+}
+
+fn turn(history: &[Value]) -> String {
+    let mut messages = vec![json!({ "role": "user", "content": [
+        { "type": "text", "text": "<system-reminder>naming naming naming</system-reminder>" },
+        { "type": "text", "text": "Where do I capture an exception?" },
+    ] })];
+    messages.extend_from_slice(history);
+    json!({ "model": "claude-x", "max_tokens": 10, "system": [{ "type": "text", "text": "You are an agent." }], "messages": messages })
+        .to_string()
+}
+
+fn sent(provider: &jetway_scripted::Provider) -> Value {
+    serde_json::from_slice(&provider.seen().pop().unwrap().body).unwrap()
+}
+
+fn ask(jetway: &Jetway, body: String) {
+    let answer = post("/v1/messages", body).header("x-jetway-run", "one").send(jetway.data);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+#[test]
+fn the_passage_that_fits_comes_behind_the_agent_s_own_system_text() {
+    let provider = provider("scenarios: []");
+    let jetway = jetway(&provider.url()).start();
+    ask(&jetway, turn(&[]));
+    let system = sent(&provider)["system"].clone();
+    assert_eq!(system[0]["text"], "You are an agent.");
+    let inserted = system[1]["text"].as_str().unwrap();
+    assert!(inserted.contains("captureException") && inserted.contains("source=\"errors.md#Errors\""), "{inserted}");
+    assert!(!inserted.contains("order placed"), "the agent's boilerplate is no task: {inserted}");
+    let exchange = jetway.exchanges(1).remove(0);
+    assert_eq!(exchange["passages"][0]["source"], "errors.md#Errors");
+    assert_eq!(exchange["passages"][0]["hash"].as_str().unwrap().len(), 12);
+}
+
+#[test]
+fn it_is_the_same_on_every_turn_after_an_edit_and_after_a_restart() {
+    let provider = provider("scenarios: []");
+    let first = jetway(&provider.url()).start();
+    ask(&first, turn(&[]));
+    let before = sent(&provider)["system"].clone();
+
+    std::fs::write(first.folder.path().join("policies/open/docs/errors.md"), "# Errors\nAll new: captureException.\n")
+        .unwrap();
+    eventually(|| first.log().contains("is in force"));
+    let history = [json!({ "role": "assistant", "content": "ok" }), json!({ "role": "user", "content": "and now?" })];
+    ask(&first, turn(&history));
+    assert_eq!(sent(&provider)["system"], before);
+
+    let second = jetway(&provider.url()).start_in(first.kill());
+    ask(&second, turn(&history));
+    assert_eq!(sent(&provider)["system"], before);
+
+    // Another run is given what is current.
+    std::fs::write(second.folder.path().join("policies/open/docs/errors.md"), "# Errors\nAll new: captureException.\n")
+        .unwrap();
+    eventually(|| second.log().contains("is in force"));
+    let answer = post("/v1/messages", turn(&[])).header("x-jetway-run", "two").send(second.data);
+    assert_eq!(answer.status, 200);
+    assert!(sent(&provider)["system"][1]["text"].as_str().unwrap().contains("All new"));
+}
+
+#[test]
+fn outbound_conversations_grow_only_at_their_end() {
+    let provider = provider("scenarios: []");
+    let jetway = jetway(&provider.url()).start();
+    let mut history = Vec::new();
+    let mut before: Option<String> = None;
+    for n in 0..6 {
+        ask(&jetway, turn(&history));
+        let sent = String::from_utf8(provider.seen().pop().unwrap().body.to_vec()).unwrap();
+        // In the order of a provider's cache: everything up to the end of the messages so far.
+        let messages = serde_json::from_str::<Value>(&sent).unwrap()["messages"].to_string();
+        let prefix = format!("{}{}", sent.split("\"messages\"").next().unwrap().len(), messages.trim_end_matches(']'));
+        if let Some(before) = before {
+            assert!(prefix.starts_with(&before), "{before}\n{prefix}");
+        }
+        before = Some(prefix);
+        history.push(json!({ "role": "assistant", "content": format!("turn {n}") }));
+        history.push(json!({ "role": "user", "content": "go on" }));
+    }
+}
+
+#[test]
+fn nothing_is_inserted_where_nothing_fits() {
+    let provider = provider("scenarios: []");
+    let jetway = jetway(&provider.url()).start();
+    let body = r#"{"model":"claude-x","max_tokens":10,"messages":[{"role":"user","content":"zebra"}]}"#;
+    ask(&jetway, body.to_owned());
+    assert_eq!(provider.seen().pop().unwrap().body, body.as_bytes());
+}

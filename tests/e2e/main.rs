@@ -1,0 +1,12 @@
+//! A real Jetway, from the outside: its own process, its own files, a scripted provider.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
+
+mod bad_input;
+mod budgets;
+mod bytes;
+mod context;
+mod faults;
+mod identity;
+mod lockdown;
+mod operations;

@@ -1,0 +1,195 @@
+//! Running it: the greeting, edits while it runs, metrics, the run log, stopping.
+
+use std::io::Read;
+use std::time::Duration;
+
+use jetway_support::client::{get, post};
+use jetway_support::{OPEN, Setup, eventually, jetway, provider, root};
+
+const BODY: &str = r#"{"model":"claude-sonnet-5-5","max_tokens":50,"messages":[{"role":"user","content":"hi"}]}"#;
+
+#[test]
+fn a_good_edit_is_taken_at_once_and_a_bad_one_is_refused() {
+    let provider = provider("scenarios: []");
+    let jetway = Setup::new(&provider.url()).start();
+    let file = jetway.folder.path().join("policies/open/policy.yaml");
+    assert_eq!(post("/v1/messages", BODY).send(jetway.data).status, 200);
+
+    std::fs::write(&file, OPEN.replace("allow: ['*']", "allow: ['gpt-*']")).unwrap();
+    eventually(|| post("/v1/messages", BODY).send(jetway.data).status == 403);
+
+    std::fs::write(&file, format!("{OPEN}lockdwn: {{}}\n")).unwrap();
+    eventually(|| jetway.log().contains("the old one stays"));
+    assert!(jetway.log().contains("policy.yaml:5:1"), "{}", jetway.log());
+    assert_eq!(post("/v1/messages", BODY).send(jetway.data).status, 403);
+
+    std::fs::write(&file, OPEN).unwrap();
+    eventually(|| post("/v1/messages", BODY).send(jetway.data).status == 200);
+    let metrics =
+        get("/metrics").header("authorization", &format!("Bearer {}", jetway.token())).send(jetway.admin).text();
+    assert!(metrics.contains("jetway_config_reloads_total{result=\"refused\"} 1"), "{metrics}");
+}
+
+#[test]
+fn a_wrong_configuration_does_not_start_and_says_where() {
+    let check = |file: &str, text: &str, why: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        copy(&root().join("config"), &folder.path().join("config"));
+        copy(&root().join("policies"), &folder.path().join("policies"));
+        let path = folder.path().join(file);
+        let whole = std::fs::read_to_string(&path).unwrap();
+        let (from, to) = text.split_once(" => ").unwrap();
+        assert!(whole.contains(from), "{from}");
+        let edited = whole.replacen(from, to, 1);
+        let line = edited.lines().position(|line| line.contains(to)).unwrap() + 1;
+        let place = format!("{file}:{line}:");
+        std::fs::write(&path, edited).unwrap();
+        for command in [&["check"][..], &["serve", "--any-port"]] {
+            let output = jetway(folder.path(), command).output().unwrap();
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(!output.status.success());
+            assert!(text.contains(&place) && text.contains(why), "{place} {why}: {text}");
+            assert!(text.contains(" | "), "the line itself is shown: {text}");
+        }
+    };
+    let wizard = "policies/wizard/policy.yaml";
+    check(wizard, "lockdown: => lockdwon:", "lockdwon");
+    check(wizard, "allowance: 2000 => allowance: many", "many");
+    check(wizard, "\"{Bash,bash}\" => \"{Bash,bash\"", "{Bash,bash");
+    check(wizard, "docs: docs => docs: none", "does not exist");
+    check(wizard, "providers: [anthropic, openai] => providers: [anthropic, opnai]", "there is no provider \"opnai\"");
+    check(wizard, "usd: 5.00, => usd: 5.00, tokens: 7,", "exactly one of `usd` and `tokens`");
+    let gateway = "config/gateway.yaml";
+    check(gateway, "listen: 127.0.0.1:8787 => listen: nowhere", "socket address");
+    check(gateway, "credentials: passthrough => credentials: { env: NOT_SET_HERE }", "NOT_SET_HERE is not set");
+    check(gateway, "default_policy: coding => default_policy: codng", "there is no such policy");
+    check("config/prices.yaml", "input: 5.00 => input: -5.00", "not an amount of dollars");
+}
+
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn the_shipped_configuration_starts_in_demo_mode_and_greets() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&root().join("config"), &folder.path().join("config"));
+    copy(&root().join("policies"), &folder.path().join("policies"));
+    let mut child =
+        jetway(folder.path(), &["serve", "--demo", "--any-port"]).stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let mut greeting = [0; 4096];
+    let mut taken = 0;
+    let mut stdout = child.stdout.take().unwrap();
+    while !String::from_utf8_lossy(&greeting[..taken]).contains("wire_api") {
+        taken += stdout.read(&mut greeting[taken..]).unwrap();
+    }
+    let greeting = String::from_utf8_lossy(&greeting[..taken]).into_owned();
+    for part in [
+        "agents ",
+        "admin ",
+        "policies   coding, wizard",
+        "providers ",
+        "export ANTHROPIC_BASE_URL=http://127.0.0.1:",
+        "base_url = ",
+    ] {
+        assert!(greeting.contains(part), "{part}: {greeting}");
+    }
+    let data = greeting.lines().next().unwrap().rsplit("http://").next().unwrap().parse().unwrap();
+    let answer = post("/wizard/v1/messages", BODY).header("x-api-key", "anything").send(data);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
+fn metrics_are_for_those_with_the_token_and_health_is_for_all() {
+    let provider = provider("scenarios: []");
+    let jetway = Setup::new(&provider.url()).start();
+    assert_eq!(post("/v1/messages", BODY).send(jetway.data).status, 200);
+    jetway.exchanges(1);
+    assert_eq!(get("/healthz").send(jetway.admin).status, 200);
+    assert_eq!(get("/readyz").send(jetway.admin).status, 200);
+    for wrong in ["", "Bearer x", "Bearer "] {
+        let answer = get("/metrics").header("authorization", wrong).send(jetway.admin);
+        assert_eq!((answer.status, answer.text().contains("jetway_")), (401, false), "{wrong}");
+    }
+    let metrics =
+        get("/metrics").header("authorization", &format!("Bearer {}", jetway.token())).send(jetway.admin).text();
+    for line in [
+        "jetway_exchanges_total{model=\"claude-sonnet-*\",outcome=\"complete\",policy=\"open\",provider=\"messages\"} 1",
+        "jetway_open_exchanges 0",
+        "jetway_build_info{version=",
+        "jetway_decide_seconds_count 1",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    assert_eq!(get("/metrics").send(jetway.data).status, 404);
+}
+
+#[test]
+fn runs_are_told_apart_and_shown() {
+    let provider = provider("scenarios: []");
+    let jetway = Setup::new(&provider.url()).start();
+    for (session, times) in [("one", 2), ("two", 1)] {
+        for _ in 0..times {
+            post("/v1/messages", BODY).header("x-claude-code-session-id", session).send(jetway.data);
+        }
+    }
+    assert_eq!(jetway.exchanges(3).len(), 3);
+    let runs = jetway.json(&["runs", "--json"]);
+    let mut turns: Vec<_> = runs.as_array().unwrap().iter().map(|run| run["turns"].as_i64().unwrap()).collect();
+    turns.sort_unstable();
+    assert_eq!(turns, [1, 2]);
+    assert!(jetway.json(&["runs", "--json", "--policy", "none"]).as_array().unwrap().is_empty());
+    let id = runs[0]["id"].as_str().unwrap();
+    let shown = String::from_utf8(jetway.command(&["runs", "show", id]).stdout).unwrap();
+    assert!(shown.contains("messages claude-sonnet-5-5  complete") && shown.contains("tokens"), "{shown}");
+    let missing = jetway.command(&["runs", "show", "run_none"]);
+    assert!(!missing.status.success());
+}
+
+#[test]
+fn a_reply_that_is_under_way_may_finish_when_it_is_told_to_stop() {
+    let provider = provider("scenarios: [{ name: s, turns: [{ text: 'one two three four five six', pace: 100ms }] }]");
+    let mut jetway = Setup::new(&provider.url()).start();
+    let stream =
+        post("/v1/messages", BODY.replace("\"max_tokens\"", "\"stream\":true,\"max_tokens\"")).open(jetway.data);
+    let mut first = [0; 1];
+    (&stream).read_exact(&mut first).unwrap();
+    jetway.terminate();
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(std::net::TcpStream::connect(jetway.data).is_err(), "new connections are refused");
+    let mut rest = Vec::new();
+    (&stream).read_to_end(&mut rest).unwrap();
+    assert!(String::from_utf8_lossy(&rest).contains("message_stop"));
+    assert!(jetway.wait().success());
+    assert_eq!(jetway.exchanges(1)[0]["outcome"], "complete");
+}
+
+#[test]
+fn two_gateways_do_not_share_a_state() {
+    let provider = provider("scenarios: []");
+    let jetway = Setup::new(&provider.url()).start();
+    let second = jetway.command(&["serve", "--any-port"]);
+    assert!(!second.status.success());
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another Jetway runs on the state"));
+}
+
+#[test]
+fn help_and_completions_are_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = |args: &[&str]| String::from_utf8(jetway(folder.path(), args).output().unwrap().stdout).unwrap();
+    assert!(text(&["--help"]).contains("jetway serve --demo"));
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(text(&["completions", shell]).contains("jetway"));
+    }
+}
