@@ -9,8 +9,8 @@ use hyper::body::Incoming;
 use secrecy::{ExposeSecret, SecretString};
 use subtle::ConstantTimeEq;
 
+use crate::call::Answer;
 use crate::gate::Jetway;
-use crate::pipeline::Answer;
 use crate::upstream::headers;
 
 /// What the admin port serves from.
@@ -23,7 +23,9 @@ pub struct Admin {
 /// Serves one request.
 pub async fn handle(admin: Arc<Admin>, request: Request<Incoming>) -> Answer {
     let answer = match (request.method(), request.uri().path()) {
-        (&Method::GET | &Method::HEAD, "/healthz" | "/readyz") => plain(StatusCode::OK, "ok\n"),
+        (&Method::GET | &Method::HEAD, "/healthz") => plain(StatusCode::OK, "ok\n"),
+        (&Method::GET | &Method::HEAD, "/readyz") if admin.jetway.ledger.is_alive() => plain(StatusCode::OK, "ok\n"),
+        (&Method::GET | &Method::HEAD, "/readyz") => plain(StatusCode::SERVICE_UNAVAILABLE, "the ledger is gone\n"),
         _ if !admin.knows(request.headers()) => {
             let mut answer = plain(
                 StatusCode::UNAUTHORIZED,

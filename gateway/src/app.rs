@@ -68,7 +68,8 @@ impl Source {
         if let Some(state) = &self.state {
             config.state.clone_from(state);
         }
-        Gate::build(config)
+        let gate = Gate::build(config)?;
+        Ok(Gate { is_demo: self.scripted.is_some(), ..gate })
     }
 }
 
@@ -99,6 +100,11 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         secret::token("jwadmin_").map(String::into_bytes)
     });
     let token = String::from_utf8(token.context("the admin token can be neither read nor made")?)?;
+    anyhow::ensure!(
+        token.trim().len() >= SHORTEST_TOKEN,
+        "the token in {} has under {SHORTEST_TOKEN} characters; delete the file to have a new one made",
+        config.state.join(files::ADMIN_TOKEN).display()
+    );
     let jetway = Jetway::open(gate)?;
     let (data, admin_listener) =
         (bind(config.listen, options.any_port).await?, bind(config.admin, options.any_port).await?);
@@ -108,6 +114,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let door = Door {
         connections: config.limits.connections,
         header_time: config.limits.header_time.0,
+        write_time: config.limits.write_time.0,
         drain_time: config.limits.drain_time.0,
         stop: stop.clone(),
         tasks: jetway.tasks.clone(),
@@ -117,6 +124,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     servers.spawn(serve(data, door.clone(), move |request| pipeline::handle(Arc::clone(&serving), request)));
     let admin = Arc::new(Admin { jetway: Arc::clone(&jetway), token: token.trim().to_owned().into() });
     servers.spawn(serve(admin_listener, door, move |request| admin::handle(Arc::clone(&admin), request)));
+    jetway.tasks.spawn(purge(Arc::clone(&jetway), stop.clone()));
     let watcher = watch(&jetway, source, &config.watched, &stop)?;
     Ok(Running {
         jetway,
@@ -152,7 +160,7 @@ impl Running {
 /// Two gateways on one state would each take the other's holds for those of a dead process.
 fn lock(state: &Path) -> anyhow::Result<File> {
     let path = state.join(files::LOCK);
-    std::fs::create_dir_all(state).with_context(|| format!("the folder {} cannot be made", state.display()))?;
+    secret::private_folder(state).with_context(|| format!("the folder {} cannot be made", state.display()))?;
     let file = File::options().create(true).truncate(false).write(true).open(&path);
     let file = file.with_context(|| format!("{} cannot be opened", path.display()))?;
     file.try_lock().with_context(|| {
@@ -167,6 +175,23 @@ async fn bind(address: SocketAddr, any_port: bool) -> anyhow::Result<TcpListener
         format!("cannot listen on {address}; is something else there? The addresses are in config/gateway.yaml")
     })
 }
+
+/// Forgets, now and then, what nobody will ask for again.
+async fn purge(jetway: Arc<Jetway>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(BETWEEN_PURGES) => {}
+        }
+        let now = jiff::Timestamp::now();
+        let (ledger, state) = tokio::join!(jetway.ledger.purge(now), jetway.state.purge(now));
+        for error in [ledger.err(), state.err()].into_iter().flatten() {
+            tracing::warn!(%error, "old records could not be forgotten");
+        }
+    }
+}
+
+const BETWEEN_PURGES: Duration = Duration::from_secs(3600);
 
 /// Rereads the configuration when a file changes, or on SIGHUP.
 fn watch(
@@ -199,11 +224,19 @@ fn watch(
             // Editors write in several steps.
             tokio::time::sleep(SETTLED).await;
             while changes.try_recv().is_ok() {}
-            reload(&jetway, &source);
+            // Documents are read and indexed, which is no work for a thread that serves.
+            let (jetway, source) = (Arc::clone(&jetway), source.clone());
+            let done = tokio::task::spawn_blocking(move || reload(&jetway, &source)).await;
+            if let Err(error) = done {
+                tracing::error!(%error, "reading the configuration again failed");
+            }
         }
     });
     Ok(watcher)
 }
+
+/// The least that an admin token has.
+const SHORTEST_TOKEN: usize = 32;
 
 const SETTLED: Duration = Duration::from_millis(150);
 

@@ -7,11 +7,12 @@ use http_body_util::{BodyExt, Limited};
 use jetway_core::wire::Dialect;
 use jetway_core::wire::json::{Json, Value};
 
+use crate::call::Call;
+use crate::dispatch::{Target, targets};
 use crate::exchange::Exchange;
-use crate::pipeline::Call;
 use crate::refusal::Refusal;
 use crate::stage::identity;
-use crate::upstream::{Failed, Outgoing, Upstream, headers};
+use crate::upstream::{Failed, Outgoing, Upstream};
 
 /// The most bytes of one provider's list.
 const LARGEST_LIST: usize = 4 << 20;
@@ -27,11 +28,10 @@ pub async fn models(call: Call<'_>, exchange: &mut Exchange) -> Result<Response<
     exchange.called_by(&caller);
     let mut listed = Vec::new();
     let mut failed = None;
-    for name in call.policy.models.providers() {
-        let Some(upstream) = call.gate.upstreams.get(name).filter(|upstream| speaks(upstream, call.dialect)) else {
-            continue;
-        };
-        match list(call, upstream, caller.key().is_some()).await {
+    let named = call.policy.models.providers().iter().filter_map(|name| call.gate.upstreams.get(name));
+    let speaking: Vec<&Upstream> = named.filter(|upstream| speaks(upstream, call.dialect)).collect();
+    for target in targets(&speaking, call.head, caller.key().is_some())? {
+        match list(call, target).await {
             Ok(json) => listed.push(json),
             Err(refusal) => failed = failed.or(Some(refusal)),
         }
@@ -47,12 +47,10 @@ fn speaks(upstream: &Upstream, dialect: Dialect) -> bool {
     messages == (dialect == Dialect::Messages)
 }
 
-async fn list(call: Call<'_>, upstream: &Upstream, has_key: bool) -> Result<Json, Refusal> {
-    let mut headers = headers::outbound(&call.head.headers);
-    upstream.authorize(&mut headers, has_key)?;
+async fn list(call: Call<'_>, Target { upstream, headers }: Target<'_>) -> Result<Json, Refusal> {
     let query = call.head.uri.query().map(str::to_owned);
     let outgoing = Outgoing { method: Method::GET, path: "/models", query, headers, body: Bytes::new() };
-    let response = upstream.send(outgoing).await?;
+    let response = upstream.send(outgoing, upstream.provider.timeouts.first_byte).await?;
     let provider = || upstream.provider.name.clone();
     let status = response.status();
     let unchecked = |why: String| Refusal::Unchecked { provider: provider(), why };

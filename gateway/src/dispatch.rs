@@ -10,24 +10,28 @@ use jetway_core::wire::route::Endpoint;
 
 use crate::exchange::Exchange;
 use crate::ledger::Hold;
-use crate::render::Outbound;
+use crate::stage::render::Outbound;
 use crate::upstream::{Failed, NoCredential, Outgoing, Upstream, headers};
 
 /// A provider, and the headers that it is sent.
 #[derive(Debug)]
 pub struct Target<'a> {
     pub upstream: &'a Upstream,
-    headers: HeaderMap,
+    pub headers: HeaderMap,
 }
 
-/// The providers that there is a credential for, in order.
+/// The providers that there is a credential for, in order. A caller's own credential is for the
+/// one provider that it was meant for: it is never tried on a second.
 ///
 /// # Errors
 /// [`NoCredential`] of the first, when there is none for any.
 pub fn targets<'a>(upstreams: &[&'a Upstream], head: &Parts, has_key: bool) -> Result<Vec<Target<'a>>, NoCredential> {
-    let mut found = Vec::with_capacity(upstreams.len());
+    let mut found: Vec<Target<'a>> = Vec::with_capacity(upstreams.len());
     let mut missing = None;
     for upstream in upstreams {
+        if upstream.takes_the_callers() && found.iter().any(|target| target.upstream.takes_the_callers()) {
+            continue;
+        }
         let mut headers = headers::outbound(&head.headers);
         match upstream.authorize(&mut headers, has_key) {
             Ok(()) => found.push(Target { upstream, headers }),
@@ -63,35 +67,37 @@ pub async fn send<'a>(
     _reserved: &Hold,
     (head, exchange): (&Parts, &mut Exchange),
 ) -> Result<(&'a Upstream, Response<Incoming>), Failed> {
-    exchange.sending();
     let query = head.uri.query();
     let body = outbound.bytes();
     let last = targets.len().saturating_sub(1);
     let mut failed = Failed::Connect { provider: String::from("none"), why: String::from("there is no provider") };
     for (at, target) in targets.into_iter().enumerate() {
-        let name = &target.upstream.provider.name;
-        exchange.record.provider = Some(name.clone());
-        let result = target.upstream.send(outgoing(path, query, target.headers, body)).await;
+        let provider = &target.upstream.provider;
+        exchange.sending(&provider.name);
+        let patience = if exchange.record.stream { provider.timeouts.first_byte } else { provider.timeouts.whole };
+        let result = target.upstream.send(outgoing(path, query, target.headers, body), patience).await;
         let met = match &result {
             Ok(response) if is_elsewhere_better(response.status()) => "refused",
             Ok(_) => "answered",
             Err(Failed::Connect { .. }) => "unreachable",
             Err(_) => "failed",
         };
-        exchange.jetway().metrics.attempts.with_label_values(&[name, met]).inc();
+        exchange.jetway().metrics.attempts.with_label_values(&[&provider.name, met]).inc();
         match result {
             Ok(response) if met == "answered" || at == last => return Ok((target.upstream, response)),
-            Ok(response) => {
-                tracing::warn!(provider = name, status = response.status().as_u16(), "trying the next provider")
-            }
-            Err(error) => {
-                tracing::warn!(provider = name, %error, "no reply");
-                if matches!(error, Failed::Connect { .. }) {
-                    exchange.owes_nothing();
-                }
+            Ok(response) => tracing::warn!(
+                provider = provider.name,
+                status = response.status().as_u16(),
+                "trying the next provider"
+            ),
+            Err(error @ Failed::Connect { .. }) => {
+                tracing::warn!(%error, "no reply");
                 failed = error;
             }
+            // It may have worked for us, and what was set aside pays for one that does.
+            Err(error) => return Err(error),
         }
+        exchange.owes_nothing();
     }
     Err(failed)
 }

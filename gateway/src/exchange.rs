@@ -11,9 +11,11 @@ use jetway_core::price::Price;
 use jetway_core::stream::meter::Reading;
 use jetway_core::wire::request::Request;
 use jiff::Timestamp;
+use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::gate::{Gate, Jetway};
+use crate::ledger::Hold;
 use crate::metrics::Labels;
 use crate::runs::{CallRefused, Outcome, Record};
 
@@ -30,10 +32,13 @@ pub struct Exchange {
     sent: Option<Instant>,
     /// Whether something may be set aside for it in the ledger.
     reserved: bool,
+    held: Spend,
     /// Whether the provider may have worked for us.
     owing: bool,
     cost: Cost,
     reading: Reading,
+    /// Its place among the requests that are served at once, until its last byte.
+    place: Option<OwnedSemaphorePermit>,
     done: bool,
 }
 
@@ -65,9 +70,11 @@ impl Exchange {
             begun: Instant::now(),
             sent: None,
             reserved: false,
+            held: Spend::default(),
             owing: false,
             cost: Cost { price: free, label: String::from("other"), input_estimate: 0 },
             reading: Reading::default(),
+            place: None,
             done: false,
         }
     }
@@ -75,6 +82,12 @@ impl Exchange {
     #[must_use]
     pub fn jetway(&self) -> &Arc<Jetway> {
         &self.jetway
+    }
+
+    /// Takes a place among the requests that are served at once. Returns whether there was one.
+    pub fn take_place(&mut self) -> bool {
+        self.place = Arc::clone(&self.jetway.places).try_acquire_owned().ok();
+        self.place.is_some()
     }
 
     /// Whom it is for.
@@ -86,7 +99,7 @@ impl Exchange {
 
     /// What it asks for, and in which run.
     pub fn asks(&mut self, asked: &Request, run: &str) {
-        self.record.model = Some(asked.model.chars().take(LONGEST_NAME).collect());
+        self.record.model = Some(short(&asked.model));
         self.record.stream = asked.stream;
         self.record.run = Some(run.to_owned());
     }
@@ -104,11 +117,20 @@ impl Exchange {
         self.reserved = true;
     }
 
-    /// The request goes to a provider now.
-    pub fn sending(&mut self) {
+    /// This much was set aside.
+    pub fn holds(&mut self, hold: &Hold) {
+        self.held = hold.asked();
+        self.record.held_micros = self.held.micros;
+    }
+
+    /// The request goes to this provider now.
+    pub fn sending(&mut self, provider: &str) {
         let now = Instant::now();
-        self.record.decide_micros = micros(now - self.begun);
+        if self.sent.is_none() {
+            self.record.decide_micros = micros(now - self.begun);
+        }
         self.sent = Some(now);
+        self.record.provider = Some(provider.to_owned());
         self.owing = true;
     }
 
@@ -140,6 +162,7 @@ impl Exchange {
             return;
         }
         self.jetway.metrics.open.dec();
+        self.place = None;
         let mut record = std::mem::take(&mut self.record);
         record.outcome = Some(outcome);
         record.total_millis = millis(self.begun.elapsed());
@@ -147,12 +170,18 @@ impl Exchange {
         if self.owing {
             let (usage, estimated) = self.reading.usage_or_estimate(self.cost.input_estimate);
             spent = Spend { micros: self.cost.price.cost(&usage), tokens: usage.total() };
+            // Of a reply that is no stream nothing is seen before it is done, so that nobody can
+            // say how much of it was made: it costs what was set aside.
+            if self.reading.usage.is_none() && !record.stream {
+                spent =
+                    Spend { micros: spent.micros.max(self.held.micros), tokens: spent.tokens.max(self.held.tokens) };
+            }
             record.usage = usage;
             record.estimated = estimated;
             record.cost_micros = spent.micros;
         }
-        record.served_model = self.reading.model.take();
-        record.stop = self.reading.stop.take();
+        record.served_model = self.reading.model.take().map(|name| short(&name));
+        record.stop = self.reading.stop.take().map(|reason| short(&reason));
         let policy = record.policy.clone().unwrap_or_else(|| String::from("none"));
         let provider = record.provider.clone().unwrap_or_else(|| String::from("none"));
         self.jetway.metrics.ended(&record, Labels { policy: &policy, model: &self.cost.label, provider: &provider });
@@ -174,6 +203,11 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.close(Outcome::ClientGone);
     }
+}
+
+/// The beginning of a text of somebody else's.
+fn short(text: &str) -> String {
+    text.chars().take(LONGEST_NAME).collect()
 }
 
 fn millis(time: std::time::Duration) -> u64 {

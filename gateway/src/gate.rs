@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use jetway_core::policy::models::Offer;
 use jetway_core::retrieval::search::Index;
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Policy, Problem};
@@ -27,6 +28,8 @@ pub struct Gate {
     pub config: Config,
     pub upstreams: BTreeMap<String, Upstream>,
     pub offers: Vec<Offer>,
+    /// Whether every provider is the scripted one, so that nothing leaves this machine.
+    pub is_demo: bool,
     /// The documents of each policy that has some.
     pub indexes: BTreeMap<String, Index>,
 }
@@ -60,7 +63,7 @@ impl Gate {
         };
         let upstreams = config.providers.iter().map(upstream).collect();
         let offers = config.providers.values().map(|provider| provider.offer.clone()).collect();
-        Ok(Self { config, upstreams, offers, indexes })
+        Ok(Self { config, upstreams, offers, is_demo: false, indexes })
     }
 
     /// The policy that a path names, or the default one.
@@ -80,6 +83,8 @@ pub struct Jetway {
     pub log: Log,
     pub metrics: Metrics,
     pub keyed: Keyed,
+    /// Places for requests that are served at once.
+    pub places: Arc<Semaphore>,
     /// What must be finished before the process may end: settlements, open connections.
     pub tasks: TaskTracker,
 }
@@ -102,6 +107,7 @@ impl Jetway {
     /// When a file cannot be used.
     pub fn open(gate: Gate) -> anyhow::Result<Arc<Self>> {
         let state = gate.config.state.clone();
+        let places = Arc::new(Semaphore::new(gate.config.limits.exchanges));
         let now = Timestamp::now();
         let keyed = Keyed::load(&state.join(files::SECRET))
             .map_err(|error| anyhow::anyhow!("{} cannot be used: {error}", state.join(files::SECRET).display()))?;
@@ -113,6 +119,7 @@ impl Jetway {
             log: Log::open(&state.join(files::RUNS))?,
             metrics: Metrics::new()?,
             keyed,
+            places,
             tasks: TaskTracker::new(),
         }))
     }

@@ -3,12 +3,13 @@
 //! Floors, lowest first. A module imports only from lower floors, and modules on one floor do not
 //! import each other; a test reads the `use` lines and holds them.
 //!
-//! `secret, store, telemetry, tls` < `config` < `docs, keys, ledger, runs` < `metrics, upstream`
-//! < `gate` < `exchange` < `receive, render, stage` < `dispatch, refusal, reply` < `catalog, pipeline`
+//! `secret, telemetry, tls` < `store` < `config` < `docs, keys, ledger, runs` < `metrics, upstream`
+//! < `gate` < `call, exchange` < `receive, stage` < `dispatch, refusal, reply` < `catalog` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
 
 pub mod admin;
 pub mod app;
+pub mod call;
 pub mod catalog;
 pub mod cli;
 pub mod config;
@@ -22,7 +23,6 @@ pub mod metrics;
 pub mod pipeline;
 pub mod receive;
 pub mod refusal;
-pub mod render;
 pub mod reply;
 pub mod runs;
 pub mod secret;

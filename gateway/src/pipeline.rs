@@ -1,12 +1,13 @@
 //! THE path of a request, top to bottom, a line a stage.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use jetway_core::stream::hide::HideUsage;
 use jetway_core::stream::meter::Meter;
@@ -18,31 +19,19 @@ use jetway_core::wire::json::Json;
 use jetway_core::wire::request::Request as Asked;
 use jetway_core::wire::route::{Endpoint, NoRoute, likely_dialect, route};
 
+use crate::call::{Answer, BodyError, Call};
 use crate::config::Policy;
 use crate::dispatch::{Target, path_of, send, targets};
 use crate::exchange::Exchange;
 use crate::gate::{Gate, Jetway};
 use crate::ledger::Hold;
 use crate::refusal::Refusal;
-use crate::render::{Outbound, render};
-use crate::reply::{BodyError, Reply, Watch, whole};
+use crate::reply::{Reply, Watch, whole};
 use crate::runs::Outcome;
+use crate::stage::render::{Outbound, render};
 use crate::stage::{budget, context, identity, lockdown, models};
 use crate::upstream::{Upstream, headers};
 use crate::{catalog, receive};
-
-/// What is answered with.
-pub type Answer = Response<UnsyncBoxBody<Bytes, BodyError>>;
-
-/// What is asked, and by which rules.
-#[derive(Clone, Copy)]
-pub struct Call<'a> {
-    pub gate: &'a Gate,
-    pub policy: &'a Policy,
-    pub endpoint: Endpoint,
-    pub dialect: Dialect,
-    pub head: &'a Parts,
-}
 
 /// A refusal goes with its exchange, which ends only when the refusal was written.
 pub type Refused = (Refusal, Box<Exchange>);
@@ -63,7 +52,7 @@ pub async fn handle(jetway: Arc<Jetway>, request: Request<Incoming>) -> Answer {
     }
     let gate = jetway.gate.load_full();
     if found.is_ok_and(|route| route.endpoint == Endpoint::Probe && gate.policy(route.policy).is_some()) {
-        return Response::new(full(Bytes::new()));
+        return probed(&gate);
     }
     let mut exchange = Exchange::begin(Arc::clone(&jetway), Arc::clone(&gate));
     exchange.record.agent = agent.name();
@@ -82,8 +71,9 @@ pub async fn handle(jetway: Arc<Jetway>, request: Request<Incoming>) -> Answer {
     let mut answer = match served {
         Ok(answer) => answer,
         Err((refusal, exchange)) => {
+            let refused = refuse(&refusal, dialect, agent, *exchange);
             receive::discard(&mut body).await;
-            refuse(&refusal, dialect, agent, *exchange)
+            refused
         }
     };
     if let Ok(value) = HeaderValue::try_from(id) {
@@ -131,6 +121,9 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     let Call { gate, policy, head, .. } = call;
     let jetway = Arc::clone(exchange.jetway());
     let is_reply = matches!(call.endpoint, Endpoint::Reply(_));
+    if !exchange.take_place() {
+        return Err(Refusal::Full);
+    }
     // Identified before its body is read: strangers cannot make us hold megabytes.
     let caller = identity::identify(&jetway, policy, &head.headers).await??;
     exchange.called_by(&caller);
@@ -143,7 +136,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     let targets = targets(admitted.upstreams(), head, caller.key().is_some())?;
     let permit = lockdown::lock(policy, &asked);
     exchange.offers(permit.offered(), permit.removed());
-    let context = context::inform(&jetway, gate, policy, &run, &asked).await?;
+    let context = context::inform((&jetway, gate), policy, (&run, is_reply), &asked).await?;
     exchange.record.passages = context.passages().to_vec();
     let outbound = render(call.gate, policy, &asked, permit, (&context, is_reply))?;
     if !is_reply {
@@ -152,7 +145,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     // Reserved after rendering: the context that was added is part of what is paid for.
     exchange.reserving(outbound.cost().clone());
     let hold = budget::reserve(&jetway, policy, &caller, &exchange.record.id, &outbound).await?;
-    exchange.record.held_micros = hold.asked().micros;
+    exchange.holds(&hold);
     Ok((asked, outbound, targets, hold))
 }
 
@@ -174,8 +167,14 @@ async fn answer(
     let unchecked = |why: String| Refusal::Unchecked { provider: provider.name.clone(), why };
     let silence = provider.timeouts.between_bytes;
     exchange.record.status = Some(parts.status.as_u16());
+    if parts.status.is_redirection() {
+        let why = format!("it redirects ({}), and credentials do not follow", parts.status);
+        return Err((unchecked(why), Box::new(exchange)));
+    }
     if !parts.status.is_success() {
-        return pass_refusal(parts, incoming, exchange).await.map_err(|(why, exchange)| (unchecked(why), exchange));
+        return pass_refusal(parts, incoming, silence, exchange)
+            .await
+            .map_err(|(why, exchange)| (unchecked(why), exchange));
     }
     if let Some(encoding) = parts.headers.get(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity") {
         let why = format!("it came compressed ({encoding:?}), though it was asked for plain");
@@ -191,6 +190,10 @@ async fn answer(
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = headers::inbound(&parts.headers);
     match shape_of(text(&parts.headers, header::CONTENT_TYPE.as_str())) {
+        Shape::Event if is_reply && !watched.asked.stream => {
+            let why = String::from("it is a stream, and none was asked for");
+            Err((unchecked(why), Box::new(exchange)))
+        }
         Shape::Event => {
             let reply = Reply::new(incoming, watch, exchange, silence);
             Ok(answer.map(|()| reply.boxed_unsync()))
@@ -206,14 +209,16 @@ async fn answer(
 async fn pass_refusal(
     parts: http::response::Parts,
     incoming: Incoming,
+    silence: Duration,
     mut exchange: Exchange,
 ) -> Result<Answer, (String, Box<Exchange>)> {
     exchange.owes_nothing();
     let limit = exchange.gate.config.limits.reply.0;
-    let collected = http_body_util::Limited::new(incoming, limit).collect().await;
+    let collected = tokio::time::timeout(silence, Limited::new(incoming, limit).collect()).await;
     let bytes = match collected {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) => return Err((error.to_string(), Box::new(exchange))),
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(error)) => return Err((error.to_string(), Box::new(exchange))),
+        Err(_) => return Err((format!("it sent nothing for {} s", silence.as_secs()), Box::new(exchange))),
     };
     let mut answer = Response::new(full(bytes));
     *answer.status_mut() = parts.status;
@@ -232,6 +237,15 @@ fn refuse(refusal: &Refusal, dialect: Dialect, agent: Agent, mut exchange: Excha
     }
     exchange.end(if refusal.is_providers() { Outcome::ProviderFailed } else { Outcome::Refused });
     answer.map(full)
+}
+
+/// Somebody is there; and whether it is safe to play with, for `jetway demo`.
+fn probed(gate: &Gate) -> Answer {
+    let mut answer = Response::new(full(Bytes::new()));
+    if gate.is_demo {
+        answer.headers_mut().insert("x-jetway-demo", HeaderValue::from_static("true"));
+    }
+    answer
 }
 
 fn no_route(why: NoRoute, head: &Parts) -> Refusal {

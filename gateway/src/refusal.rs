@@ -28,6 +28,8 @@ pub enum Refusal {
     Upgrade,
     #[error("there is no policy `{name}`; the policies here are {known}")]
     NoPolicy { name: String, known: String },
+    #[error("Jetway serves as many requests as it may at once; try again soon")]
+    Full,
     #[error(transparent)]
     Identity(#[from] identity::Denied),
     #[error(transparent)]
@@ -72,6 +74,7 @@ impl Refusal {
         match self {
             Self::NoEndpoint { .. } | Self::Method { .. } | Self::NoPolicy { .. } => "route",
             Self::Upgrade => "upgrade",
+            Self::Full => "full",
             Self::Identity(_) => "identity",
             Self::Unfit(Unfit::TooLarge { .. }) => "too_large",
             Self::Unfit(_) => "unfit",
@@ -106,7 +109,7 @@ impl Refusal {
             Self::Unfit(Unfit::Slow { .. }) => No::Slow,
             Self::Unfit(_) | Self::Malformed(_) => No::Malformed,
             Self::Budget(_) => No::Exhausted,
-            Self::Store(_) => No::Unavailable,
+            Self::Store(_) | Self::Full => No::Unavailable,
             Self::Provider(Failed::Slow { .. }) => No::GatewayTimeout,
             Self::Provider(_) | Self::Unchecked { .. } => No::BadGateway,
             Self::Overlap(_) => No::Internal,

@@ -18,11 +18,9 @@ use jetway_core::wire::event::{Frame, Shape};
 use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 
+use crate::call::BodyError;
 use crate::exchange::Exchange;
 use crate::runs::Outcome;
-
-/// Whatever ended a body too early.
-pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The steps that a reply passes, in their order: what it cost is read before anything is changed.
 pub struct Watch {
@@ -115,14 +113,18 @@ pin_project! {
         longest_silence: Duration,
         pipe: Pipe<Watch>,
         exchange: Option<Exchange>,
+        lost: Option<Lost>,
     }
 
     impl PinnedDrop for Reply {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
             if let Some(mut exchange) = this.exchange.take() {
-                note(&mut exchange, this.pipe.steps());
-                exchange.end(Outcome::ClientGone);
+                let watch = this.pipe.steps();
+                note(&mut exchange, watch);
+                // Some agents hang up as soon as they have read the end.
+                let ended = watch.meter.reading().ended && watch.meter.reading().failure.is_none();
+                exchange.end(if ended { Outcome::Complete } else { Outcome::ClientGone });
             }
         }
     }
@@ -137,6 +139,7 @@ impl Reply {
             longest_silence,
             pipe: Pipe::new(Shape::Event, watch),
             exchange: Some(exchange),
+            lost: None,
         }
     }
 }
@@ -195,15 +198,15 @@ impl Body for Reply {
                 }
                 Err(lost) => {
                     finish(this.exchange, this.pipe.steps(), Some(&lost));
-                    // A broken connection is what agents repeat as a stream; an error event makes
-                    // some send everything again in another form.
-                    return Poll::Ready(Some(Err(lost.into())));
+                    *this.lost = Some(lost);
                 }
             }
             if !out.is_empty() {
                 return Poll::Ready(Some(Ok(HttpFrame::data(out.into()))));
             }
         }
-        Poll::Ready(None)
+        // A broken connection is what agents repeat as a stream; an error event makes some send
+        // everything again in another form. What was good before it has left.
+        Poll::Ready(this.lost.take().map(|lost| Err(lost.into())))
     }
 }

@@ -3,7 +3,7 @@
 use aws_lc_rs::{digest, hmac, rand};
 
 use std::io::{ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 /// The SHA-256 digest of some text.
@@ -66,14 +66,25 @@ pub fn read_or_make(path: &Path, content: impl FnOnce() -> std::io::Result<Vec<u
         Err(error) => return Err(error),
     }
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
+        private_folder(folder)?;
     }
     let content = content()?;
+    // Written beside and renamed, so that a file that is there is whole.
+    let beside = path.with_extension(format!("new-{}", std::process::id()));
     let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     file.write_all(&content)?;
     file.sync_all()?;
+    std::fs::rename(&beside, path)?;
     Ok(content)
+}
+
+/// Makes a folder, and those above it, for its owner only.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn private_folder(path: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 /// Bytes nobody can guess.

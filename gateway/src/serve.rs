@@ -5,23 +5,24 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, Response};
-use hyper::body::{Body, Incoming};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower::ServiceBuilder;
+use tower::util::BoxCloneSyncService;
+use tower::{ServiceBuilder, service_fn};
 use tower_http::catch_panic::CatchPanicLayer;
 
+use crate::call::Answer;
 use crate::metrics::Metrics;
-use crate::pipeline::Answer;
-use crate::reply::BodyError;
 
 /// How connections are taken.
 #[derive(Debug, Clone)]
@@ -29,6 +30,8 @@ pub struct Door {
     /// Connections that are served at once.
     pub connections: usize,
     pub header_time: Duration,
+    /// How long an agent may stop reading.
+    pub write_time: Duration,
     /// How long replies may go on after `stop`.
     pub drain_time: Duration,
     pub stop: CancellationToken,
@@ -39,22 +42,30 @@ pub struct Door {
 /// Serves connections until `stop`, then lets what is under way finish within the drain time.
 pub async fn serve<S, F>(listener: TcpListener, door: Door, service: S)
 where
-    S: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
+    let service = TowerToHyperService::new(guarded(service));
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(door.connections));
     let mut builder = Builder::new(TokioExecutor::new());
     // Without a timer hyper's own limit on slow headers is silently off.
     builder.http1().timer(TokioTimer::new()).header_read_timeout(door.header_time);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(Some(Duration::from_secs(30)))
+        .max_concurrent_streams(100);
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
-        let stream = tokio::select! {
-            () = door.stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
+        let taken = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
         };
-        let stream = match stream {
+        let (place, accepted) = tokio::select! {
+            () = door.stop.cancelled() => break,
+            taken = taken => taken,
+        };
+        let stream = match accepted {
             Ok((stream, _)) => stream,
             Err(error) => {
                 // Out of file descriptors, most likely: waiting is all that helps.
@@ -63,14 +74,21 @@ where
                 continue;
             }
         };
-        let service = guarded(service.clone());
-        let connection = builder.serve_connection(TokioIo::new(prompt(stream)), service).into_owned();
-        let connection = graceful.watch(connection);
-        let open = door.metrics.connections.clone();
+        let (builder, service, watcher) = (builder.clone(), service.clone(), graceful.watcher());
+        let (open, times) = (door.metrics.connections.clone(), (door.header_time, door.write_time));
+        let stop = door.stop.clone();
         open.inc();
         door.tasks.spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke");
+            let speaks = tokio::select! {
+                speaks = begins(&stream) => speaks,
+                () = stop.cancelled() => false,
+            };
+            if speaks {
+                let io = TokioIo::new(Box::pin(prompt(stream, times.1)));
+                let connection = watcher.watch(builder.serve_connection(io, service).into_owned());
+                if let Err(error) = connection.await {
+                    tracing::debug!(%error, "a connection broke");
+                }
             }
             open.dec();
             drop(place);
@@ -82,34 +100,38 @@ where
     }
 }
 
-/// Small writes must leave at once, or a stream stutters by 40 ms.
-fn prompt(stream: TcpStream) -> TcpStream {
+/// How long a new connection may be silent. No limit on headers is in force before the first
+/// byte, which tells HTTP/1 from HTTP/2.
+const FIRST_BYTE: Duration = Duration::from_secs(10);
+
+/// Waits for the first byte of a connection.
+async fn begins(stream: &TcpStream) -> bool {
+    let first = tokio::time::timeout(FIRST_BYTE, stream.peek(&mut [0])).await;
+    matches!(first, Ok(Ok(count)) if count > 0)
+}
+
+/// Small writes leave at once, or a stream stutters by 40 ms; and an agent that stops reading
+/// holds nothing for ever.
+fn prompt(stream: TcpStream, write_time: Duration) -> TimeoutStream<TcpStream> {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY could not be set");
     }
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(write_time));
     stream
 }
 
 /// A panic costs one request, not the process.
-fn guarded<S, F>(
-    service: S,
-) -> TowerToHyperService<
-    impl tower::Service<
-        Request<Incoming>,
-        Response = Response<impl Body<Data = Bytes, Error = BodyError> + Send + 'static>,
-        Error = Infallible,
-        Future = impl Future<
-            Output = Result<Response<impl Body<Data = Bytes, Error = BodyError> + Send + 'static>, Infallible>,
-        > + Send,
-    > + Clone,
->
+fn guarded<S, F>(service: S) -> BoxCloneSyncService<Request<Incoming>, Answer, Infallible>
 where
-    S: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    S: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Answer> + Send + 'static,
 {
-    let plain = tower::service_fn(move |request| {
+    let service = service_fn(move |request: Request<Incoming>| {
         let served = service(request);
-        async move { Ok::<_, Infallible>(served.await) }
+        async move { Ok(served.await) }
     });
-    TowerToHyperService::new(ServiceBuilder::new().layer(CatchPanicLayer::new()).service(plain))
+    let boxed = |answer: Response<_>| answer.map(BodyExt::boxed_unsync);
+    let guarded = ServiceBuilder::new().map_response(boxed).layer(CatchPanicLayer::new()).service(service);
+    BoxCloneSyncService::new(guarded)
 }

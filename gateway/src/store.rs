@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::secret;
+
 /// Jobs that share a transaction at the most.
 const BATCH: usize = 64;
 /// Jobs that may wait.
@@ -38,12 +40,8 @@ pub enum Durability {
 /// [`StoreError::Database`] when the file cannot be opened or a migration fails.
 pub fn open(path: &Path, durability: Durability, migrations: &[&str]) -> Result<Connection, StoreError> {
     let failed = |why: String| StoreError::Database { path: path.to_owned(), why };
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
-    }
-    let connection = prepare(path, durability, migrations).map_err(|error| failed(error.to_string()))?;
     private(path).map_err(|error| failed(error.to_string()))?;
-    Ok(connection)
+    prepare(path, durability, migrations).map_err(|error| failed(error.to_string()))
 }
 
 fn prepare(path: &Path, durability: Durability, migrations: &[&str]) -> rusqlite::Result<Connection> {
@@ -63,13 +61,19 @@ fn prepare(path: &Path, durability: Durability, migrations: &[&str]) -> rusqlite
     Ok(connection)
 }
 
-/// The files hold who called when; only their owner may read them.
+/// The files hold who called when: only their owner may read them. SQLite gives the files that it
+/// keeps beside a database the database's own permissions, so it must have them beforehand.
 fn private(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
+    use std::os::unix::fs::OpenOptionsExt;
+    if let Some(folder) = path.parent() {
+        secret::private_folder(folder)?;
+    }
+    std::fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    Ok(())
 }
 
-type Job = Box<dyn FnOnce(&mut Transaction<'_>) -> Reply + Send>;
+/// Runs in a transaction, or is told why there is none.
+type Job = Box<dyn FnOnce(Result<&Transaction<'_>, StoreError>) -> Reply + Send>;
 /// Tells a caller what became of its job, once it is known whether the batch was committed.
 type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
@@ -136,10 +140,17 @@ impl Store {
     {
         let path = self.path.clone();
         Box::new(move |transaction| {
-            let result =
-                undoable(transaction, job).map_err(|error| StoreError::Database { path, why: error.to_string() });
+            let result = transaction.and_then(|transaction| {
+                undoable(transaction, job).map_err(|error| StoreError::Database { path, why: error.to_string() })
+            });
             Box::new(move |committed| answer(committed.and(result)))
         })
+    }
+
+    /// Whether the thread is there to take jobs.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        !self.jobs.is_closed()
     }
 
     /// Jobs that wait now.
@@ -150,7 +161,7 @@ impl Store {
 }
 
 fn undoable<T>(
-    transaction: &mut Transaction<'_>,
+    transaction: &Transaction<'_>,
     job: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
     transaction.execute_batch("SAVEPOINT job")?;
@@ -168,21 +179,33 @@ fn work(path: &Path, mut connection: Connection, mut queue: mpsc::Receiver<Job>)
         {
             batch.push(job);
         }
-        let mut replies = Vec::with_capacity(batch.len());
-        let committed = commit(&mut connection, batch, &mut replies)
-            .map_err(|error| StoreError::Database { path: path.to_owned(), why: error.to_string() });
-        for reply in replies {
-            reply(committed.clone());
+        // A job that panics takes its batch with it, and not the thread: its transaction is undone,
+        // and the callers of the batch hear that nobody answers.
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run(path, &mut connection, batch)));
+        if done.is_err() {
+            tracing::error!(path = %path.display(), "a job panicked");
         }
     }
 }
 
-fn commit(connection: &mut Connection, batch: Vec<Job>, replies: &mut Vec<Reply>) -> rusqlite::Result<()> {
-    let mut transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+/// Runs a batch and answers every job of it.
+fn run(path: &Path, connection: &mut Connection, batch: Vec<Job>) {
+    let failed = |error: rusqlite::Error| StoreError::Database { path: path.to_owned(), why: error.to_string() };
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed);
+    let mut replies = Vec::with_capacity(batch.len());
     for job in batch {
-        replies.push(job(&mut transaction));
+        // When the disk is full SQLite ends the transaction by itself; nothing may go on outside it.
+        let sound = transaction.as_ref().map_err(Clone::clone).and_then(|transaction| {
+            let ended =
+                || StoreError::Database { path: path.to_owned(), why: String::from("the transaction was undone") };
+            if transaction.is_autocommit() { Err(ended()) } else { Ok(transaction) }
+        });
+        replies.push(job(sound));
     }
-    transaction.commit()
+    let committed = transaction.and_then(|transaction| transaction.commit().map_err(failed));
+    for reply in replies {
+        reply(committed.clone());
+    }
 }
 
 #[cfg(test)]

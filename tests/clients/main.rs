@@ -1,1 +1,9 @@
-fn main() {}
+//! Real clients: agents and SDKs as they are released, pinned, and kept from the network.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
+
+mod agent;
+mod bytes;
+mod log;
+mod place;
+mod tasks;

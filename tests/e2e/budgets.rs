@@ -126,6 +126,20 @@ fn a_client_that_leaves_is_charged_for_what_was_made() {
 }
 
 #[test]
+fn leaving_before_a_reply_that_is_no_stream_costs_what_was_set_aside() {
+    let script = "scenarios: [{ name: s, turns: [{ text: a, fault: { stall: { after: 0, for: 30s } } }] }]";
+    let provider = provider(script);
+    let jetway = Setup::new(&provider.url()).with(&budget("{ per: user, usd: 1, every: day }")).start();
+    let stream = ask("hi", 1_000, false).open(jetway.data);
+    eventually(|| provider.seen().len() == 1);
+    drop(stream);
+    let exchange = jetway.exchanges(1).remove(0);
+    assert_eq!(exchange["outcome"], "client_gone");
+    assert_eq!(exchange["cost_micros"], exchange["held_micros"]);
+    eventually(|| used(&jetway) == (exchange["held_micros"].as_i64().unwrap(), 0));
+}
+
+#[test]
 fn an_unknown_model_is_never_free() {
     let provider = provider(SCRIPT);
     let sections =

@@ -108,38 +108,91 @@ fn a_reply_that_does_not_begin_in_time_is_given_up() {
 
 const SECOND: &str = "
 about: x
-identity: { accept: [passthrough] }
+identity: { accept: [keys, passthrough] }
 models: { allow: ['*'], providers: [messages, second] }
+budget: { caps: [{ per: policy, usd: 1, every: day }] }
 ";
 
-fn with_second(first: &str, second: &str) -> Jetway {
+fn with_second(first: &str, second: &str, credentials: &str) -> (Jetway, String) {
     let mut setup = Setup::new(first);
     setup.second = Some(second.to_owned());
     setup.policies = vec![("open".into(), SECOND.into())];
-    setup.start()
+    setup.credentials = credentials.into();
+    setup.env = vec![("TEST_PROVIDER_KEY".into(), "sk-operators".into())];
+    let jetway = setup.start();
+    let (_, key) = jetway.key("open", "ada");
+    (jetway, key)
+}
+
+const OWN: &str = "{ env: TEST_PROVIDER_KEY }";
+
+fn nobody() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
 }
 
 #[test]
 fn the_next_provider_is_asked_when_one_fails_before_its_first_byte() {
-    let good = provider("scenarios: []");
-    let closed = {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        format!("http://{}", listener.local_addr().unwrap())
-    };
-    let jetway = with_second(&closed, &good.url());
-    assert_eq!(post("/v1/messages", BODY).send(jetway.data).status, 200);
-    assert_eq!(jetway.exchanges(1)[0]["provider"], "second");
-
+    let good = provider("scenarios: [{ name: s, turns: [{ text: Hi., usage: { input: 1000, output: 100 } }] }]");
     let overloaded = provider("scenarios: [{ name: s, turns: [{ status: 529 }] }]");
-    let jetway = with_second(&overloaded.url(), &good.url());
-    assert_eq!(post("/v1/messages", BODY).send(jetway.data).status, 200);
+    for first in [nobody(), overloaded.url()] {
+        let (jetway, key) = with_second(&first, &good.url(), OWN);
+        assert_eq!(post("/v1/messages", BODY).header("x-api-key", &key).send(jetway.data).status, 200);
+        let exchange = jetway.exchanges(1).remove(0);
+        assert_eq!(exchange["provider"], "second");
+        // What the second one made is charged, whatever became of the first.
+        assert_eq!(exchange["cost_micros"], 4500);
+    }
 
     // After the first byte nothing is repeated.
     let broken = provider("scenarios: [{ name: s, turns: [{ text: 'a b c', fault: { reset: { after: 3 } } }] }]");
     good.forget();
-    let jetway = with_second(&broken.url(), &good.url());
-    assert!(!post("/v1/messages", BODY).send(jetway.data).whole);
+    let (jetway, key) = with_second(&broken.url(), &good.url(), OWN);
+    assert!(!post("/v1/messages", BODY).header("x-api-key", &key).send(jetway.data).whole);
     assert!(good.seen().is_empty());
+}
+
+#[test]
+fn a_caller_s_own_credential_is_shown_to_one_provider_only() {
+    let (first, second) = (provider("scenarios: [{ name: s, turns: [{ status: 529 }] }]"), provider("scenarios: []"));
+    let (jetway, _) = with_second(&first.url(), &second.url(), "passthrough");
+    assert_eq!(post("/v1/messages", BODY).send(jetway.data).status, 529);
+    let listed = models(&jetway);
+    assert_eq!(listed, 200);
+    assert_eq!((first.seen().len(), second.seen().len()), (2, 0));
+}
+
+fn models(jetway: &Jetway) -> u16 {
+    jetway_support::client::get("/v1/models").header("anthropic-version", "2023-06-01").send(jetway.data).status
+}
+
+#[test]
+fn a_provider_that_refuses_and_falls_silent_is_given_up() {
+    let provider = Fixed::held("HTTP/1.1 429 Too Many Requests\r\ncontent-length: 100\r\n\r\n{");
+    let mut setup = Setup::new(&provider.url()).with(BUDGET);
+    setup.timeouts = "{ between_bytes: 300ms }".into();
+    let jetway = setup.start();
+    let answer = post("/v1/messages", BODY).send(jetway.data);
+    assert_eq!(answer.status, 502, "{}", answer.text());
+}
+
+#[test]
+fn a_redirect_is_not_passed_on() {
+    let provider = Fixed::start(
+        "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://elsewhere.test/\r\nconnection: close\r\n\r\n",
+        1000,
+    );
+    let jetway = Setup::new(&provider.url()).start();
+    let answer = post("/v1/messages", BODY).send(jetway.data);
+    assert_eq!((answer.status, answer.header("location")), (502, None), "{}", answer.text());
+}
+
+#[test]
+fn a_stream_that_nobody_asked_for_is_withheld() {
+    let provider = Fixed::stream("data: {\"type\":\"ping\"}\n\n", 1000);
+    let jetway = Setup::new(&provider.url()).with(BUDGET).start();
+    let answer = post("/v1/messages", BODY.replace("\"stream\":true", "\"stream\":false")).send(jetway.data);
+    assert_eq!(answer.status, 502, "{}", answer.text());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A real Jetway, from the outside: its own process, its own files, a scripted provider.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod bad_input;
 mod budgets;

@@ -193,3 +193,55 @@ fn help_and_completions_are_there() {
         assert!(text(&["completions", shell]).contains("jetway"));
     }
 }
+
+#[test]
+fn silent_connections_do_not_keep_others_out_nor_it_from_stopping() {
+    let provider = provider("scenarios: []");
+    let mut setup = Setup::new(&provider.url());
+    setup.more = "limits: { connections: 3 }".into();
+    let mut jetway = setup.start();
+    let silent: Vec<_> = (0..3).map(|_| std::net::TcpStream::connect(jetway.data).unwrap()).collect();
+    // They are shown the door after ten seconds; this one waits that long and is served.
+    assert_eq!(post("/v1/messages", BODY).send(jetway.data).status, 200);
+    drop(silent);
+    let _silent: Vec<_> = (0..3).map(|_| std::net::TcpStream::connect(jetway.data).unwrap()).collect();
+    std::thread::sleep(Duration::from_millis(100));
+    jetway.terminate();
+    assert!(jetway.wait().success());
+}
+
+#[test]
+fn more_requests_than_may_be_served_at_once_are_refused_for_the_moment() {
+    let provider = provider("scenarios: [{ name: s, turns: [{ text: 'one two three four five six', pace: 100ms }] }]");
+    let mut setup = Setup::new(&provider.url());
+    setup.more = "limits: { exchanges: 1 }".into();
+    let jetway = setup.start();
+    let stream =
+        post("/v1/messages", BODY.replace("\"max_tokens\"", "\"stream\":true,\"max_tokens\"")).open(jetway.data);
+    let mut first = [0; 1];
+    (&stream).read_exact(&mut first).unwrap();
+    let refused = post("/v1/messages", BODY).send(jetway.data);
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("2")), "{}", refused.text());
+    drop(stream);
+    eventually(|| post("/v1/messages", BODY).send(jetway.data).status == 200);
+}
+
+#[test]
+fn an_empty_token_opens_nothing_and_files_are_their_owner_s() {
+    use std::os::unix::fs::PermissionsExt;
+    let provider = provider("scenarios: []");
+    let jetway = Setup::new(&provider.url()).start();
+    assert_eq!(post("/v1/messages", BODY).send(jetway.data).status, 200);
+    let state = jetway.folder.path().join("state");
+    assert_eq!(std::fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o700);
+    for file in std::fs::read_dir(&state).unwrap() {
+        let file = file.unwrap();
+        let mode = file.metadata().unwrap().permissions().mode() & 0o777;
+        assert!(mode == 0o600 || file.file_name() == "lock", "{:?} has mode {mode:o}", file.file_name());
+    }
+    let folder = jetway.kill();
+    std::fs::write(folder.path().join("state/admin-token"), "").unwrap();
+    let output = jetway_support::jetway(folder.path(), &["serve", "--any-port"]).output().unwrap();
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("admin-token has under 32 characters"));
+}

@@ -42,6 +42,20 @@ impl Glob {
         self.matcher.is_match(name)
     }
 
+    /// Whether it matches every name that begins so.
+    #[must_use]
+    pub fn matches_all_below(&self, prefix: &str) -> bool {
+        let stem = self.text.strip_suffix('*');
+        stem.is_some_and(|stem| literal(stem) == stem && prefix.starts_with(stem))
+    }
+
+    /// Whether it could match a name that begins so.
+    #[must_use]
+    pub fn may_match_below(&self, prefix: &str) -> bool {
+        let stem = literal(&self.text);
+        stem.starts_with(prefix) || prefix.starts_with(stem) && stem != self.text
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
@@ -67,6 +81,12 @@ impl schemars::JsonSchema for Glob {
             "description": "A pattern: `*` matches any text, `?` one character, `{a,b}` either."
         })
     }
+}
+
+/// The beginning of a pattern that stands for itself.
+fn literal(pattern: &str) -> &str {
+    let end = pattern.find(['*', '?', '[', '{', '\\']).unwrap_or(pattern.len());
+    &pattern[..end]
 }
 
 /// The first pattern that matches.

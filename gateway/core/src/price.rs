@@ -23,7 +23,7 @@ impl Price {
         let parts = [
             (usage.input, self.input),
             (usage.cache_read, self.cache_read),
-            (usage.cache_write, self.cache_write),
+            (usage.cache_write.saturating_sub(usage.cache_write_hour), self.cache_write),
             (usage.cache_write_hour, self.cache_write_hour),
             (usage.output, self.output),
         ];

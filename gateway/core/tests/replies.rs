@@ -143,7 +143,7 @@ fn usage_is_read_in_every_dialect() {
     let usage = |input, cache_read, cache_write, cache_write_hour, output| {
         Some(Usage { input, cache_read, cache_write, cache_write_hour, output })
     };
-    assert_eq!(stream(Dialect::Messages, &[], MESSAGES).usage, usage(10, 5, 4, 3, 42));
+    assert_eq!(stream(Dialect::Messages, &[], MESSAGES).usage, usage(10, 5, 7, 3, 42));
     assert_eq!(stream(Dialect::Chat, &[], CHAT).usage, usage(16, 4, 0, 0, 7));
     assert_eq!(stream(Dialect::Responses, &[], RESPONSES).usage, usage(20, 10, 0, 0, 9));
 }
@@ -235,6 +235,92 @@ fn what_cannot_be_judged_breaks_the_reply() {
     assert_eq!(broken(Dialect::Messages, twice), Some(Broken::Unreadable));
     let nameless = "data: {\"choices\":[{\"index\":0,\"delta\":{\"tool_calls\":[{\"index\":0,\"id\":\"a\"}]}}]}\n\n";
     assert_eq!(broken(Dialect::Chat, nameless), Some(Broken::Nameless));
+}
+
+/// Calls in odd places and shapes: none may pass, whatever a lenient reader makes of it.
+#[test]
+fn calls_that_cannot_be_followed_do_not_pass() {
+    let bash = r#"{"type":"tool_use","id":"t9","name":"Bash","input":{}}"#;
+    let messages = [
+        format!(r#"{{"type":"content_block_start","content_block":{bash}}}"#),
+        format!(r#"{{"type":"content_block_start","index":-1,"content_block":{bash}}}"#),
+        format!(r#"{{"type":"content_block_start","index":"0","content_block":{bash}}}"#),
+        format!(r#"{{"type":"message_start","message":{{"content":[{bash}]}}}}"#),
+        format!(r#"{{"content_block":{bash}}}"#),
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"new_tool_use","id":"t","name":"Bash"}}"#
+            .to_owned(),
+    ];
+    let call = |index: &str, id: &str, name: &str| {
+        format!(r#"{{{index}"id":"{id}","type":"function","function":{{"name":"{name}","arguments":"{{}}"}}}}"#)
+    };
+    let chunk =
+        |field: &str, calls: &str| format!(r#"{{"choices":[{{"index":0,"{field}":{{"tool_calls":{calls}}}}}]}}"#);
+    let chat = [
+        chunk("delta", &format!("[{},{}]", call("\"index\":0,", "a", "Read"), call("\"index\":0,", "a", "Bash"))),
+        chunk("message", &format!("[{}]", call("", "a", "Bash"))),
+        chunk("delta", &call("", "a", "Bash")),
+        chunk("delta", &format!("[{}]", call("\"index\":18446744073709551615,", "a", "Bash"))),
+    ];
+    let item = |name: &str| {
+        format!(r#"{{"id":"fc_9","type":"function_call","call_id":"c","name":"{name}","arguments":"{{}}"}}"#)
+    };
+    let responses = [
+        format!(r#"{{"type":"response.output_item.done","item":{}}}"#, item("Bash")),
+        format!(r#"{{"type":"response.output_item.done","output_index":"0","item":{}}}"#, item("Bash")),
+        format!(r#"{{"type":"response.output_item.done","output_index":0,"item":{}}}"#, item("Bash")),
+        format!(r#"{{"type":"response.incomplete","response":{{"output":[{}]}}}}"#, item("Bash")),
+        format!(
+            "{{\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{}}}\n\ndata: {{\"type\":\"response.output_item.done\",\"output_index\":0,\"item\":{}}}",
+            item("Read"),
+            item("Bash")
+        ),
+        format!(
+            "{{\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{}}}\n\ndata: {{\"type\":\"response.completed\",\"response\":{{\"output\":[{}]}}}}",
+            item("Read"),
+            item("Bash")
+        ),
+    ];
+    let all = [(Dialect::Messages, &messages[..]), (Dialect::Chat, &chat), (Dialect::Responses, &responses)];
+    for (dialect, events) in all {
+        for event in events {
+            let reply = format!("data: {event}\n\n");
+            let told = run(pipe(dialect, Shape::Event, &["Read"], false), &[reply.as_bytes()]);
+            if let Ok(told) = told {
+                assert!(!told.out.contains("\"Bash\""), "{reply} -> {}", told.out);
+                assert!(told.out.contains("`Bash` was refused"), "{reply} -> {}", told.out);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_reply_that_is_no_stream_does_not_pass_as_one() {
+    let reply = r#"{"choices":[{"index":0,"message":{"tool_calls":[{"id":"a","function":{"name":"Bash","arguments":"{}"}}]}}]}"#;
+    for reply in [reply.to_owned(), format!("{reply}\n\n"), format!("data: {{}}\n{reply}\n\n")] {
+        let told = run(pipe(Dialect::Chat, Shape::Event, &["*"], false), &[reply.as_bytes()]);
+        assert_eq!(told.err(), Some(Broken::Unreadable), "{reply}");
+    }
+}
+
+#[test]
+fn a_stop_for_calls_that_the_provider_ran_is_mended_when_none_is_left_for_the_agent() {
+    let reply = r#"{"content":[{"type":"server_tool_use","id":"s","name":"web_search","input":{}},{"type":"tool_use","id":"t","name":"Bash","input":{}}],"stop_reason":"tool_use"}"#;
+    assert!(whole(Dialect::Messages, &["web_search"], reply).out.contains("end_turn"));
+}
+
+#[test]
+fn counts_that_say_nothing_are_estimated() {
+    use jetway_core::stream::meter::Reading;
+    let told = |usage: Option<Usage>, counted| Reading { usage, counted, written: 9_000, ..Reading::default() };
+    let output = |output| Some(Usage { input: 5, output, ..Usage::default() });
+    let estimate = |reading: Reading| {
+        let (usage, estimated) = reading.usage_or_estimate(7);
+        (usage.input, usage.output, estimated)
+    };
+    assert_eq!(estimate(told(output(2_500), true)), (5, 2_500, false));
+    assert_eq!(estimate(told(output(1), false)), (5, 3_000, true));
+    assert_eq!(estimate(told(output(0), true)), (5, 3_000, true));
+    assert_eq!(estimate(told(None, false)), (7, 3_000, true));
 }
 
 #[test]

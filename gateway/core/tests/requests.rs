@@ -82,7 +82,7 @@ fn servers_of_tools_are_judged_by_their_name() {
     pruned(
         Dialect::Messages,
         body,
-        &["mcp__github__*"],
+        &["mcp__github__"],
         r#"{"model":"m","mcp_servers":[{"type":"url","name":"github","url":"u"}],"messages":[]}"#,
     );
 }
@@ -183,9 +183,9 @@ fn output_limits_are_lowered_never_raised() {
     limited(m, r#"{"model":"m","messages":[],"max_tokens":10}"#, r#"{"model":"m","messages":[],"max_tokens":10}"#, 10);
     limited(
         m,
-        r#"{"model":"m","messages":[],"max_tokens":9000,"thinking":{"budget_tokens":4000}}"#,
-        r#"{"model":"m","messages":[],"max_tokens":5024,"thinking":{"budget_tokens":4000}}"#,
-        5024,
+        r#"{"model":"m","messages":[],"max_tokens":9000,"thinking":{"type":"enabled","budget_tokens":4000}}"#,
+        r#"{"model":"m","messages":[],"max_tokens":2048,"thinking":{"type":"enabled","budget_tokens":1024}}"#,
+        2048,
     );
     let c = Dialect::Chat;
     limited(c, r#"{"model":"m","messages":[]}"#, r#"{"max_completion_tokens":1000,"model":"m","messages":[]}"#, 1000);
@@ -265,4 +265,59 @@ fn malformed_requests_say_what_is_wrong() {
     check(m, &deep, "nested deeper than 64");
     check(Dialect::Responses, r#"{"model":"m","input":"x","background":true}"#, "`background`");
     check(Dialect::Responses, r#"{"model":"m","input":"x","prompt":{"id":"p"}}"#, "`prompt`");
+    check(Dialect::Responses, r#"{"model":"m","input":"x","previous_response_id":"r"}"#, "`previous_response_id`");
+    check(Dialect::Responses, r#"{"model":"m","input":[{"type":"item_reference","id":"i"}]}"#, "`item_reference`");
+    check(
+        Dialect::Responses,
+        r#"{"model":"m","input":[{"type":"additional_tools","Tools":[]}]}"#,
+        "could be read as `tools`",
+    );
+    check(Dialect::Chat, r#"{"model":"m","messages":[],"stream_options":5}"#, "`stream_options`");
+    check(m, "{\"model\":\"m\",\"messages\":[],\"tool\u{17f}\":[]}", "could be read as `tools`");
+    let long = format!("{{\"{0}\":1,\"{0}\":2}}", "k".repeat(1 << 20));
+    assert!(read(m, &long).unwrap_err().to_string().len() < 400);
+}
+
+#[test]
+fn tools_that_come_by_other_ways_are_pruned_too() {
+    let withheld = r#"{"type":"text","text":"(A tool is withheld here.)"}"#;
+    let body = |block: &str, inner: &str| {
+        format!(
+            r#"{{"model":"m","messages":[{{"role":"system","content":[{block}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"t","content":[{inner}]}}]}}]}}"#
+        )
+    };
+    let bash = r#"{"type":"tool_addition","tool":{"type":"tool_definition","definition":{"name":"Bash"}}}"#;
+    let read = r#"{"type":"tool_reference","tool_name":"Read"}"#;
+    let other = r#"{"type":"tool_reference","tool_name":"Other"}"#;
+    pruned(Dialect::Messages, &body(bash, read), &["Read"], &body(withheld, read));
+    pruned(Dialect::Messages, &body(bash, other), &["Bash"], &body(bash, withheld));
+
+    let search = r#"{"model":"m","web_search_options":{},"messages":[]}"#;
+    pruned(Dialect::Chat, search, &["web_search"], search);
+    pruned(Dialect::Chat, search, &[], r#"{"model":"m","messages":[]}"#);
+
+    let found = |tools: &str| format!(r#"{{"model":"m","input":[{{"type":"tool_search_output","tools":[{tools}]}}]}}"#);
+    let (a, b) = (r#"{"type":"function","name":"a"}"#, r#"{"type":"function","name":"b"}"#);
+    pruned(Dialect::Responses, &found(&format!("{a},{b}")), &["b"], &found(b));
+}
+
+#[test]
+fn many_tools_and_a_long_choice_cost_no_more_than_their_length() {
+    let tools: Vec<_> = (0..20_000).map(|n| format!(r#"{{"name":"t{n}"}}"#)).collect();
+    let names: Vec<_> = (0..20_000).map(|n| format!(r#"{{"type":"function","name":"t{n}"}}"#)).collect();
+    let body = format!(
+        r#"{{"model":"m","messages":[],"tools":[{}],"tool_choice":{{"type":"allowed_tools","tools":[{}]}}}}"#,
+        tools.join(","),
+        names.join(",")
+    );
+    let request = read(Dialect::Messages, &body).unwrap();
+    let mut patch = Patch::default();
+    let asked = std::cell::Cell::new(0_usize);
+    let keep = |_: &jetway_core::wire::request::Tool| {
+        asked.set(asked.get() + 1);
+        true
+    };
+    request.prune_tools(&keep, &mut patch);
+    assert!(asked.get() <= 6 * 20_000, "asked {} times", asked.get());
+    assert!(patch.is_empty());
 }

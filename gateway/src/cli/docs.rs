@@ -1,12 +1,11 @@
 //! `jetway docs`.
 
-use std::path::Path;
-
 use anyhow::{anyhow, bail};
 use jetway_core::policy::context;
 use serde_json::json;
 
-use crate::cli::{load, out};
+use crate::cli::out;
+use crate::config::Config;
 use crate::docs;
 
 #[derive(Debug, clap::Args)]
@@ -20,8 +19,7 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) fn run(config: &Path, args: &Args) -> anyhow::Result<()> {
-    let config = load(config)?;
+pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<()> {
     let policy = config.policies.get(&args.policy).ok_or_else(|| anyhow!("there is no policy {:?}", args.policy))?;
     let Some(rules) = &policy.context else { bail!("the policy {} has no `context`", policy.name) };
     let index = docs::load(&policy.folder.join(rules.docs())).map_err(|problem| anyhow!("{problem}"))?;

@@ -1,12 +1,11 @@
 //! `jetway keys`.
 
-use std::path::Path;
-
 use anyhow::bail;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::cli::{load, out};
+use crate::cli::out;
+use crate::config::Config;
 use crate::gate::files;
 use crate::keys::{self, Holder};
 
@@ -40,8 +39,7 @@ pub(super) enum Command {
     },
 }
 
-pub(super) fn run(config: &Path, command: Command) -> anyhow::Result<()> {
-    let config = load(config)?;
+pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
     let connection = keys::connect(&config.state.join(files::KEYS))?;
     match command {
         Command::Create { policy, user, team, json } => {

@@ -32,6 +32,10 @@ struct Cli {
     /// The configuration.
     #[arg(long, short, global = true, default_value = "config/gateway.yaml", value_name = "FILE")]
     config: PathBuf,
+
+    /// The folder of the state, whatever the configuration says.
+    #[arg(long, global = true, value_name = "FOLDER")]
+    state: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -66,25 +70,28 @@ pub fn run() -> ExitCode {
     let filter = config::environment("JETWAY_LOG");
     let quiet = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
     telemetry::start(Some(filter.as_deref().unwrap_or(quiet)));
-    let result = match cli.command {
-        Command::Serve(args) => serve::run(cli.config, &args),
+    match obey(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn obey(cli: Cli) -> anyhow::Result<()> {
+    match cli.command {
+        Command::Serve(args) => serve::run(cli.config, cli.state, &args),
         Command::Check(args) => check::run(&cli.config, &args),
-        Command::Demo(args) => demo::run(cli.config, &args),
-        Command::Keys(command) => keys::run(&cli.config, command),
-        Command::Runs(args) => runs::run(&cli.config, &args),
-        Command::Docs(args) => docs::run(&cli.config, &args),
+        Command::Demo(args) => demo::run(cli.config, cli.state, &args),
+        Command::Keys(command) => keys::run(&load(&cli.config, cli.state.as_deref())?, command),
+        Command::Runs(args) => runs::run(&load(&cli.config, cli.state.as_deref())?, &args),
+        Command::Docs(args) => docs::run(&load(&cli.config, None)?, &args),
         Command::Schema { folder } => write_schemas(&folder),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "jetway", &mut script);
             out::raw(&script)
-        }
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            out::complain(&error);
-            ExitCode::FAILURE
         }
     }
 }
@@ -99,8 +106,12 @@ fn write_schemas(folder: &Path) -> anyhow::Result<()> {
 }
 
 /// The configuration without its secrets, or what is wrong with it as one error.
-fn load(file: &Path) -> anyhow::Result<Config> {
-    Config::load(file, Secrets::Leave).map_err(|problems| anyhow::anyhow!(app::listed(&problems)))
+fn load(file: &Path, state: Option<&Path>) -> anyhow::Result<Config> {
+    let mut config = Config::load(file, Secrets::Leave).map_err(|problems| anyhow::anyhow!(app::listed(&problems)))?;
+    if let Some(state) = state {
+        state.clone_into(&mut config.state);
+    }
+    Ok(config)
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

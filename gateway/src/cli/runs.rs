@@ -1,11 +1,10 @@
 //! `jetway runs`.
 
-use std::path::Path;
-
 use anyhow::bail;
 use serde_json::{Value, json};
 
-use crate::cli::{load, out, timeline};
+use crate::cli::{out, timeline};
+use crate::config::Config;
 use crate::gate::files;
 use crate::runs::log;
 use crate::runs::read::{self, Filter, Line};
@@ -50,8 +49,7 @@ struct List {
     json: bool,
 }
 
-pub(super) fn run(config: &Path, args: &Args) -> anyhow::Result<()> {
-    let config = load(config)?;
+pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<()> {
     let connection = log::connect(&config.state.join(files::RUNS))?;
     match &args.command {
         None => list(&connection, &args.list),

@@ -15,13 +15,10 @@ pub(super) struct Args {
     /// Take any free ports; the first lines say which.
     #[arg(long, hide = true)]
     any_port: bool,
-    /// Keep the state in this folder, whatever the configuration says.
-    #[arg(long, value_name = "FOLDER")]
-    state: Option<PathBuf>,
 }
 
-pub(super) fn run(config: PathBuf, args: &Args) -> anyhow::Result<()> {
-    let options = Options { config, demo: args.demo, any_port: args.any_port, state: args.state.clone() };
+pub(super) fn run(config: PathBuf, state: Option<PathBuf>, args: &Args) -> anyhow::Result<()> {
+    let options = Options { config, demo: args.demo, any_port: args.any_port, state };
     runtime()?.block_on(async {
         let running = app::start(options).await?;
         out::raw(greeting(&running, args.demo).as_bytes())?;

@@ -17,13 +17,15 @@ pub(super) fn render(run: &Line, exchanges: &[Line], paint: Paint) -> String {
         money(number(run, "cost_micros"))
     );
     text.push_str(&format!("{}\n{}\n", paint.bold(&head), sum));
+    let mut before = Vec::new();
     for exchange in exchanges {
-        turn(&mut text, exchange, paint);
+        turn(&mut text, exchange, &before, paint);
+        before = passages(exchange);
     }
     text
 }
 
-fn turn(text: &mut String, exchange: &Line, paint: Paint) {
+fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     let outcome = field(exchange, "outcome");
     let outcome = if outcome == "complete" { paint.green(&outcome) } else { paint.red(&outcome) };
     let time = field(exchange, "at");
@@ -70,12 +72,19 @@ fn turn(text: &mut String, exchange: &Line, paint: Paint) {
     for call in refused {
         note("refused", paint.red(&call));
     }
-    for passage in list(exchange, "passages", |passage| passage.get("source")?.as_str().map(shown)) {
-        note("shown", passage);
+    let passages = passages(exchange);
+    if !passages.is_empty() && passages == before {
+        note("shown", format!("the same {} passages", passages.len()));
+    } else {
+        passages.into_iter().for_each(|passage| note("shown", passage));
     }
     if let Some(detail) = exchange.get("detail").and_then(Value::as_str) {
         note("because", shown(detail));
     }
+}
+
+fn passages(exchange: &Line) -> Vec<String> {
+    list(exchange, "passages", |passage| passage.get("source")?.as_str().map(shown))
 }
 
 fn field(line: &Line, name: &str) -> String {

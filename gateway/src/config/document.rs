@@ -56,12 +56,16 @@ pub(in crate::config) struct Limits {
     pub body: Size,
     /// The largest reply that is not a stream: it is held until it was checked.
     pub reply: Size,
-    /// How long a request's headers may take to arrive.
+    /// How long a request's headers may take to arrive, and a connection may rest between requests.
     pub header_time: Span,
     /// How long a request's body may take to arrive.
     pub body_time: Span,
     /// Connections that are served at once; more wait to be accepted.
     pub connections: usize,
+    /// Requests that are served at once; more are refused for the moment.
+    pub exchanges: usize,
+    /// How long an agent may stop reading before its connection is cut.
+    pub write_time: Span,
     /// How long replies may go on after Jetway was told to stop.
     pub drain_time: Span,
 }
@@ -71,9 +75,11 @@ impl Default for Limits {
         Self {
             body: Size(32 << 20),
             reply: Size(32 << 20),
-            header_time: Span(Duration::from_secs(30)),
+            header_time: Span(Duration::from_secs(120)),
             body_time: Span(Duration::from_secs(60)),
             connections: 4_096,
+            exchanges: 1_024,
+            write_time: Span(Duration::from_secs(120)),
             drain_time: Span(Duration::from_secs(600)),
         }
     }
@@ -123,6 +129,8 @@ pub(in crate::config) struct Timeouts {
     pub connect: Span,
     /// Until the reply begins. Models that think long begin late.
     pub first_byte: Span,
+    /// Until a reply that is no stream is there, which is when it is complete.
+    pub whole: Span,
     /// Between two pieces of a reply.
     pub between_bytes: Span,
 }
@@ -132,6 +140,7 @@ impl Default for Timeouts {
         Self {
             connect: Span(Duration::from_secs(5)),
             first_byte: Span(Duration::from_secs(120)),
+            whole: Span(Duration::from_secs(600)),
             between_bytes: Span(Duration::from_secs(300)),
         }
     }

@@ -53,6 +53,8 @@ pub struct Limits {
     pub header_time: Span,
     pub body_time: Span,
     pub connections: usize,
+    pub exchanges: usize,
+    pub write_time: Span,
     pub drain_time: Span,
 }
 
@@ -91,6 +93,8 @@ impl Config {
                 header_time: limits.header_time,
                 body_time: limits.body_time,
                 connections: limits.connections.max(1),
+                exchanges: limits.exchanges.max(1),
+                write_time: limits.write_time,
                 drain_time: limits.drain_time,
             },
             providers,

@@ -38,6 +38,7 @@ pub enum Credentials {
 pub struct Timeouts {
     pub connect: Duration,
     pub first_byte: Duration,
+    pub whole: Duration,
     pub between_bytes: Duration,
 }
 
@@ -61,7 +62,12 @@ impl Provider {
 
 impl From<document::Timeouts> for Timeouts {
     fn from(timeouts: document::Timeouts) -> Self {
-        Self { connect: timeouts.connect.0, first_byte: timeouts.first_byte.0, between_bytes: timeouts.between_bytes.0 }
+        Self {
+            connect: timeouts.connect.0,
+            first_byte: timeouts.first_byte.0,
+            whole: timeouts.whole.0,
+            between_bytes: timeouts.between_bytes.0,
+        }
     }
 }
 

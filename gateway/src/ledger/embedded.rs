@@ -27,6 +27,9 @@ const TABLES: &[&str] = &["
     ) STRICT, WITHOUT ROWID;
 "];
 
+/// The most that is added up: two of them still fit a number, and no cap is near it.
+const MOST: i64 = i64::MAX / 4;
+
 /// Balances of windows that ended this long ago are forgotten.
 const KEPT: i64 = 62 * 24 * 3600;
 
@@ -76,6 +79,20 @@ impl Ledger {
         self.store.call(move |transaction| settle(transaction, &exchange, spent)).await
     }
 
+    /// Forgets windows that are long over.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the ledger failed.
+    pub async fn purge(&self, now: Timestamp) -> Result<(), StoreError> {
+        self.store.call(move |transaction| forget(transaction, now)).await
+    }
+
+    /// Whether it can take a reservation.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.store.is_alive()
+    }
+
     /// Jobs that wait for the ledger.
     #[must_use]
     pub fn waiting(&self) -> usize {
@@ -85,10 +102,15 @@ impl Ledger {
 
 fn recover(connection: &mut rusqlite::Connection, now: Timestamp) -> rusqlite::Result<()> {
     let transaction = connection.transaction()?;
-    transaction.execute("UPDATE balance SET used = used + held, held = 0 WHERE held <> 0", [])?;
+    transaction.execute("UPDATE balance SET used = min(used + held, ?1), held = 0 WHERE held <> 0", [MOST])?;
     transaction.execute("DELETE FROM hold", [])?;
-    transaction.execute("DELETE FROM balance WHERE starts < ?1", [now.as_second() - KEPT])?;
+    forget(&transaction, now)?;
     transaction.commit()
+}
+
+fn forget(transaction: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM balance WHERE starts < ?1", [now.as_second() - KEPT])?;
+    Ok(())
 }
 
 fn reserve(
@@ -117,8 +139,8 @@ fn reserve(
         if added == 1 {
             transaction.execute(
                 "INSERT INTO balance (account, starts, held) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (account, starts) DO UPDATE SET held = held + excluded.held",
-                params![charge.account, starts, amount],
+                 ON CONFLICT (account, starts) DO UPDATE SET held = min(held + excluded.held, ?4)",
+                params![charge.account, starts, amount, MOST],
             )?;
         }
     }
@@ -141,8 +163,8 @@ fn settle(transaction: &Transaction<'_>, exchange: &str, spent: Spend) -> rusqli
     for (account, starts, is_money, amount) in holds {
         let cost = signed(if is_money { spent.micros } else { spent.tokens });
         transaction.execute(
-            "UPDATE balance SET used = used + ?3, held = held - ?4 WHERE account = ?1 AND starts = ?2",
-            params![account, starts, cost, amount],
+            "UPDATE balance SET used = min(used + ?3, ?5), held = max(held - ?4, 0) WHERE account = ?1 AND starts = ?2",
+            params![account, starts, cost, amount, MOST],
         )?;
     }
     Ok(())
@@ -150,7 +172,7 @@ fn settle(transaction: &Transaction<'_>, exchange: &str, spent: Spend) -> rusqli
 
 /// Amounts are far below the end of either type; one that is not is as good as endless.
 fn signed(amount: u64) -> i64 {
-    i64::try_from(amount).unwrap_or(i64::MAX / 4).min(i64::MAX / 4)
+    i64::try_from(amount).unwrap_or(MOST).min(MOST)
 }
 
 fn unsigned(amount: i64) -> u64 {
@@ -192,6 +214,21 @@ mod tests {
         ledger.settle("x1", cost(10)).await.unwrap();
         assert_eq!(balance_of(&ledger, "a").await, (10, 0));
         ledger.reserve("x3", usd(), cost(90), now()).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn absurd_amounts_do_not_break_the_sums() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("l.db");
+        let ledger = Ledger::open(&path, now()).unwrap();
+        for n in 0..6 {
+            let id = format!("x{n}");
+            ledger.reserve(&id, vec![charge("a", Amount::Usd(u64::MAX))], cost(60), now()).await.unwrap();
+            ledger.settle(&id, Spend { micros: u64::MAX, tokens: u64::MAX }).await.unwrap();
+        }
+        assert_eq!(balance_of(&ledger, "a").await, (u64::try_from(MOST).unwrap(), 0));
+        drop(ledger);
+        Ledger::open(&path, now()).unwrap();
     }
 
     #[tokio::test]

@@ -67,6 +67,9 @@ const TABLES: &[&str] = &["
     CREATE INDEX exchange_at ON exchange (at);
 "];
 
+/// The most that is added up: two of them still fit a number.
+const MOST: i64 = i64::MAX / 4;
+
 /// Writes records. The queue is bounded: a record that finds no room is dropped, and the caller
 /// is told so that it can be counted.
 #[derive(Debug, Clone)]
@@ -175,7 +178,7 @@ fn count_turn(transaction: &Transaction<'_>, run: &str, record: &Record) -> rusq
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11)
              ON CONFLICT (id) DO UPDATE SET
                 ended = max(ended, excluded.ended), turns = turns + 1, outcome = excluded.outcome,
-                tokens = tokens + excluded.tokens, cost_micros = cost_micros + excluded.cost_micros,
+                tokens = min(tokens + excluded.tokens, ?12), cost_micros = min(cost_micros + excluded.cost_micros, ?12),
                 tools_refused = max(tools_refused, excluded.tools_refused)
              RETURNING turns",
         )?
@@ -192,6 +195,7 @@ fn count_turn(transaction: &Transaction<'_>, run: &str, record: &Record) -> rusq
                 number(record.usage.total()),
                 number(record.cost_micros),
                 refused,
+                MOST,
             ],
             |row| row.get(0),
         )
@@ -202,7 +206,7 @@ fn outcome(record: &Record) -> &'static str {
 }
 
 fn number(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
+    i64::try_from(count).unwrap_or(MOST).min(MOST)
 }
 
 /// A list as it is kept: JSON.

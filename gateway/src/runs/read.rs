@@ -61,7 +61,7 @@ pub fn show(connection: &Connection, id: &str) -> rusqlite::Result<Option<(Line,
 fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
     let statement: &rusqlite::Statement<'_> = row.as_ref();
     let mut line = Line::new();
-    for (at, name) in statement.column_names().into_iter().enumerate() {
+    for (at, name) in statement.column_names().enumerate() {
         let value = match row.get_ref(at)? {
             ValueRef::Integer(number) if TIMES.contains(&name) => {
                 let moment = jiff::Timestamp::from_millisecond(number).unwrap_or_default();

@@ -45,6 +45,16 @@ impl State {
         Ok(Self { store: Store::start(path, connection)? })
     }
 
+    /// Forgets conversations that were begun long ago.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn purge(&self, now: Timestamp) -> Result<(), StoreError> {
+        let before = now.as_second() - KEPT;
+        self.store.call(move |transaction| transaction.execute("DELETE FROM inserted WHERE at < ?1", [before])).await?;
+        Ok(())
+    }
+
     /// What this conversation was given, if it was given anything yet.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use crate::config::Policy;
 use crate::exchange::Cost;
 use crate::gate::{Gate, Jetway};
 use crate::ledger::{Charge, Hold, Refused};
-use crate::render::Outbound;
+use crate::stage::render::Outbound;
 
 /// Bytes of a request that make a token. Agents' JSON has four and more; a low figure reserves
 /// too much rather than too little.

@@ -35,10 +35,9 @@ impl Context {
 /// [`StoreError`] when it is not known what the conversation was given before: another choice
 /// would cost it the provider's cache.
 pub async fn inform(
-    jetway: &Jetway,
-    gate: &Gate,
+    (jetway, gate): (&Jetway, &Gate),
     policy: &Policy,
-    run: &str,
+    (run, is_reply): (&str, bool),
     request: &Request,
 ) -> Result<Context, StoreError> {
     let (Some(rules), Some(index)) = (&policy.context, gate.indexes.get(&policy.name)) else {
@@ -48,6 +47,10 @@ pub async fn inform(
     let conversation = jetway.keyed.digest(&["conversation", run, &opening]);
     if let Some(inserted) = jetway.state.inserted(&conversation).await? {
         return Ok(Context { inserted });
+    }
+    // Counting tokens is free, and so must not write.
+    if !is_reply {
+        return Ok(Context::default());
     }
     let chosen = context::decide(rules, index, request.task());
     let passages = chosen.iter().map(|hit| Passage {

@@ -35,6 +35,8 @@ impl Permit {
 
 /// Names are the agent's; a log has no use for the rest of a very long one.
 const LONGEST_NAME: usize = 128;
+/// Nor has it for more names than an agent ever offers.
+const MOST_NAMES: usize = 200;
 
 #[must_use]
 pub fn lock(policy: &Policy, request: &Request) -> Permit {
@@ -42,7 +44,7 @@ pub fn lock(policy: &Policy, request: &Request) -> Permit {
     let mut permit = Permit { patch: Patch::default(), offered: tools.len(), removed: Vec::new() };
     let Some(rules) = &policy.lockdown else { return permit };
     for tool in tools {
-        if let Decision::Refuse { .. } = rules.offers(tool) {
+        if rules.offers(tool) != Decision::Allow && permit.removed.len() < MOST_NAMES {
             let name = tool.name.as_deref().unwrap_or("(unknown kind)");
             permit.removed.push(name.chars().take(LONGEST_NAME).collect());
         }

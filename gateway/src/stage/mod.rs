@@ -6,3 +6,4 @@ pub mod context;
 pub mod identity;
 pub mod lockdown;
 pub mod models;
+pub mod render;

@@ -24,7 +24,9 @@ const OF_ONE_CONNECTION: &[&str] = &[
 ];
 
 /// The headers that carry a credential for a provider.
-const CREDENTIALS: &[&str] = &["authorization", "x-api-key"];
+const CREDENTIALS: &[&str] = &["authorization", "x-api-key", "x-goog-api-key", "api-key"];
+/// Headers that say on whose account something is done.
+const ACCOUNTS: &[&str] = &["openai-organization", "openai-project", "x-goog-user-project"];
 
 /// The agent's headers as they go to the provider.
 #[must_use]
@@ -38,8 +40,10 @@ pub fn outbound(headers: &HeaderMap) -> HeaderMap {
         out.remove(name);
     }
     for name in CREDENTIALS.iter().copied() {
-        if out.get(name).is_some_and(is_jetway_key) {
-            out.remove(name);
+        let foreign: Vec<_> = out.get_all(name).iter().filter(|value| !is_jetway_key(value)).cloned().collect();
+        out.remove(name);
+        for value in foreign {
+            out.append(name, value);
         }
     }
     out
@@ -69,7 +73,7 @@ fn end_to_end(headers: &HeaderMap) -> HeaderMap {
 }
 
 fn is_ours(name: &str) -> bool {
-    name.starts_with("x-jetway-") || name.starts_with("x-forwarded-") || name == "forwarded"
+    name.starts_with("x-jetway-") || name.starts_with("x-forwarded-") || name == "forwarded" || name == "cookie"
 }
 
 /// Whether a credential for a provider is there.
@@ -78,8 +82,9 @@ pub fn has_credential(headers: &HeaderMap) -> bool {
     CREDENTIALS.iter().any(|name| headers.contains_key(*name))
 }
 
-pub fn remove_credentials(headers: &mut HeaderMap) {
-    for name in CREDENTIALS.iter().copied() {
+/// Takes out whatever says who the caller is to the provider.
+pub fn remove_callers_own(headers: &mut HeaderMap) {
+    for name in CREDENTIALS.iter().chain(ACCOUNTS).copied() {
         headers.remove(name);
     }
 }
@@ -152,6 +157,10 @@ mod tests {
     fn our_own_keys_never_leave() {
         check(&[("authorization", "Bearer jw_abc"), ("x-jetway-key", "jw_abc"), ("x-jetway-run", "r")], &[]);
         check(&[("x-api-key", "sk-x"), ("x-jetway-key", "jw_abc")], &[("x-api-key", "sk-x")]);
+        check(
+            &[("authorization", "Bearer sk-x"), ("authorization", "Bearer jw_abc")],
+            &[("authorization", "Bearer sk-x")],
+        );
     }
 
     #[test]

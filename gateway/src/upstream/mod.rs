@@ -74,8 +74,9 @@ impl Upstream {
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_tls_config(tls)
             .https_or_http()
+            // One connection a stream: over HTTP/2 a slow agent would fill the window that it shares
+            // with all the others.
             .enable_http1()
-            .enable_http2()
             .wrap_connector(http);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -83,6 +84,12 @@ impl Upstream {
             .pool_idle_timeout(Duration::from_secs(60))
             .build(connector);
         Self { provider, client }
+    }
+
+    /// Whether it is shown the caller's own credential.
+    #[must_use]
+    pub fn takes_the_callers(&self) -> bool {
+        matches!(self.provider.credentials, Credentials::Passthrough)
     }
 
     /// Puts the credential for this provider into the headers: the operator's, or the caller's
@@ -98,7 +105,7 @@ impl Upstream {
             // Anybody can send some text as a credential: that must not open the operator's purse.
             Credentials::Own(_) if !has_key => Err(NoCredential::NoKey { provider: provider() }),
             Credentials::Own(secret) => {
-                headers::remove_credentials(headers);
+                headers::remove_callers_own(headers);
                 let (name, value) = match self.provider.kind {
                     Kind::Anthropic => (HeaderName::from_static("x-api-key"), secret.expose_secret().to_owned()),
                     Kind::Openai => (header::AUTHORIZATION, format!("Bearer {}", secret.expose_secret())),
@@ -112,16 +119,15 @@ impl Upstream {
         }
     }
 
-    /// Sends a request and waits until its reply begins.
+    /// Sends a request and waits until its reply begins, for so long.
     ///
     /// # Errors
     /// [`Failed`] when no reply begins in time.
-    pub async fn send(&self, outgoing: Outgoing) -> Result<Response<Incoming>, Failed> {
+    pub async fn send(&self, outgoing: Outgoing, patience: Duration) -> Result<Response<Incoming>, Failed> {
         let provider = || self.provider.name.clone();
         let request = self.request(outgoing).map_err(|why| Failed::Connect { provider: provider(), why })?;
-        let after = self.provider.timeouts.first_byte;
-        match tokio::time::timeout(after, self.client.request(request)).await {
-            Err(_) => Err(Failed::Slow { provider: provider(), after }),
+        match tokio::time::timeout(patience, self.client.request(request)).await {
+            Err(_) => Err(Failed::Slow { provider: provider(), after: patience }),
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) if error.is_connect() => {
                 Err(Failed::Connect { provider: provider(), why: innermost(&error) })

@@ -12,10 +12,15 @@ pub struct Fixed {
 impl Fixed {
     /// `response` is everything from the status line on.
     pub fn start(response: impl Into<Vec<u8>>, piece: usize) -> Self {
+        Self::serve(response.into(), piece, false)
+    }
+
+    fn serve(response: Vec<u8>, piece: usize, holds: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let addr = listener.local_addr().unwrap();
         let bodies = Arc::new(Mutex::new(Vec::new()));
-        let (kept, response) = (Arc::clone(&bodies), response.into());
+        let kept = Arc::clone(&bodies);
+        let mut held = Vec::new();
         std::thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
                 stream.set_nodelay(true).unwrap();
@@ -26,9 +31,17 @@ impl Fixed {
                         break;
                     }
                 }
+                if holds {
+                    held.push(stream);
+                }
             }
         });
         Self { addr, bodies }
+    }
+
+    /// The same, and the connection is then left open and silent.
+    pub fn held(response: &str) -> Self {
+        Self::serve(response.as_bytes().to_vec(), 1 << 20, true)
     }
 
     /// A stream of events with this body.

@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod fixed;
+pub mod tap;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;

@@ -68,10 +68,27 @@ pub fn decide(rules: &Rules, name: Option<&str>, namespace: Option<&str>) -> Dec
     }
 }
 
+/// Decides about a whole server of tools, all of whose names begin with `prefix`. The provider
+/// calls them unseen, so every one must be allowed and none may be denied.
+#[must_use]
+pub fn decide_server(rules: &Rules, prefix: &str) -> Decision {
+    if let Some(glob) = rules.deny.iter().find(|glob| glob.may_match_below(prefix)) {
+        return Decision::Refuse { rule: format!("deny {}", glob.as_str()) };
+    }
+    if rules.allow.iter().any(|glob| glob.matches_all_below(prefix)) {
+        Decision::Allow
+    } else {
+        Decision::Refuse { rule: String::from("not all of this server's tools are in allow") }
+    }
+}
+
 impl Rules {
     #[must_use]
     pub fn offers(&self, tool: &Tool) -> Decision {
-        decide(self, tool.name.as_deref(), tool.namespace.as_deref())
+        match &tool.name {
+            Some(prefix) if tool.is_server => decide_server(self, prefix),
+            name => decide(self, name.as_deref(), tool.namespace.as_deref()),
+        }
     }
 
     fn sentence(&self, policy: &str, call: &Call, rule: &str) -> String {
@@ -161,6 +178,24 @@ mod tests {
         check(&["spawn_agent"], &[], "collaboration.spawn_agent", None);
         check(&["collaboration.*"], &[], "collaboration.spawn_agent", None);
         check(&["*"], &["collaboration.*"], "collaboration.spawn_agent", Some("deny collaboration.*"));
+    }
+
+    #[test]
+    fn a_server_is_allowed_as_a_whole_or_not_at_all() {
+        let check = |allow: &str, deny: &[&str], allowed: bool| {
+            let globs = |patterns: &[&str]| patterns.iter().map(|pattern| Glob::parse(pattern).unwrap()).collect();
+            let rules = Rules { allow: globs(&[allow]), deny: globs(deny), advice: None };
+            assert_eq!(decide_server(&rules, "mcp__github__") == Decision::Allow, allowed, "{allow} {deny:?}");
+        };
+        check("*", &[], true);
+        check("mcp__*", &[], true);
+        check("mcp__github__*", &["mcp__gitlab__*", "Web*"], true);
+        check("mcp__github__?", &[], false);
+        check("mcp__github__s*", &[], false);
+        check("mcp__gitlab__*", &[], false);
+        check("mcp__github__*", &["mcp__github__delete*"], false);
+        check("mcp__github__*", &["*__delete_repo"], false);
+        check("*", &["mcp__*"], false);
     }
 
     #[test]

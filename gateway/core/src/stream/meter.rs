@@ -11,6 +11,8 @@ pub struct Reading {
     pub model: Option<String>,
     /// The provider's own counts; none before it has reported any.
     pub usage: Option<Usage>,
+    /// Whether these counts are its last word.
+    pub counted: bool,
     /// Bytes of text, thinking and arguments that the model wrote.
     pub written: usize,
     /// Why the model stopped, in the dialect's spelling.
@@ -27,13 +29,13 @@ pub struct Reading {
 const BYTES_PER_TOKEN: u64 = 3;
 
 impl Reading {
-    /// What the reply used: the provider's counts, or where it reported none for the output, a
+    /// What the reply used: the provider's counts, or where it did not come to report them, a
     /// count of what was written. The second value says whether anything was estimated.
     #[must_use]
     pub fn usage_or_estimate(&self, input_estimate: u64) -> (Usage, bool) {
         let written = (self.written as u64).div_ceil(BYTES_PER_TOKEN);
         match self.usage {
-            Some(usage) if self.ended => (usage, false),
+            Some(usage) if self.counted && (usage.output > 0 || written == 0) => (usage, false),
             Some(usage) => (Usage { output: usage.output.max(written), ..usage }, true),
             None => (Usage { input: input_estimate, output: written, ..Usage::default() }, true),
         }
@@ -65,7 +67,12 @@ impl Meter {
             }
             Event::Wrote { bytes } => reading.written += bytes,
             Event::Called(_) => reading.calls += 1,
-            Event::Usage(usage) => reading.usage = Some(reading.usage.unwrap_or_default().merged(usage)),
+            // Counts that say nothing are no counts.
+            Event::Usage { usage, .. } if usage.total() == 0 => {}
+            Event::Usage { usage, last } => {
+                reading.usage = Some(reading.usage.unwrap_or_default().merged(usage));
+                reading.counted |= last;
+            }
             Event::Stopped { reason } => reading.stop = Some(reason),
             Event::Ended => reading.ended = true,
             Event::Failed { kind } => reading.failure = Some(kind),

@@ -3,11 +3,11 @@
 pub mod hide;
 pub mod meter;
 
-use bytes::Bytes;
+use bytes::BytesMut;
 
+use crate::wire::Broken;
 use crate::wire::event::{Frame, Shape};
 use crate::wire::sse::Decoder;
-use crate::wire::{Broken, Dialect};
 
 /// How a reply's bytes came to their end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +34,8 @@ pub trait Step {
 pub struct Pipe<S> {
     shape: Shape,
     decoder: Decoder,
+    /// A whole reply so far; whoever feeds it bounds it.
+    whole: BytesMut,
     steps: S,
 }
 
@@ -49,7 +51,7 @@ pub trait Steps {
 impl<S: Steps> Pipe<S> {
     #[must_use]
     pub fn new(shape: Shape, steps: S) -> Self {
-        Self { shape, decoder: Decoder::default(), steps }
+        Self { shape, decoder: Decoder::default(), whole: BytesMut::new(), steps }
     }
 
     #[must_use]
@@ -67,11 +69,13 @@ impl<S: Steps> Pipe<S> {
     /// # Errors
     /// [`Broken`]: nothing more of this reply may leave, and `out` must not either.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Broken> {
+        if self.shape == Shape::Whole {
+            self.whole.extend_from_slice(bytes);
+            return Ok(());
+        }
         self.decoder.feed(bytes).map_err(|_| Broken::TooLarge)?;
-        if self.shape == Shape::Event {
-            while let Some(event) = self.decoder.next_event() {
-                self.steps.pass(Frame::event(event), out)?;
-            }
+        while let Some(event) = self.decoder.next_event() {
+            self.steps.pass(Frame::event(event), out)?;
         }
         Ok(())
     }
@@ -82,11 +86,12 @@ impl<S: Steps> Pipe<S> {
     /// # Errors
     /// [`Broken`] as for [`Pipe::feed`].
     pub fn close(&mut self, end: End, out: &mut Vec<u8>) -> Result<(), Broken> {
-        let Some(rest) = self.decoder.rest().filter(|_| end == End::Complete) else { return Ok(()) };
-        match self.shape {
-            Shape::Event => self.steps.pass(Frame::event(rest), out),
-            Shape::Whole => self.steps.pass(Frame::whole(rest), out),
-        }
+        let rest = match self.shape {
+            _ if end != End::Complete => None,
+            Shape::Event => self.decoder.rest().map(Frame::event),
+            Shape::Whole => Some(Frame::whole(self.whole.split().freeze())),
+        };
+        rest.map_or(Ok(()), |frame| self.steps.pass(frame, out))
     }
 }
 
@@ -113,10 +118,4 @@ pub fn shape_of(content_type: Option<&str>) -> Shape {
     let stream =
         content_type.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream"));
     if stream { Shape::Event } else { Shape::Whole }
-}
-
-/// Bytes of a whole reply, for tests and tools that have it at once.
-#[must_use]
-pub fn whole(bytes: Bytes, dialect: Dialect) -> Vec<crate::wire::event::Event> {
-    dialect.events(&Frame::whole(bytes))
 }

@@ -10,9 +10,10 @@ use crate::wire::sse;
 pub struct Usage {
     pub input: u64,
     pub cache_read: u64,
-    /// Written to the cache for five minutes, or for as long as the provider's only tier lasts.
+    /// Written to the cache, for however long.
     pub cache_write: u64,
-    /// Written to the cache for an hour.
+    /// Of these, written for an hour; the rest is for five minutes, or for as long as the
+    /// provider's only tier lasts.
     pub cache_write_hour: u64,
     pub output: u64,
 }
@@ -33,7 +34,7 @@ impl Usage {
 
     #[must_use]
     pub fn total(&self) -> u64 {
-        [self.input, self.cache_read, self.cache_write, self.cache_write_hour, self.output]
+        [self.input, self.cache_read, self.cache_write, self.output]
             .iter()
             .fold(0, |sum, count| sum.saturating_add(*count))
     }
@@ -43,26 +44,19 @@ impl Usage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The reply begins, by this model.
-    Began {
-        model: String,
-    },
+    Began { model: String },
     /// Bytes of text, thinking or arguments that the model wrote.
-    Wrote {
-        bytes: usize,
-    },
+    Wrote { bytes: usize },
     /// A tool call begins.
     Called(Call),
-    Usage(Usage),
+    /// What was used so far; `last` when the dialect says no more about it.
+    Usage { usage: Usage, last: bool },
     /// The model stopped, for this reason in the dialect's own spelling.
-    Stopped {
-        reason: String,
-    },
+    Stopped { reason: String },
     /// The reply is complete.
     Ended,
     /// The provider reports a failure inside the reply.
-    Failed {
-        kind: String,
-    },
+    Failed { kind: String },
 }
 
 /// A tool that the model calls.
@@ -97,8 +91,12 @@ impl Frame {
     /// Reads one event of a stream.
     #[must_use]
     pub fn event(raw: Bytes) -> Self {
-        let data = sse::fields(&raw).data.filter(|data| !is_blank(data) && data != "[DONE]");
-        Self::read(raw, data, Shape::Event)
+        let fields = sse::fields(&raw);
+        let data = fields.data.filter(|data| !matches!(data.trim_ascii(), b"" | b"[DONE]"));
+        let mut frame = Self::read(raw, data, Shape::Event);
+        // Text that is no event: a reader that takes the body for something else may act on it.
+        frame.unreadable |= fields.odd;
+        frame
     }
 
     /// Reads a whole reply.
@@ -140,10 +138,6 @@ impl Frame {
     pub fn is_done_mark(&self) -> bool {
         self.shape == Shape::Event
             && self.json.is_none()
-            && sse::fields(&self.raw).data.is_some_and(|data| data == "[DONE]")
+            && sse::fields(&self.raw).data.is_some_and(|data| data.trim_ascii() == b"[DONE]")
     }
-}
-
-fn is_blank(data: &[u8]) -> bool {
-    data.iter().all(u8::is_ascii_whitespace)
 }

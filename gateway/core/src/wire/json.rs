@@ -18,6 +18,11 @@ pub const MAX_DEPTH: usize = 64;
 /// Values one document may hold, keys included. A 1 MB conversation has about 20,000.
 pub const MAX_NODES: usize = 1 << 20;
 
+/// The most tokens that one reply can be said to have used.
+const MAX_COUNT: f64 = 1e12;
+/// As much of a caller's own text as a sentence about it repeats.
+const MAX_QUOTED: usize = 100;
+
 /// Why bytes are not JSON that we act on, and where.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{what} (byte {at})")]
@@ -218,6 +223,18 @@ impl<'a> Value<'a> {
     #[must_use]
     pub fn integer(self) -> Option<u64> {
         (self.kind() == Kind::Number).then(|| self.raw().parse().ok()).flatten()
+    }
+
+    /// A count as a provider reports it: also one that is written as a fraction. What is beyond
+    /// any real count is cut down, so that sums stay sums.
+    #[must_use]
+    pub fn count(self) -> Option<u64> {
+        if self.kind() != Kind::Number {
+            return None;
+        }
+        let number: f64 = self.raw().parse().ok()?;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it was cut to this range")]
+        Some(number.ceil().clamp(0.0, MAX_COUNT) as u64)
     }
 
     #[must_use]
@@ -472,7 +489,7 @@ impl Reader<'_> {
             // Most objects are small and plainly spelled: those cost no allocation.
             if !key.escaped && seen.is_empty() && count < few.len() {
                 if few[..count].contains(&raw) {
-                    return Err(Unreadable { at: key.start as usize, what: What::Duplicate(raw.to_owned()) });
+                    return Err(twice(key, raw));
                 }
                 few[count] = raw;
                 count += 1;
@@ -482,13 +499,23 @@ impl Reader<'_> {
                 }
                 let name = if key.escaped { Cow::Owned(unescape(raw)) } else { Cow::Borrowed(raw) };
                 if !seen.insert(name.clone()) {
-                    return Err(Unreadable { at: key.start as usize, what: What::Duplicate(name.into_owned()) });
+                    return Err(twice(key, &name));
                 }
             }
             at = self.nodes[at + 1].next as usize;
         }
         Ok(())
     }
+}
+
+fn twice(key: Node, name: &str) -> Unreadable {
+    Unreadable { at: key.start as usize, what: What::Duplicate(shortened(name)) }
+}
+
+/// A caller's text as a sentence may repeat it.
+#[must_use]
+pub fn shortened(text: &str) -> String {
+    text.chars().take(MAX_QUOTED).collect()
 }
 
 /// The text between the quotes of a string that was already checked.

@@ -67,6 +67,9 @@ pub enum Broken {
     TooLarge,
     #[error("a tool call in the reply has no name")]
     Nameless,
+    /// In a place or of a kind that its dialect does not know, or named twice.
+    #[error("a tool call in the reply stands where it cannot be followed")]
+    Misplaced,
 }
 
 impl From<patch::Overlap> for Broken {

@@ -1,8 +1,9 @@
 //! A request, read into the words that every stage uses. The bytes stay as they came.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
-use crate::wire::json::{Json, Kind, Unreadable, Value};
+use crate::wire::json::{self, Json, Kind, Unreadable, Value};
 use crate::wire::patch::Patch;
 use crate::wire::{Dialect, chat, messages, responses};
 
@@ -32,6 +33,8 @@ pub struct Request {
     pub output_limit: Option<u64>,
     /// Every list of tools in the request.
     pub shelves: Vec<Shelf>,
+    /// Tools that are switched on or spoken of outside a list.
+    pub strays: Vec<Stray>,
     /// What the user says before the model's first word, block by block.
     pub opening: Vec<String>,
     /// The session that the body names.
@@ -57,12 +60,44 @@ enum Item {
     Group(Shelf),
 }
 
+/// A tool that stands in no list.
+#[derive(Debug, Clone)]
+pub struct Stray {
+    pub tool: Tool,
+    pub(in crate::wire) place: Place,
+}
+
+/// Where a stray stands, and so how it is taken out.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::wire) enum Place {
+    /// A top-level member.
+    Member(&'static str),
+    /// A block of a message's content, which becomes text so that the list is never empty.
+    Block(usize),
+}
+
 /// A tool that the agent offers to the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tool {
     /// None for a shape that we do not know; no rule can allow that.
     pub name: Option<String>,
     pub namespace: Option<String>,
+    /// Whether it is a whole server of tools, which the provider will call unseen; then the name
+    /// is what all of their names begin with.
+    pub is_server: bool,
+}
+
+impl Tool {
+    #[must_use]
+    pub fn named(name: Option<String>) -> Self {
+        Self { name, namespace: None, is_server: false }
+    }
+
+    /// All tools of an MCP server.
+    #[must_use]
+    pub fn server(label: Option<String>) -> Self {
+        Self { name: label.map(|label| format!("mcp__{label}__")), namespace: None, is_server: true }
+    }
 }
 
 impl Request {
@@ -86,6 +121,7 @@ impl Request {
     pub fn tools(&self) -> Vec<&Tool> {
         let mut tools = Vec::new();
         self.shelves.iter().for_each(|shelf| shelf.collect(&mut tools));
+        tools.extend(self.strays.iter().map(|stray| &stray.tool));
         tools
     }
 
@@ -99,7 +135,10 @@ impl Request {
     /// Takes the tools for which `keep` does not hold out of the request, and mends what
     /// pointed at them, so that the provider has nothing to object to.
     pub fn prune_tools(&self, keep: &dyn Fn(&Tool) -> bool, patch: &mut Patch) {
-        let mut gone = Vec::new();
+        if self.shelves.is_empty() && self.strays.is_empty() {
+            return;
+        }
+        let mut gone = self.prune_strays(keep, patch);
         let mut kept = 0;
         for shelf in &self.shelves {
             let left = shelf.prune(&self.json, keep, patch);
@@ -116,16 +155,34 @@ impl Request {
         let root = self.json.root();
         if kept == 0 {
             gone.extend(chosen.without_tools);
-        } else if let Some(choice) = root.get("tool_choice")
-            && chosen_names(choice).iter().any(|name| !self.offers(name, keep))
-        {
-            patch.replace(choice.span(), chosen.auto);
+        } else {
+            let tools = self.tools();
+            let offered: HashSet<&str> =
+                tools.iter().filter(|tool| keep(tool)).filter_map(|tool| tool.name.as_deref()).collect();
+            for member in ["tool_choice", "function_call"] {
+                if let Some(choice) = root.get(member)
+                    && chosen_names(choice).iter().any(|name| !offered.contains(name.as_str()))
+                {
+                    patch.replace(choice.span(), chosen.auto);
+                }
+            }
         }
         patch.remove_members(root, &gone);
     }
 
-    fn offers(&self, name: &str, keep: &dyn Fn(&Tool) -> bool) -> bool {
-        self.tools().iter().any(|tool| tool.name.as_deref() == Some(name) && keep(tool))
+    /// Returns the top-level members that go.
+    fn prune_strays(&self, keep: &dyn Fn(&Tool) -> bool, patch: &mut Patch) -> Vec<&'static str> {
+        let mut gone = Vec::new();
+        for stray in self.strays.iter().filter(|stray| !keep(&stray.tool)) {
+            match stray.place {
+                Place::Member(name) => gone.push(name),
+                Place::Block(node) => {
+                    let text = "{\"type\":\"text\",\"text\":\"(A tool is withheld here.)\"}";
+                    patch.replace(self.json.value(node).span(), text);
+                }
+            }
+        }
+        gone
     }
 
     /// Adds standing text behind the agent's own system text.
@@ -160,11 +217,15 @@ pub(in crate::wire) struct Choice {
     pub without_tools: &'static [&'static str],
 }
 
+/// Kinds of a `tool_choice` that are no tool of the provider's own.
+const NO_TOOL: &[&str] = &["auto", "any", "none", "tool", "function", "custom", "allowed_tools", "required", "mcp"];
+
 /// The tools that a `tool_choice` points at, in any dialect.
 fn chosen_names(choice: Value<'_>) -> Vec<String> {
     let name = |value: Value<'_>| {
         let inner = ["function", "custom"].iter().find_map(|kind| value.get(kind));
-        inner.unwrap_or(value).get("name").and_then(Value::text).map(Cow::into_owned)
+        let kind = || text_of(value, "type").filter(|kind| !NO_TOOL.contains(&kind.as_str()));
+        inner.unwrap_or(value).get("name").and_then(Value::text).map(Cow::into_owned).or_else(kind)
     };
     let listed = choice.get("tools").or_else(|| choice.at(&["allowed_tools", "tools"]));
     match listed {
@@ -242,13 +303,22 @@ fn is_boilerplate(text: &str) -> bool {
     text.is_empty() || text.starts_with("# AGENTS.md") || (text.starts_with('<') && text.ends_with('>'))
 }
 
+/// The longest key that is judged by, with room for letters of several bytes.
+const LONGEST_KNOWN: usize = 64;
+
 /// Refuses keys that another reader could take for one that we judge by.
 pub(in crate::wire) fn refuse_misspelled(object: Value<'_>, known: &[&'static str]) -> Result<(), Malformed> {
     for member in object.members() {
         let spelled = member.key.raw().trim_matches('"');
-        let meant = member.name().to_ascii_lowercase();
-        if let Some(known) = known.iter().find(|known| meant == **known && spelled != **known) {
-            return Err(Malformed::Misspelled { found: spelled.to_owned(), known });
+        let name = member.name();
+        // Most names are too long or too short to be taken for one.
+        if name.len() > LONGEST_KNOWN || known.contains(&spelled) {
+            continue;
+        }
+        // Both ways, for some letters (ſ, K) have an ASCII twin in only one.
+        let meant = name.to_uppercase().to_lowercase();
+        if let Some(known) = known.iter().find(|known| meant == **known) {
+            return Err(Malformed::Misspelled { found: json::shortened(spelled), known });
         }
     }
     Ok(())

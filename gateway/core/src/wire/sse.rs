@@ -17,7 +17,9 @@ pub struct TooLarge;
 #[derive(Debug, Default)]
 pub struct Decoder {
     buffer: BytesMut,
-    /// Bytes before this were searched and hold no end of an event.
+    /// Where the line begins that is not complete yet.
+    line: usize,
+    /// Bytes before this were searched and hold no end of that line.
     searched: usize,
 }
 
@@ -37,38 +39,38 @@ impl Decoder {
     /// The next whole event, its closing blank line included.
     pub fn next_event(&mut self) -> Option<Bytes> {
         let end = self.end_of_event()?;
-        self.searched = 0;
+        (self.line, self.searched) = (0, 0);
         Some(self.buffer.split_to(end).freeze())
     }
 
     /// What stands after the last whole event, once the stream has ended.
     pub fn rest(&mut self) -> Option<Bytes> {
-        self.searched = 0;
+        (self.line, self.searched) = (0, 0);
         (!self.buffer.is_empty()).then(|| self.buffer.split().freeze())
     }
 
     /// One past the blank line that ends the first event, or none yet.
     fn end_of_event(&mut self) -> Option<usize> {
         let bytes = self.buffer.chunk();
-        let mut line = self.searched;
-        while let Some(found) = memchr::memchr2(b'\n', b'\r', &bytes[line..]) {
-            let at = line + found;
+        while let Some(found) = memchr::memchr2(b'\n', b'\r', &bytes[self.searched..]) {
+            let at = self.searched + found;
+            self.searched = at;
             let next = if bytes[at] == b'\n' {
                 at + 1
             } else {
                 // A carriage return may be half of a CRLF: the next byte tells.
                 match bytes.get(at + 1) {
-                    None => break,
+                    None => return None,
                     Some(b'\n') => at + 2,
                     Some(_) => at + 1,
                 }
             };
-            if found == 0 {
+            if at == self.line {
                 return Some(next);
             }
-            line = next;
-            self.searched = line;
+            (self.line, self.searched) = (next, next);
         }
+        self.searched = bytes.len();
         None
     }
 }
@@ -80,12 +82,14 @@ pub struct Fields {
     pub name: Option<Bytes>,
     /// The `data:` lines, joined by newlines; none when there are none (a comment).
     pub data: Option<Bytes>,
+    /// Whether a line is none of the fields that there are.
+    pub odd: bool,
 }
 
 /// Reads the fields of an event. One `data:` line, the ordinary case, is not copied.
 #[must_use]
 pub fn fields(event: &Bytes) -> Fields {
-    let mut fields = Fields { name: None, data: None };
+    let mut fields = Fields { name: None, data: None, odd: false };
     let mut joined: Option<BytesMut> = None;
     for line in lines(event) {
         let Some((field, value)) = field(&line) else { continue };
@@ -100,7 +104,8 @@ pub fn fields(event: &Bytes) -> Fields {
                     joined = Some(all);
                 }
             },
-            _ => {}
+            b"id" | b"retry" => {}
+            _ => fields.odd = true,
         }
     }
     if let Some(all) = joined {
@@ -192,6 +197,7 @@ mod tests {
         let all = |name: Option<&'static str>, data: Option<&'static str>| Fields {
             name: name.map(|n| Bytes::from_static(n.as_bytes())),
             data: data.map(|d| Bytes::from_static(d.as_bytes())),
+            odd: false,
         };
         assert_eq!(read("event: a\ndata: b\n\n"), all(Some("a"), Some("b")));
         assert_eq!(read("event:a\r\ndata:  b\r\n\r\n"), all(Some("a"), Some(" b")));
@@ -200,6 +206,7 @@ mod tests {
         assert_eq!(read("data\n\n"), all(None, Some("")));
         assert_eq!(read("\u{feff}data: a\n\n"), all(None, Some("a")));
         assert_eq!(read("\n"), all(None, None));
+        assert!(read("{\"choices\":[]}\n\n").odd && !read("id: 1\nretry: 5\n\n").odd);
     }
 
     #[test]

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::wire::event::{Frame, Shape};
-use crate::wire::json::{self, Json, Value};
+use crate::wire::event::{Call, Frame};
+use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
 use crate::wire::{Broken, Judge, chat::reply};
@@ -22,6 +22,8 @@ pub struct Bar {
 struct Choice {
     /// By the provider's index: what became of the call.
     calls: BTreeMap<u64, Fate>,
+    /// The call in the older spelling, of which there is one at the most.
+    old: Option<Fate>,
     kept: u64,
     barred: u64,
     wrote_text: bool,
@@ -30,8 +32,16 @@ struct Choice {
 #[derive(Debug, Clone)]
 struct Fate {
     id: Option<String>,
+    name: String,
     /// Its number among the calls that stay; none when it is barred.
     place: Option<u64>,
+}
+
+/// What a message says of refused calls, and which of its members go.
+#[derive(Default)]
+struct Cut {
+    sentences: Vec<String>,
+    gone: Vec<&'static str>,
 }
 
 impl Bar {
@@ -45,18 +55,18 @@ impl Bar {
             out.push(frame);
             return Ok(());
         };
-        let patch = self.patch(json, frame.shape, judge)?;
+        let patch = self.patch(json, judge)?;
         out.push(if patch.is_empty() { frame } else { frame.with_json(patch.apply(json)?) });
         Ok(())
     }
 
-    fn patch(&mut self, json: &Json, shape: Shape, judge: &mut Judge<'_>) -> Result<Patch, Broken> {
+    fn patch(&mut self, json: &Json, judge: &mut Judge<'_>) -> Result<Patch, Broken> {
         let mut patch = Patch::default();
-        let field = if shape == Shape::Whole { "message" } else { "delta" };
         for (at, value) in json.root().get("choices").into_iter().flat_map(Value::items).enumerate() {
             let index = value.get("index").and_then(Value::integer).unwrap_or(at as u64);
             let choice = self.choices.entry(index).or_default();
-            if let Some(message) = value.get(field) {
+            // A chunk has a `delta`, a whole reply a `message`; nothing stops a provider from both.
+            for message in ["delta", "message"].iter().filter_map(|field| value.get(field)) {
                 choice.message(message, judge, &mut patch)?;
             }
             choice.mend_stop(value, &mut patch);
@@ -67,91 +77,86 @@ impl Bar {
 
 impl Choice {
     fn message(&mut self, message: Value<'_>, judge: &mut Judge<'_>, patch: &mut Patch) -> Result<(), Broken> {
-        let mut sentences = Vec::new();
-        let mut gone = Vec::new();
-        if let Some(list) = message.get("tool_calls") {
-            let mut barred = Vec::new();
-            for (at, entry) in list.items().enumerate() {
-                let fate = self.fate(at as u64, entry, judge, &mut sentences)?;
-                barred.push(fate.place.is_none());
-                if let (Some(place), Some(index)) = (fate.place, entry.get("index"))
-                    && index.integer() != Some(place)
-                {
-                    patch.replace(index.span(), place.to_string());
-                }
+        let mut cut = Cut::default();
+        if let Some(list) = message.get("tool_calls").filter(|list| !list.is_null()) {
+            if list.kind() != Kind::Array {
+                return Err(Broken::Misplaced);
             }
-            if !barred.is_empty() && barred.iter().all(|barred| *barred) {
-                gone.push("tool_calls");
-            } else {
-                patch.remove_items(list, |at| barred[at]);
-            }
+            self.list(list, judge, &mut cut, patch)?;
         }
-        self.old_call(message, judge, &mut sentences, &mut gone)?;
-        match (message.get("content"), gone.first().and_then(|name| message.member(name))) {
+        self.old_call(message, judge, &mut cut)?;
+        match (message.get("content"), cut.gone.first().and_then(|name| message.member(name))) {
             // Where the call was may be the only member there is, so the text takes its place.
-            (None, Some(call)) if !sentences.is_empty() => {
-                let text = json::quote(&self.speak(false, &sentences));
+            (None, Some(call)) if !cut.sentences.is_empty() => {
+                let text = json::quote(&self.speak(false, &cut.sentences));
                 patch.replace(call.span(), format!("\"content\":{text}"));
-                gone.remove(0);
+                cut.gone.remove(0);
             }
-            (content, _) => self.say(message, content, &sentences, patch),
+            (content, _) => self.say(message, content, &cut.sentences, patch),
         }
-        patch.remove_members(message, &gone);
+        patch.remove_members(message, &cut.gone);
         Ok(())
     }
 
+    fn list(&mut self, list: Value<'_>, judge: &mut Judge<'_>, cut: &mut Cut, patch: &mut Patch) -> Result<(), Broken> {
+        let mut barred = Vec::new();
+        for (at, entry) in list.items().enumerate() {
+            let index = entry.get("index").and_then(Value::integer).unwrap_or(at as u64);
+            let id = text_of(entry, "id").filter(|id| !id.is_empty());
+            let call = reply::call(entry);
+            let known = self.calls.get(&index).filter(|fate| id.is_none() || fate.id == id).cloned();
+            let mut fate = self.fate(known, call, judge, cut)?;
+            fate.id = fate.id.or(id);
+            barred.push(fate.place.is_none());
+            if let (Some(place), Some(number)) = (fate.place, entry.get("index"))
+                && number.integer() != Some(place)
+            {
+                patch.replace(number.span(), place.to_string());
+            }
+            self.calls.insert(index, fate);
+        }
+        if !barred.is_empty() && barred.iter().all(|barred| *barred) {
+            cut.gone.push("tool_calls");
+        } else {
+            patch.remove_items(list, |at| barred[at]);
+        }
+        Ok(())
+    }
+
+    /// What becomes of a piece of a call. A call that changes its name has two, and cannot be judged.
     fn fate(
         &mut self,
-        at: u64,
-        entry: Value<'_>,
+        known: Option<Fate>,
+        call: Option<Call>,
         judge: &mut Judge<'_>,
-        sentences: &mut Vec<String>,
+        cut: &mut Cut,
     ) -> Result<Fate, Broken> {
-        let index = entry.get("index").and_then(Value::integer).unwrap_or(at);
-        let id = text_of(entry, "id").filter(|id| !id.is_empty());
-        let known = self.calls.get(&index).filter(|fate| id.is_none() || fate.id == id);
-        if let Some(fate) = known {
-            return Ok(fate.clone());
+        match (known, call) {
+            (Some(fate), Some(call)) if fate.name != call.name => Err(Broken::Misplaced),
+            (Some(fate), _) => Ok(fate),
+            (None, None) => Err(Broken::Nameless),
+            (None, Some(call)) => {
+                let verdict = judge(&call);
+                let place = if verdict.is_none() { Some(self.kept) } else { None };
+                self.kept += u64::from(verdict.is_none());
+                self.barred += u64::from(verdict.is_some());
+                cut.sentences.extend(verdict);
+                Ok(Fate { id: None, name: call.name, place })
+            }
         }
-        let call = reply::call(entry).ok_or(Broken::Nameless)?;
-        let place = match judge(&call) {
-            None => {
-                self.kept += 1;
-                Some(self.kept - 1)
-            }
-            Some(sentence) => {
-                self.barred += 1;
-                sentences.push(sentence);
-                None
-            }
-        };
-        let fate = Fate { id, place };
-        self.calls.insert(index, fate.clone());
-        Ok(fate)
     }
 
     /// The older spelling: one call a reply, outside the list.
-    fn old_call(
-        &mut self,
-        message: Value<'_>,
-        judge: &mut Judge<'_>,
-        sentences: &mut Vec<String>,
-        gone: &mut Vec<&'static str>,
-    ) -> Result<(), Broken> {
-        const OLD: u64 = u64::MAX;
+    fn old_call(&mut self, message: Value<'_>, judge: &mut Judge<'_>, cut: &mut Cut) -> Result<(), Broken> {
         let Some(old) = message.get("function_call").filter(|old| !old.is_null()) else { return Ok(()) };
-        if !self.calls.contains_key(&OLD) {
-            let name = text_of(old, "name").filter(|name| !name.is_empty()).ok_or(Broken::Nameless)?;
-            let verdict = judge(&crate::wire::event::Call { name, namespace: None });
-            let place = if verdict.is_some() { None } else { Some(0) };
-            self.kept += u64::from(place.is_some());
-            self.barred += u64::from(place.is_none());
-            sentences.extend(verdict);
-            self.calls.insert(OLD, Fate { id: None, place });
+        let name = text_of(old, "name").filter(|name| !name.is_empty());
+        let call = name.map(|name| Call { name, namespace: None });
+        let known = self.old.take();
+        let fate = self.fate(known, call, judge, cut)?;
+        if fate.place.is_none() {
+            cut.gone.push("function_call");
         }
-        if self.calls.get(&OLD).is_some_and(|fate| fate.place.is_none()) {
-            gone.push("function_call");
-        }
+        self.old = Some(fate);
         Ok(())
     }
 

@@ -67,17 +67,18 @@ fn failed(root: Value<'_>) -> Event {
 }
 
 fn usage(root: Value<'_>) -> Option<Event> {
-    let usage = root.get("usage").filter(|usage| !usage.is_null())?;
-    let count = |path: &[&str]| usage.at(path).and_then(Value::integer).unwrap_or(0);
+    let reported = root.get("usage").filter(|usage| !usage.is_null())?;
+    let count = |path: &[&str]| reported.at(path).and_then(Value::count).unwrap_or(0);
     let cached = count(&["prompt_tokens_details", "cached_tokens"]);
     let written = count(&["prompt_tokens_details", "cache_write_tokens"]);
-    Some(Event::Usage(Usage {
+    let usage = Usage {
         input: count(&["prompt_tokens"]).saturating_sub(cached).saturating_sub(written),
         cache_read: cached,
         cache_write: written,
         cache_write_hour: 0,
         output: count(&["completion_tokens"]),
-    }))
+    };
+    Some(Event::Usage { usage, last: true })
 }
 
 /// Whether this is the extra chunk that only carries usage.

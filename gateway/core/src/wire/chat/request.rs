@@ -4,7 +4,8 @@ use crate::wire::Dialect;
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{
-    Choice, Malformed, Request, Shelf, Tool, count, flag, list, lower, model, opening, refuse_misspelled, text_of,
+    Choice, Malformed, Place, Request, Shelf, Stray, Tool, count, flag, list, lower, model, opening, refuse_misspelled,
+    text_of,
 };
 
 /// The keys that a stage judges by.
@@ -35,15 +36,36 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let model = model(root)?;
     let messages = list(root, "messages")?.ok_or(Malformed::Missing("messages"))?;
     let shelves = shelves(root)?;
+    // A search that the provider runs itself, switched on by a member of its own.
+    let search = root.get("web_search_options").filter(|options| !options.is_null());
+    let search = search.map(|_| Stray {
+        tool: Tool::named(Some("web_search".to_owned())),
+        place: Place::Member("web_search_options"),
+    });
+    let strays = search.into_iter().collect();
+    if let Some(options) = root.get("stream_options")
+        && !matches!(options.kind(), Kind::Object | Kind::Null)
+    {
+        return Err(Malformed::WrongType { field: "stream_options", expected: "an object" });
+    }
     let opening = opening(messages);
     let session = text_of(root, "prompt_cache_key");
     let stream = flag(root, "stream")?;
-    let output_limit = match count(root, "max_completion_tokens")? {
-        Some(limit) => Some(limit),
-        None => count(root, "max_tokens")?,
-    };
+    // Servers know one name or the other, so what counts is the larger.
+    let output_limit = count(root, "max_completion_tokens")?.max(count(root, "max_tokens")?);
     let replies = count(root, "n")?.unwrap_or(1).max(1);
-    Ok(Request { dialect: Dialect::Chat, model, stream, output_limit, shelves, opening, session, replies, json })
+    Ok(Request {
+        dialect: Dialect::Chat,
+        model,
+        stream,
+        output_limit,
+        shelves,
+        strays,
+        opening,
+        session,
+        replies,
+        json,
+    })
 }
 
 fn shelves(root: Value<'_>) -> Result<Vec<Shelf>, Malformed> {
@@ -71,12 +93,12 @@ fn body_of(item: Value<'_>) -> Option<Value<'_>> {
 }
 
 fn tool(item: Value<'_>) -> Tool {
-    Tool { name: body_of(item).and_then(|body| text_of(body, "name")), namespace: None }
+    Tool::named(body_of(item).and_then(|body| text_of(body, "name")))
 }
 
 /// The older spelling: a bare function.
 fn function(item: Value<'_>) -> Tool {
-    Tool { name: text_of(item, "name"), namespace: None }
+    Tool::named(text_of(item, "name"))
 }
 
 fn is_system(message: Value<'_>) -> Option<String> {

@@ -1,8 +1,8 @@
 //! Takes barred calls out of a Messages reply.
 //!
 //! A barred block becomes a text block of the same index, so that indexes stay without gaps
-//! (the Python SDK crashes on them). The stop reason changes only when no call is left: a stop
-//! for `tool_use` with no call makes agents repeat the request.
+//! (the Python SDK crashes on them). The stop reason changes only when no call is left for the
+//! agent: a stop for `tool_use` with no call makes agents repeat the request.
 
 use std::collections::BTreeSet;
 
@@ -19,6 +19,7 @@ pub struct Bar {
     dropping: BTreeSet<u64>,
     /// Ids of barred calls, whose results are barred with them.
     barred: BTreeSet<String>,
+    /// Calls that the agent is to make. What the provider ran itself is none of them.
     calls_kept: usize,
     calls_barred: usize,
 }
@@ -44,6 +45,7 @@ impl Bar {
         match (text_of(root, "type").as_deref(), index) {
             (Some("content_block_start"), Some(index)) => {
                 let Some(block) = root.get("content_block") else { return Err(Broken::Unreadable) };
+                self.dropping.remove(&index);
                 match self.judge_block(block, judge)? {
                     Some(sentence) => {
                         self.dropping.insert(index);
@@ -58,6 +60,8 @@ impl Bar {
                 let patch = self.mend_stop(root.get("delta"));
                 out.push(if patch.is_empty() { frame } else { frame.with_json(patch.apply(json)?) });
             }
+            // A call may only begin where it can be followed.
+            _ if holds_call(root) => return Err(Broken::Misplaced),
             _ => out.push(frame),
         }
         Ok(())
@@ -76,7 +80,7 @@ impl Bar {
         if verdict.is_some() {
             self.calls_barred += 1;
             self.barred.extend(text_of(block, "id"));
-        } else {
+        } else if text_of(block, "type").as_deref() == Some("tool_use") {
             self.calls_kept += 1;
         }
         Ok(verdict)
@@ -106,6 +110,13 @@ impl Bar {
         }
         patch
     }
+}
+
+/// Whether an event that should hold no call does.
+fn holds_call(root: Value<'_>) -> bool {
+    let lists = [root.at(&["message", "content"]), root.get("content")];
+    let blocks = lists.into_iter().flatten().flat_map(Value::items).chain(root.get("content_block"));
+    blocks.chain(root.get("delta")).any(|block| call(block).is_some())
 }
 
 fn text_block(index: u64, sentence: &str) -> [Frame; 3] {

@@ -19,7 +19,7 @@ fn event(root: Value<'_>) -> Vec<Event> {
         Some("message_start") => {
             if let Some(message) = root.get("message") {
                 out.push(Event::Began { model: text_of(message, "model").unwrap_or_default() });
-                out.extend(usage(message));
+                out.extend(usage(message, false));
             }
         }
         Some("content_block_start") => {
@@ -33,7 +33,7 @@ fn event(root: Value<'_>) -> Vec<Event> {
             out.push(Event::Wrote { bytes: bytes.map(|text| text.len()).sum() });
         }
         Some("message_delta") => {
-            out.extend(usage(root));
+            out.extend(usage(root, true));
             out.extend(root.at(&["delta"]).and_then(stopped));
         }
         Some("message_stop") => out.push(Event::Ended),
@@ -52,22 +52,22 @@ fn whole(root: Value<'_>) -> Vec<Event> {
         out.extend(call(block).map(Event::Called));
         out.push(Event::Wrote { bytes: block.raw().len() });
     }
-    out.extend(usage(root));
+    out.extend(usage(root, true));
     out.extend(stopped(root));
     out.push(Event::Ended);
     out
 }
 
-/// The call that a content block makes. Calls that the provider runs itself count too.
+/// The call that a content block makes: any `…tool_use`, also those that the provider runs itself
+/// and those that we have not heard of.
 pub(in crate::wire) fn call(block: Value<'_>) -> Option<Call> {
-    match text_of(block, "type")?.as_str() {
-        "tool_use" | "server_tool_use" => {
-            Some(Call { name: text_of(block, "name").unwrap_or_default(), namespace: None })
-        }
+    let kind = text_of(block, "type")?;
+    let part = |field| text_of(block, field).unwrap_or_default();
+    match kind.as_str() {
         "mcp_tool_use" => {
-            let part = |field| text_of(block, field).unwrap_or_default();
             Some(Call { name: format!("mcp__{}__{}", part("server_name"), part("name")), namespace: None })
         }
+        _ if kind.ends_with("tool_use") => Some(Call { name: part("name"), namespace: None }),
         _ => None,
     }
 }
@@ -81,15 +81,15 @@ fn failed(root: Value<'_>) -> Event {
     Event::Failed { kind: kind.unwrap_or_default() }
 }
 
-fn usage(holder: Value<'_>) -> Option<Event> {
-    let usage = holder.get("usage")?;
-    let count = |path: &[&str]| usage.at(path).and_then(Value::integer).unwrap_or(0);
-    let hour = count(&["cache_creation", "ephemeral_1h_input_tokens"]);
-    Some(Event::Usage(Usage {
+fn usage(holder: Value<'_>, last: bool) -> Option<Event> {
+    let reported = holder.get("usage")?;
+    let count = |path: &[&str]| reported.at(path).and_then(Value::count).unwrap_or(0);
+    let usage = Usage {
         input: count(&["input_tokens"]),
         cache_read: count(&["cache_read_input_tokens"]),
-        cache_write: count(&["cache_creation_input_tokens"]).saturating_sub(hour),
-        cache_write_hour: hour,
+        cache_write: count(&["cache_creation_input_tokens"]),
+        cache_write_hour: count(&["cache_creation", "ephemeral_1h_input_tokens"]),
         output: count(&["output_tokens"]),
-    }))
+    };
+    Some(Event::Usage { usage, last })
 }

@@ -1,10 +1,13 @@
 //! A Messages request: where its parts are and how they are changed.
 
+use std::borrow::Cow;
+
 use crate::wire::Dialect;
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{
-    Choice, Malformed, Request, Shelf, Tool, count, flag, list, lower, model, opening, refuse_misspelled, text_of,
+    Choice, Malformed, Place, Request, Shelf, Stray, Tool, count, flag, list, lower, model, opening, refuse_misspelled,
+    text_of,
 };
 
 /// The keys that a stage judges by.
@@ -16,6 +19,8 @@ pub(in crate::wire) const CHOICE: Choice = Choice { auto: "{\"type\":\"auto\"}",
 
 /// Thinking needs this much room for the answer beside its own budget.
 const ROOM_FOR_ANSWER: u64 = 1024;
+/// The least that the provider takes for a thinking budget.
+const LEAST_THINKING: u64 = 1024;
 
 pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let root = json.root();
@@ -23,11 +28,23 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let model = model(root)?;
     let messages = list(root, "messages")?.ok_or(Malformed::Missing("messages"))?;
     let shelves = shelves(root)?;
+    let strays = strays(messages)?;
     let opening = opening(messages);
     let session = session(root);
     let stream = flag(root, "stream")?;
     let output_limit = count(root, "max_tokens")?;
-    Ok(Request { dialect: Dialect::Messages, model, stream, output_limit, shelves, opening, session, replies: 1, json })
+    Ok(Request {
+        dialect: Dialect::Messages,
+        model,
+        stream,
+        output_limit,
+        shelves,
+        strays,
+        opening,
+        session,
+        replies: 1,
+        json,
+    })
 }
 
 fn shelves(root: Value<'_>) -> Result<Vec<Shelf>, Malformed> {
@@ -43,12 +60,47 @@ fn shelves(root: Value<'_>) -> Result<Vec<Shelf>, Malformed> {
 
 /// Custom and built-in tools carry their name; a set of tools of an MCP server is named after it.
 fn tool(item: Value<'_>) -> Tool {
-    let of_server = || text_of(item, "mcp_server_name").map(|server| format!("mcp__{server}__*"));
-    Tool { name: text_of(item, "name").or_else(of_server), namespace: None }
+    match text_of(item, "mcp_server_name") {
+        Some(server) => Tool::server(Some(server)),
+        None => Tool::named(text_of(item, "name")),
+    }
 }
 
 fn server(item: Value<'_>) -> Tool {
-    Tool { name: text_of(item, "name").map(|server| format!("mcp__{server}__*")), namespace: None }
+    Tool::server(text_of(item, "name"))
+}
+
+/// Blocks inside messages by which tools come and go in mid-conversation.
+const TOOL_BLOCKS: &[&str] = &["tool_addition", "tool_removal", "tool_reference", "tool_definition"];
+
+/// Tools that messages speak of: one that is taken out of the list must not come back this way,
+/// nor be pointed at in vain.
+fn strays(messages: Value<'_>) -> Result<Vec<Stray>, Malformed> {
+    let mut strays = Vec::new();
+    for message in messages.items() {
+        refuse_misspelled(message, &["role", "content"])?;
+        for block in message.get("content").into_iter().flat_map(Value::items) {
+            stray(block, &mut strays);
+            block.get("content").into_iter().flat_map(Value::items).for_each(|inner| stray(inner, &mut strays));
+        }
+    }
+    Ok(strays)
+}
+
+fn stray(block: Value<'_>, strays: &mut Vec<Stray>) {
+    if !text_of(block, "type").is_some_and(|kind| TOOL_BLOCKS.contains(&kind.as_str())) {
+        return;
+    }
+    let named = [
+        &["tool_name"][..],
+        &["name"],
+        &["tool", "name"],
+        &["tool", "tool_name"],
+        &["tool", "definition", "name"],
+        &["definition", "name"],
+    ];
+    let name = named.iter().find_map(|path| block.at(path)?.text()).map(Cow::into_owned);
+    strays.push(Stray { tool: Tool::named(name), place: Place::Block(block.index()) });
 }
 
 /// Claude Code writes its session into `metadata.user_id`, as JSON inside a string.
@@ -78,7 +130,14 @@ pub(in crate::wire) fn add_system_text(json: &Json, text: &str, patch: &mut Patc
 
 pub(in crate::wire) fn limit_output(json: &Json, most: u64, patch: &mut Patch) -> u64 {
     let root = json.root();
-    let thinking = root.at(&["thinking", "budget_tokens"]).and_then(Value::integer);
-    let most = thinking.map_or(most, |budget| most.max(budget.saturating_add(ROOM_FOR_ANSWER)));
+    let enabled = root.get("thinking").filter(|thinking| text_of(*thinking, "type").as_deref() == Some("enabled"));
+    let mut most = most;
+    if let Some(budget) = enabled.and_then(|thinking| thinking.get("budget_tokens"))
+        && budget.integer().is_none_or(|asked| asked.saturating_add(ROOM_FOR_ANSWER) > most)
+    {
+        let lowered = most.saturating_sub(ROOM_FOR_ANSWER).max(LEAST_THINKING);
+        most = most.max(lowered + ROOM_FOR_ANSWER);
+        patch.replace(budget.span(), lowered.to_string());
+    }
     lower(root, "max_tokens", most, patch)
 }

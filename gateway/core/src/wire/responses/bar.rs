@@ -2,9 +2,10 @@
 //!
 //! A barred item becomes a message of the same output index. Events are numbered in sequence,
 //! so those behind a replaced item are numbered anew; and the last event repeats the whole
-//! reply, so the item is replaced there too.
+//! reply, so the item is replaced there too. Every item that is a call is judged wherever it is
+//! seen, by what stands in it there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::wire::event::{Frame, Shape};
 use crate::wire::json::{self, Json, Value};
@@ -15,12 +16,19 @@ use crate::wire::{Broken, Judge};
 
 #[derive(Debug, Default)]
 pub struct Bar {
-    /// The message in the place of each barred item, by output index.
-    barred: BTreeMap<u64, String>,
-    /// The calls that stay, by output index.
-    kept: Vec<u64>,
+    /// What became of each call, by the item's id.
+    fates: BTreeMap<String, Fate>,
+    /// The output indexes and ids of barred items, whose other events are dropped.
+    dropping: BTreeSet<u64>,
     /// Events written less events dropped, so far.
     shift: i64,
+}
+
+#[derive(Debug, Clone)]
+struct Fate {
+    name: String,
+    /// The message in the place of a barred call.
+    message: Option<String>,
 }
 
 impl Bar {
@@ -41,46 +49,61 @@ impl Bar {
             return Ok(());
         }
         let index = root.get("output_index").and_then(Value::integer);
-        if let (Some(index), Some(item)) = (index, root.get("item")) {
-            self.judge_item(index, item, judge)?;
-        }
-        match index.and_then(|index| Some((index, self.barred.get(&index)?.clone()))) {
-            Some((index, message)) if text_of(root, "type").as_deref() == Some("response.output_item.added") => {
-                let number = root.get("sequence_number").and_then(Value::integer);
+        let number = root.get("sequence_number").and_then(Value::integer);
+        if let Some(item) = root.get("item")
+            && let Some(message) = self.judge_item(item, index, judge)?
+        {
+            let Some(index) = index else { return Err(Broken::Misplaced) };
+            if self.dropping.insert(index) {
+                // First seen, by whichever event: here its replacement arrives as a whole.
                 let written = message_events(index, &message, number.map(|number| self.numbered(number)));
-                self.shift += written.len() as i64 - 1;
+                self.shift = self.shift.saturating_add(written.len() as i64 - 1);
                 out.extend(written);
+            } else {
+                self.shift = self.shift.saturating_sub(1);
             }
-            Some(_) => self.shift -= 1,
-            None => {
-                let patch = self.pass(json, judge)?;
-                out.push(if patch.is_empty() { frame } else { frame.with_json(patch.apply(json)?) });
-            }
+            return Ok(());
         }
+        if index.is_some_and(|index| self.dropping.contains(&index)) || self.is_of_barred(root) {
+            self.shift = self.shift.saturating_sub(1);
+            return Ok(());
+        }
+        let patch = self.pass(json, judge)?;
+        out.push(if patch.is_empty() { frame } else { frame.with_json(patch.apply(json)?) });
         Ok(())
+    }
+
+    fn is_of_barred(&self, root: Value<'_>) -> bool {
+        let fate = text_of(root, "item_id").and_then(|id| self.fates.get(&id));
+        fate.is_some_and(|fate| fate.message.is_some())
     }
 
     fn numbered(&self, number: u64) -> u64 {
         number.saturating_add_signed(self.shift)
     }
 
-    /// Judges the item at this place, once.
-    fn judge_item(&mut self, index: u64, item: Value<'_>, judge: &mut Judge<'_>) -> Result<(), Broken> {
-        if self.barred.contains_key(&index) || self.kept.contains(&index) {
-            return Ok(());
-        }
-        let Some(call) = call(item) else { return Ok(()) };
+    /// Judges an item; the message to put in its place when it is a call that is barred. A call
+    /// that changes its name has two, and cannot be judged.
+    fn judge_item(
+        &mut self,
+        item: Value<'_>,
+        index: Option<u64>,
+        judge: &mut Judge<'_>,
+    ) -> Result<Option<String>, Broken> {
+        let Some(call) = call(item) else { return Ok(None) };
         if call.name.is_empty() {
             return Err(Broken::Nameless);
         }
-        match judge(&call) {
-            Some(sentence) => {
-                let id = format!("msg_{}", text_of(item, "id").unwrap_or_else(|| index.to_string()));
-                self.barred.insert(index, message_item(&id, &sentence));
-            }
-            None => self.kept.push(index),
+        let own = text_of(item, "id").or_else(|| text_of(item, "call_id"));
+        let id = own.or_else(|| index.map(|index| format!("#{index}"))).ok_or(Broken::Misplaced)?;
+        match self.fates.get(&id) {
+            Some(fate) if fate.name != call.name => return Err(Broken::Misplaced),
+            Some(fate) => return Ok(fate.message.clone()),
+            None => {}
         }
-        Ok(())
+        let message = judge(&call).map(|sentence| message_item(&format!("msg_{id}"), &sentence));
+        self.fates.insert(id, Fate { name: call.name, message: message.clone() });
+        Ok(message)
     }
 
     fn pass(&mut self, json: &Json, judge: &mut Judge<'_>) -> Result<Patch, Broken> {
@@ -91,8 +114,8 @@ impl Bar {
         {
             patch.replace(number.span(), self.numbered(was).to_string());
         }
-        if let Some(response) = root.get("response") {
-            patch.append(self.output(response, judge)?);
+        for holder in [Some(root), root.get("response")].into_iter().flatten() {
+            patch.append(self.output(holder, judge)?);
         }
         Ok(patch)
     }
@@ -101,10 +124,8 @@ impl Bar {
     fn output(&mut self, response: Value<'_>, judge: &mut Judge<'_>) -> Result<Patch, Broken> {
         let mut patch = Patch::default();
         for (index, item) in response.get("output").into_iter().flat_map(Value::items).enumerate() {
-            let index = index as u64;
-            self.judge_item(index, item, judge)?;
-            if let Some(message) = self.barred.get(&index) {
-                patch.replace(item.span(), message.clone());
+            if let Some(message) = self.judge_item(item, Some(index as u64), judge)? {
+                patch.replace(item.span(), message);
             }
         }
         Ok(patch)
@@ -141,13 +162,11 @@ fn message_events(index: u64, message: &str, number: Option<u64>) -> Vec<Frame> 
         ("response.content_part.done", format!("{place}\"part\":{part}")),
         ("response.output_item.done", format!("\"item\":{message}")),
     ];
-    steps
-        .iter()
-        .enumerate()
-        .map(|(at, (name, rest))| {
-            let number =
-                number.map(|number| format!("\"sequence_number\":{},", number + at as u64)).unwrap_or_default();
-            Frame::written(Some(name), &format!("{{\"type\":\"{name}\",{number}\"output_index\":{index},{rest}}}"))
-        })
-        .collect()
+    let mut number = number;
+    let event = |(name, rest): &(&str, String)| {
+        let numbered = number.map(|number| format!("\"sequence_number\":{number},")).unwrap_or_default();
+        number = number.map(|number| number.saturating_add(1));
+        Frame::written(Some(name), &format!("{{\"type\":\"{name}\",{numbered}\"output_index\":{index},{rest}}}"))
+    };
+    steps.iter().map(event).collect()
 }

@@ -73,15 +73,16 @@ fn failed(response: Value<'_>) -> Event {
 }
 
 fn usage(response: Value<'_>) -> Option<Event> {
-    let usage = response.get("usage").filter(|usage| !usage.is_null())?;
-    let count = |path: &[&str]| usage.at(path).and_then(Value::integer).unwrap_or(0);
+    let reported = response.get("usage").filter(|usage| !usage.is_null())?;
+    let count = |path: &[&str]| reported.at(path).and_then(Value::count).unwrap_or(0);
     let cached = count(&["input_tokens_details", "cached_tokens"]);
     let written = count(&["input_tokens_details", "cache_write_tokens"]);
-    Some(Event::Usage(Usage {
+    let usage = Usage {
         input: count(&["input_tokens"]).saturating_sub(cached).saturating_sub(written),
         cache_read: cached,
         cache_write: written,
         cache_write_hour: 0,
         output: count(&["output_tokens"]),
-    }))
+    };
+    Some(Event::Usage { usage, last: true })
 }

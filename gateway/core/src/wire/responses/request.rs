@@ -43,10 +43,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
             expected: "false: a reply is only served as it is made",
         });
     }
-    // A prompt stored at the provider may bring instructions and tools that no policy has seen.
-    if root.get("prompt").is_some_and(|prompt| !prompt.is_null()) {
-        return Err(Malformed::WrongType { field: "prompt", expected: "left out: a stored prompt cannot be checked" });
-    }
+    refuse_stored(root, input)?;
     let shelves = shelves(root, input)?;
     let opening = opening(input);
     let session = text_of(root, "prompt_cache_key");
@@ -58,6 +55,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         stream,
         output_limit,
         shelves,
+        strays: Vec::new(),
         opening,
         session,
         replies: 1,
@@ -65,13 +63,26 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     })
 }
 
-/// The top-level tools, and those that newer agents send as an item of the input.
+/// What is stored at the provider brings text and tools that no policy has seen, and costs what
+/// nobody can tell beforehand.
+fn refuse_stored(root: Value<'_>, input: Value<'_>) -> Result<(), Malformed> {
+    const EXPECTED: &str =
+        "left out: what is stored at the provider cannot be checked; send the whole conversation as `input`";
+    for field in ["prompt", "previous_response_id", "conversation"] {
+        if root.get(field).is_some_and(|value| !value.is_null()) {
+            return Err(Malformed::WrongType { field, expected: EXPECTED });
+        }
+    }
+    let refers = input.items().any(|item| is_type(item, "item_reference"));
+    if refers { Err(Malformed::WrongType { field: "item_reference", expected: EXPECTED }) } else { Ok(()) }
+}
+
+/// The top-level tools, and those that newer agents send inside items of the input.
 fn shelves(root: Value<'_>, input: Value<'_>) -> Result<Vec<Shelf>, Malformed> {
     let mut lists: Vec<_> = list(root, "tools")?.map(|list| ("tools", list)).into_iter().collect();
     for item in input.items() {
-        if is_type(item, "additional_tools")
-            && let Some(list) = list(item, "tools")?
-        {
+        refuse_misspelled(item, &["type", "role", "tools"])?;
+        if let Some(list) = list(item, "tools")? {
             lists.push(("input", list));
         }
     }
@@ -95,13 +106,12 @@ fn is_type(item: Value<'_>, kind: &str) -> bool {
 /// Functions and custom tools carry a name; what the provider runs itself is named by its type.
 fn tool(item: Value<'_>) -> Tool {
     let kind = text_of(item, "type");
-    let name = match kind.as_deref() {
-        Some("function" | "custom") => text_of(item, "name"),
-        Some("mcp") => text_of(item, "server_label").map(|server| format!("mcp__{server}__*")),
-        Some("namespace") | None => None,
-        Some(_) => kind,
-    };
-    Tool { name, namespace: None }
+    match kind.as_deref() {
+        Some("function" | "custom") | None => Tool::named(text_of(item, "name")),
+        Some("mcp") => Tool::server(text_of(item, "server_label")),
+        Some("namespace") => Tool::named(None),
+        Some(_) => Tool::named(kind),
+    }
 }
 
 fn opening(input: Value<'_>) -> Vec<String> {
@@ -130,7 +140,7 @@ pub(in crate::wire) fn add_system_text(json: &Json, text: &str, patch: &mut Patc
     let instructions = root.get("instructions").filter(|value| value.kind() == Kind::String);
     let leads = |item: &Value<'_>| {
         let role = text_of(*item, "role");
-        matches!(role.as_deref(), Some("system" | "developer"))
+        matches!(role.as_deref(), Some("system" | "developer")) || is_type(*item, "additional_tools")
     };
     match (instructions, root.get("input").filter(|input| input.kind() == Kind::Array)) {
         (Some(own), _) => {
