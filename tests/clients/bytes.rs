@@ -14,7 +14,7 @@ use crate::place::Place;
 /// Every stage looks, and none has anything to change.
 const WATCHED: &str = "
 lockdown: { allow: ['*'] }
-budget: { caps: [{ per: user, usd: 1000, every: month }], output_limit: 1000000 }
+budget: { caps: [{ per: user, usd: 1000, every: month }] }
 ";
 
 #[track_caller]
@@ -35,23 +35,23 @@ fn check(agent: Agent) {
             assert_eq!(plain(&asked.request), sent.request.body, "a request was changed");
             assert_eq!(sent.request.body, seen.body, "the tape is not what the provider saw");
             assert!(sent.response.body.len() > 500, "a reply: {}", sent.response.first);
-            eprintln!(
-                "{} {} {} {} {:?}",
-                asked.response.whole,
-                sent.response.whole,
-                asked.response.body.len(),
-                sent.response.body.len(),
-                String::from_utf8_lossy(&sent.response.body[sent.response.body.len() - 60..])
-            );
-            let (got, said) = (&asked.response.body, &sent.response.body);
-            assert!(said.starts_with(got), "a reply was changed");
-            // Codex hangs up once it has read the last event, before its connection is at an end.
-            assert!(asked.response.whole || asked.request.header("originator") == Some("codex_exec"));
-            assert!(got.len() == said.len(), "{:?}", String::from_utf8_lossy(&said[got.len()..]));
+            assert_heard(agent, &sent.response, &asked.response);
             assert_heads(asked, sent);
         }
         assert_eq!(exchanges(&mut jetway).len(), TURNS);
     }
+}
+
+/// The agent got what the provider said.
+fn assert_heard(agent: Agent, said: &Message, got: &Message) {
+    if agent == Agent::ClaudeCode {
+        assert!(said.whole && got.whole);
+    }
+    assert!(said.body.starts_with(&got.body), "a reply was changed");
+    // Codex hangs up when it has read the last event, at times before the last line end is there.
+    let missed = &said.body[got.body.len()..];
+    let is_read = agent != Agent::ClaudeCode && missed.iter().all(u8::is_ascii_whitespace);
+    assert!(missed.is_empty() || is_read, "a reply was cut: {:?}", String::from_utf8_lossy(missed));
 }
 
 /// The path, the status, and every header that is neither a connection's nor Jetway's business.

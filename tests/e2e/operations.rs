@@ -245,3 +245,29 @@ fn an_empty_token_opens_nothing_and_files_are_their_owner_s() {
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("admin-token has under 32 characters"));
 }
+
+#[test]
+fn the_demo_plays_one_run_and_shows_it() {
+    let folder = tempfile::tempdir().unwrap();
+    copy(&root().join("config"), &folder.path().join("config"));
+    copy(&root().join("policies"), &folder.path().join("policies"));
+    let output = jetway(folder.path(), &["demo"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text} {}", String::from_utf8_lossy(&output.stderr));
+    for part in [
+        "calls  Read package.json",
+        "[Jetway] The call of the tool `WebFetch` was refused by the policy `wizard` (deny Web*)",
+        "calls  Write instrumentation-client.ts",
+        "429 Too Many Requests: the budget of $5.00 for each user a day",
+        "5 turns,",
+        "shown     nextjs.md#Next.js (App Router) > Initialise posthog-js in Next.js with instrumentation-client.ts",
+        "refused   WebFetch (deny Web*)",
+        "Where to look next:",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains('\u{1b}'), "colour only on a terminal");
+    let runs =
+        String::from_utf8(jetway(folder.path(), &["runs", "--state", "state/demo"]).output().unwrap().stdout).unwrap();
+    assert!(runs.contains("wizard") && runs.contains("refused"), "{runs}");
+}
