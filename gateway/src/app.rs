@@ -112,7 +112,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let stop = CancellationToken::new();
     let servers = TaskTracker::new();
     let door = Door {
-        connections: config.limits.connections,
+        connections: config.limits.connections.get(),
         header_time: config.limits.header_time.0,
         write_time: config.limits.write_time.0,
         drain_time: config.limits.drain_time.0,

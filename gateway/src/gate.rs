@@ -107,7 +107,7 @@ impl Jetway {
     /// When a file cannot be used.
     pub fn open(gate: Gate) -> anyhow::Result<Arc<Self>> {
         let state = gate.config.state.clone();
-        let places = Arc::new(Semaphore::new(gate.config.limits.exchanges));
+        let places = Arc::new(Semaphore::new(gate.config.limits.exchanges.get()));
         let now = Timestamp::now();
         let keyed = Keyed::load(&state.join(files::SECRET))
             .map_err(|error| anyhow::anyhow!("{} cannot be used: {error}", state.join(files::SECRET).display()))?;

@@ -168,6 +168,7 @@ async fn answer(
     let silence = provider.timeouts.between_bytes;
     exchange.record.status = Some(parts.status.as_u16());
     if parts.status.is_redirection() {
+        exchange.owes_nothing();
         let why = format!("it redirects ({}), and credentials do not follow", parts.status);
         return Err((unchecked(why), Box::new(exchange)));
     }

@@ -1,5 +1,7 @@
 //! The agents, as a person starts them without a terminal, and a job that each gets done.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::place::{Place, Ran, installed};
@@ -9,6 +11,9 @@ pub(crate) enum Agent {
     ClaudeCode,
     /// With this model, which decides how its tools look.
     Codex(&'static str),
+    /// With its own provider and an account in the place of a key: it tries a WebSocket first, and
+    /// compresses its requests.
+    CodexSignedIn,
 }
 
 /// A shell is a tool of its own.
@@ -16,37 +21,53 @@ pub(crate) const CODEX: Agent = Agent::Codex("gpt-5.5");
 /// A shell is called in the source of one tool, `exec`.
 pub(crate) const CODEX_IN_CODE: Agent = Agent::Codex("gpt-6.1-sol");
 
+/// Nobody's account: a token that is signed by nobody.
+const ACCOUNT: &str = r#"{
+    "auth_mode": "chatgpt",
+    "OPENAI_API_KEY": null,
+    "tokens": { "id_token": "TOKEN", "access_token": "TOKEN", "refresh_token": "none", "account_id": "acc_dummy" },
+    "last_refresh": "2099-01-01T00:00:00Z"
+}"#;
+/// It reads: dummy@example.com, of the account `acc_dummy`, until the year 2100.
+const TOKEN: &str = concat!(
+    "eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0.",
+    "eyJleHAiOjQxMDI0NDQ4MDAsImVtYWlsIjoiZHVtbXlAZXhhbXBsZS5jb20iLCJodHRwczovL2FwaS5vcGVuYWkuY29tL2F1dGgi",
+    "OnsiY2hhdGdwdF9wbGFuX3R5cGUiOiJwcm8iLCJjaGF0Z3B0X2FjY291bnRfaWQiOiJhY2NfZHVtbXkifX0.",
+    "c2ln"
+);
+
 impl Agent {
     /// As Jetway names it.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::ClaudeCode => "claude-code",
-            Self::Codex(_) => "codex",
+            Self::Codex(_) | Self::CodexSignedIn => "codex",
         }
     }
 
     /// Gives it a task, with this as the address of its provider.
     pub(crate) fn run(self, place: &Place, url: &str, key: &str, task: &str) -> Ran {
-        let programs = installed().join("node_modules/.bin");
         let command = match self {
             Self::ClaudeCode => {
-                let mut command = place.command(&programs.join("claude"));
+                let mut command = place.command(&installed().join("node_modules/.bin/claude"));
                 command.args(["-p", task, "--allowedTools", "Read,Edit,Write,Bash"]);
                 command.env("ANTHROPIC_BASE_URL", url).env("ANTHROPIC_AUTH_TOKEN", key);
                 command.env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
                 command
             }
             Self::Codex(model) => {
-                let folder = place.home().join(".codex");
-                std::fs::create_dir_all(&folder).unwrap();
                 let config = format!(
                     "model = \"{model}\"\nmodel_provider = \"jetway\"\n[model_providers.jetway]\nname = \"Jetway\"\n\
                      base_url = \"{url}/v1\"\nenv_key = \"JETWAY_KEY\"\nwire_api = \"responses\"\n"
                 );
-                std::fs::write(folder.join("config.toml"), config).unwrap();
-                let mut command = place.command(&programs.join("codex"));
-                let flags = ["exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", task];
-                command.args(flags).env("JETWAY_KEY", key);
+                let mut command = codex(place, &config, task);
+                command.env("JETWAY_KEY", key);
+                command
+            }
+            Self::CodexSignedIn => {
+                let config = format!("model = \"gpt-5.5\"\nopenai_base_url = \"{url}/v1\"\n");
+                let command = codex(place, &config, task);
+                std::fs::write(place.home().join(".codex/auth.json"), ACCOUNT.replace("TOKEN", TOKEN)).unwrap();
                 command
             }
         };
@@ -62,9 +83,18 @@ impl Agent {
                     format!("const ran = await tools.exec_command({{cmd: {}}}); text(ran.output);", Value::from(line));
                 json!({ "tool": "exec", "custom": source })
             }
-            Self::Codex(_) => json!({ "tool": "exec_command", "input": { "cmd": line } }),
+            Self::Codex(_) | Self::CodexSignedIn => json!({ "tool": "exec_command", "input": { "cmd": line } }),
         }
     }
+}
+
+fn codex(place: &Place, config: &str, task: &str) -> Command {
+    let folder = place.home().join(".codex");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("config.toml"), config).unwrap();
+    let mut command = place.command(&installed().join("node_modules/.bin/codex"));
+    command.args(["exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", task]);
+    command
 }
 
 /// What the job is, in the words of the person.
@@ -90,7 +120,9 @@ pub(crate) fn job(agent: Agent, place: &Place, manner: &Value) -> String {
             let source = format!("text(await tools.apply_patch({}));", Value::from(patch));
             (agent.shell("cat greeting.txt"), json!({ "tool": "exec", "custom": source }))
         }
-        Agent::Codex(_) => (agent.shell("cat greeting.txt"), json!({ "tool": "apply_patch", "custom": patch })),
+        Agent::Codex(_) | Agent::CodexSignedIn => {
+            (agent.shell("cat greeting.txt"), json!({ "tool": "apply_patch", "custom": patch }))
+        }
     };
     let usage = |turn: u64| json!({ "input": 1000 + turn, "cache_read": 500, "output": 10 + turn });
     let mut turns = [

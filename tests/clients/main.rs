@@ -4,6 +4,7 @@
 
 mod agent;
 mod bytes;
+mod context;
 mod log;
 mod place;
 mod tasks;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use jetway_core::glob::Glob;
@@ -49,9 +50,10 @@ impl Default for Admin {
     }
 }
 
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+/// Bounds on what is taken in.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub(in crate::config) struct Limits {
+pub struct Limits {
     /// The largest request body, after decompression.
     pub body: Size,
     /// The largest reply that is not a stream: it is held until it was checked.
@@ -61,9 +63,9 @@ pub(in crate::config) struct Limits {
     /// How long a request's body may take to arrive.
     pub body_time: Span,
     /// Connections that are served at once; more wait to be accepted.
-    pub connections: usize,
+    pub connections: NonZeroUsize,
     /// Requests that are served at once; more are refused for the moment.
-    pub exchanges: usize,
+    pub exchanges: NonZeroUsize,
     /// How long an agent may stop reading before its connection is cut.
     pub write_time: Span,
     /// How long replies may go on after Jetway was told to stop.
@@ -77,8 +79,8 @@ impl Default for Limits {
             reply: Size(32 << 20),
             header_time: Span(Duration::from_secs(120)),
             body_time: Span(Duration::from_secs(60)),
-            connections: 4_096,
-            exchanges: 1_024,
+            connections: at_least_one(4_096),
+            exchanges: at_least_one(1_024),
             write_time: Span(Duration::from_secs(120)),
             drain_time: Span(Duration::from_secs(600)),
         }
@@ -169,6 +171,10 @@ pub(in crate::config) struct PriceRow {
     /// The same for an hour, where the provider has such a tier; by default as `cache_write`.
     #[serde(default)]
     pub cache_write_hour: Option<f64>,
+}
+
+fn at_least_one(count: usize) -> NonZeroUsize {
+    NonZeroUsize::new(count).unwrap_or(NonZeroUsize::MIN)
 }
 
 fn data_address() -> SocketAddr {

@@ -14,12 +14,10 @@ use std::path::{Path, PathBuf};
 use jetway_core::policy::budget;
 use jetway_core::price::{Price, Prices};
 
-pub use document::Kind;
+pub use document::{Kind, Limits};
 pub use policies::Policy;
 pub use providers::{Credentials, Provider, Timeouts};
 pub use yaml::Problem;
-
-use units::{Size, Span};
 
 /// Everything that operators configure, checked.
 #[derive(Debug, Clone)]
@@ -45,19 +43,6 @@ pub enum Secrets {
     Leave,
 }
 
-/// Bounds on what is taken in.
-#[derive(Debug, Clone, Copy)]
-pub struct Limits {
-    pub body: Size,
-    pub reply: Size,
-    pub header_time: Span,
-    pub body_time: Span,
-    pub connections: usize,
-    pub exchanges: usize,
-    pub write_time: Span,
-    pub drain_time: Span,
-}
-
 impl Config {
     /// Reads `gateway.yaml`, `prices.yaml` beside it, and the folder of policies.
     ///
@@ -81,22 +66,12 @@ impl Config {
         if !problems.is_empty() {
             return Err(problems);
         }
-        let limits = document.limits;
         Ok(Self {
             listen: document.listen,
             admin: document.admin.listen,
             state: root.join(&document.state),
             default_policy: document.default_policy,
-            limits: Limits {
-                body: limits.body,
-                reply: limits.reply,
-                header_time: limits.header_time,
-                body_time: limits.body_time,
-                connections: limits.connections.max(1),
-                exchanges: limits.exchanges.max(1),
-                write_time: limits.write_time,
-                drain_time: limits.drain_time,
-            },
+            limits: document.limits,
             providers,
             policies,
             prices,

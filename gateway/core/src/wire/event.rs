@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use crate::wire::json::Json;
+use crate::wire::patch::{Overlap, Patch};
 use crate::wire::sse;
 
 /// Tokens by kind, as the provider counts them. `input` excludes what the cache served or took.
@@ -118,9 +119,19 @@ impl Frame {
         Self::event(sse::write(name, data))
     }
 
+    /// The frame with changes made to its JSON; with none, the frame as it is.
+    ///
+    /// # Errors
+    /// [`Overlap`] when two changes want the same bytes.
+    pub fn patched(self, patch: Patch) -> Result<Self, Overlap> {
+        match &self.json {
+            Some(json) if !patch.is_empty() => Ok(self.with_json(patch.apply(json)?)),
+            _ => Ok(self),
+        }
+    }
+
     /// The same frame with other JSON in it.
-    #[must_use]
-    pub fn with_json(&self, json: Bytes) -> Self {
+    fn with_json(&self, json: Bytes) -> Self {
         match self.shape {
             Shape::Whole => Self::whole(json),
             Shape::Event => {

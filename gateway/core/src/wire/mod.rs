@@ -17,6 +17,7 @@ pub mod route;
 pub mod sse;
 
 use event::{Call, Event, Frame};
+use patch::Patch;
 
 /// A wire format.
 #[derive(
@@ -78,6 +79,14 @@ impl From<patch::Overlap> for Broken {
     }
 }
 
+/// What leaves in the place of a frame.
+enum Leaves {
+    /// The frame, with these changes.
+    Patched(Patch),
+    /// Other frames, or none.
+    Instead(Vec<Frame>),
+}
+
 /// Takes barred tool calls out of one reply and puts a sentence in the place of each. Where no
 /// call is barred, every frame leaves as it came.
 #[derive(Debug)]
@@ -105,10 +114,18 @@ impl Bar {
         if frame.unreadable {
             return Err(Broken::Unreadable);
         }
-        match self {
-            Self::Messages(bar) => bar.push(frame, judge, out),
-            Self::Chat(bar) => bar.push(frame, judge, out),
-            Self::Responses(bar) => bar.push(frame, judge, out),
+        let leaves = match &frame.json {
+            None => Leaves::Patched(Patch::default()),
+            Some(json) => match self {
+                Self::Messages(bar) => bar.judge(json.root(), frame.shape, judge)?,
+                Self::Chat(bar) => bar.judge(json.root(), judge)?,
+                Self::Responses(bar) => bar.judge(json.root(), frame.shape, judge)?,
+            },
+        };
+        match leaves {
+            Leaves::Patched(patch) => out.push(frame.patched(patch)?),
+            Leaves::Instead(frames) => out.extend(frames),
         }
+        Ok(())
     }
 }

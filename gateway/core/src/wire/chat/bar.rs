@@ -6,11 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::wire::event::{Call, Frame};
-use crate::wire::json::{self, Json, Kind, Value};
+use crate::wire::event::Call;
+use crate::wire::json::{self, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
-use crate::wire::{Broken, Judge, chat::reply};
+use crate::wire::{Broken, Judge, Leaves, chat::reply};
 
 #[derive(Debug, Default)]
 pub struct Bar {
@@ -45,24 +45,9 @@ struct Cut {
 }
 
 impl Bar {
-    pub(in crate::wire) fn push(
-        &mut self,
-        frame: Frame,
-        judge: &mut Judge<'_>,
-        out: &mut Vec<Frame>,
-    ) -> Result<(), Broken> {
-        let Some(json) = &frame.json else {
-            out.push(frame);
-            return Ok(());
-        };
-        let patch = self.patch(json, judge)?;
-        out.push(if patch.is_empty() { frame } else { frame.with_json(patch.apply(json)?) });
-        Ok(())
-    }
-
-    fn patch(&mut self, json: &Json, judge: &mut Judge<'_>) -> Result<Patch, Broken> {
+    pub(in crate::wire) fn judge(&mut self, root: Value<'_>, judge: &mut Judge<'_>) -> Result<Leaves, Broken> {
         let mut patch = Patch::default();
-        for (at, value) in json.root().get("choices").into_iter().flat_map(Value::items).enumerate() {
+        for (at, value) in root.get("choices").into_iter().flat_map(Value::items).enumerate() {
             let index = value.get("index").and_then(Value::integer).unwrap_or(at as u64);
             let choice = self.choices.entry(index).or_default();
             // A chunk has a `delta`, a whole reply a `message`; nothing stops a provider from both.
@@ -71,7 +56,7 @@ impl Bar {
             }
             choice.mend_stop(value, &mut patch);
         }
-        Ok(patch)
+        Ok(Leaves::Patched(patch))
     }
 }
 

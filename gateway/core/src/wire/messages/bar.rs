@@ -7,11 +7,11 @@
 use std::collections::BTreeSet;
 
 use crate::wire::event::{Frame, Shape};
-use crate::wire::json::{self, Json, Value};
+use crate::wire::json::{self, Value};
 use crate::wire::messages::reply::call;
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
-use crate::wire::{Broken, Judge};
+use crate::wire::{Broken, Judge, Leaves};
 
 #[derive(Debug, Default)]
 pub struct Bar {
@@ -25,46 +25,36 @@ pub struct Bar {
 }
 
 impl Bar {
-    pub(in crate::wire) fn push(
+    pub(in crate::wire) fn judge(
         &mut self,
-        frame: Frame,
+        root: Value<'_>,
+        shape: Shape,
         judge: &mut Judge<'_>,
-        out: &mut Vec<Frame>,
-    ) -> Result<(), Broken> {
-        let Some(json) = &frame.json else {
-            out.push(frame);
-            return Ok(());
-        };
-        if frame.shape == Shape::Whole {
-            let patch = self.whole(json, judge)?;
-            out.push(if patch.is_empty() { frame } else { frame.with_json(patch.apply(json)?) });
-            return Ok(());
+    ) -> Result<Leaves, Broken> {
+        if shape == Shape::Whole {
+            return self.whole(root, judge).map(Leaves::Patched);
         }
-        let root = json.root();
         let index = root.get("index").and_then(Value::integer);
-        match (text_of(root, "type").as_deref(), index) {
+        let unchanged = Leaves::Patched(Patch::default());
+        Ok(match (text_of(root, "type").as_deref(), index) {
             (Some("content_block_start"), Some(index)) => {
                 let Some(block) = root.get("content_block") else { return Err(Broken::Unreadable) };
                 self.dropping.remove(&index);
                 match self.judge_block(block, judge)? {
                     Some(sentence) => {
                         self.dropping.insert(index);
-                        out.extend(text_block(index, &sentence));
+                        Leaves::Instead(text_block(index, &sentence))
                     }
-                    None => out.push(frame),
+                    None => unchanged,
                 }
             }
-            (Some("content_block_delta"), Some(index)) if self.dropping.contains(&index) => {}
-            (Some("content_block_stop"), Some(index)) if self.dropping.remove(&index) => {}
-            (Some("message_delta"), _) => {
-                let patch = self.mend_stop(root.get("delta"));
-                out.push(if patch.is_empty() { frame } else { frame.with_json(patch.apply(json)?) });
-            }
+            (Some("content_block_delta"), Some(index)) if self.dropping.contains(&index) => Leaves::Instead(vec![]),
+            (Some("content_block_stop"), Some(index)) if self.dropping.remove(&index) => Leaves::Instead(vec![]),
+            (Some("message_delta"), _) => Leaves::Patched(self.mend_stop(root.get("delta"))),
             // A call may only begin where it can be followed.
             _ if holds_call(root) => return Err(Broken::Misplaced),
-            _ => out.push(frame),
-        }
-        Ok(())
+            _ => unchanged,
+        })
     }
 
     fn judge_block(&mut self, block: Value<'_>, judge: &mut Judge<'_>) -> Result<Option<String>, Broken> {
@@ -86,9 +76,8 @@ impl Bar {
         Ok(verdict)
     }
 
-    fn whole(&mut self, json: &Json, judge: &mut Judge<'_>) -> Result<Patch, Broken> {
+    fn whole(&mut self, root: Value<'_>, judge: &mut Judge<'_>) -> Result<Patch, Broken> {
         let mut patch = Patch::default();
-        let root = json.root();
         for block in root.get("content").into_iter().flat_map(Value::items) {
             if let Some(sentence) = self.judge_block(block, judge)? {
                 patch.replace(block.span(), format!("{{\"type\":\"text\",\"text\":{}}}", json::quote(&sentence)));
@@ -119,12 +108,12 @@ fn holds_call(root: Value<'_>) -> bool {
     blocks.chain(root.get("delta")).any(|block| call(block).is_some())
 }
 
-fn text_block(index: u64, sentence: &str) -> [Frame; 3] {
+fn text_block(index: u64, sentence: &str) -> Vec<Frame> {
     let text = json::quote(sentence);
     let frame = |name: &str, rest: String| {
         Frame::written(Some(name), &format!("{{\"type\":\"{name}\",\"index\":{index}{rest}}}"))
     };
-    [
+    vec![
         frame("content_block_start", ",\"content_block\":{\"type\":\"text\",\"text\":\"\"}".to_owned()),
         frame("content_block_delta", format!(",\"delta\":{{\"type\":\"text_delta\",\"text\":{text}}}")),
         frame("content_block_stop", String::new()),

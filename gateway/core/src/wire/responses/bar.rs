@@ -12,7 +12,7 @@ use crate::wire::json::{self, Json, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
 use crate::wire::responses::reply::call;
-use crate::wire::{Broken, Judge};
+use crate::wire::{Broken, Judge, Leaves};
 
 #[derive(Debug, Default)]
 pub struct Bar {
@@ -32,45 +32,32 @@ struct Fate {
 }
 
 impl Bar {
-    pub(in crate::wire) fn push(
+    pub(in crate::wire) fn judge(
         &mut self,
-        frame: Frame,
+        root: Value<'_>,
+        shape: Shape,
         judge: &mut Judge<'_>,
-        out: &mut Vec<Frame>,
-    ) -> Result<(), Broken> {
-        let Some(json) = &frame.json else {
-            out.push(frame);
-            return Ok(());
-        };
-        let root = json.root();
-        if frame.shape == Shape::Whole {
-            let patch = self.output(root, judge)?;
-            out.push(if patch.is_empty() { frame } else { frame.with_json(patch.apply(json)?) });
-            return Ok(());
+    ) -> Result<Leaves, Broken> {
+        if shape == Shape::Whole {
+            return self.output(root, judge).map(Leaves::Patched);
         }
         let index = root.get("output_index").and_then(Value::integer);
-        let number = root.get("sequence_number").and_then(Value::integer);
         if let Some(item) = root.get("item")
             && let Some(message) = self.judge_item(item, index, judge)?
         {
-            let Some(index) = index else { return Err(Broken::Misplaced) };
-            if self.dropping.insert(index) {
-                // First seen, by whichever event: here its replacement arrives as a whole.
-                let written = message_events(index, &message, number.map(|number| self.numbered(number)));
-                self.shift = self.shift.saturating_add(written.len() as i64 - 1);
-                out.extend(written);
-            } else {
-                self.shift = self.shift.saturating_sub(1);
-            }
-            return Ok(());
+            let index = index.ok_or(Broken::Misplaced)?;
+            // First seen, by whichever event: there its replacement arrives as a whole.
+            let is_first = self.dropping.insert(index);
+            let number = root.get("sequence_number").and_then(Value::integer).map(|number| self.numbered(number));
+            let written = if is_first { message_events(index, &message, number) } else { Vec::new() };
+            self.shift = self.shift.saturating_add(written.len() as i64 - 1);
+            return Ok(Leaves::Instead(written));
         }
         if index.is_some_and(|index| self.dropping.contains(&index)) || self.is_of_barred(root) {
             self.shift = self.shift.saturating_sub(1);
-            return Ok(());
+            return Ok(Leaves::Instead(Vec::new()));
         }
-        let patch = self.pass(json, judge)?;
-        out.push(if patch.is_empty() { frame } else { frame.with_json(patch.apply(json)?) });
-        Ok(())
+        self.pass(root, judge).map(Leaves::Patched)
     }
 
     fn is_of_barred(&self, root: Value<'_>) -> bool {
@@ -106,8 +93,7 @@ impl Bar {
         Ok(message)
     }
 
-    fn pass(&mut self, json: &Json, judge: &mut Judge<'_>) -> Result<Patch, Broken> {
-        let root = json.root();
+    fn pass(&mut self, root: Value<'_>, judge: &mut Judge<'_>) -> Result<Patch, Broken> {
         let mut patch = Patch::default();
         if let Some(number) = root.get("sequence_number").filter(|_| self.shift != 0)
             && let Some(was) = number.integer()
