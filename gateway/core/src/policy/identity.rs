@@ -118,6 +118,10 @@ pub enum Denied {
     )]
     NoCredential { policy: String },
     #[error(
+        "no credential came with this request. Send your own credential for the provider, or a Jetway key, as `x-api-key` or `Authorization: Bearer …`"
+    )]
+    NoCredentialOfAnyKind,
+    #[error(
         "`x-api-key` and `Authorization` carry different credentials, so it is not clear who is calling; send one of them"
     )]
     Ambiguous,
@@ -146,6 +150,7 @@ pub enum Denied {
 pub fn decide(rules: &Rules, policy: &str, presented: Presented) -> Result<Caller, Denied> {
     let named = || policy.to_owned();
     match presented {
+        Presented::Nothing if rules.accepts(Way::Passthrough) => Err(Denied::NoCredentialOfAnyKind),
         Presented::Nothing => Err(Denied::NoCredential { policy: named() }),
         Presented::Ambiguous => Err(Denied::Ambiguous),
         Presented::Key(_) if !rules.accepts(Way::Keys) => Err(Denied::KeysNotAccepted { policy: named() }),
@@ -207,6 +212,7 @@ mod tests {
         check(&[Way::Keys], foreign(), Err(Denied::PassthroughNotAccepted { policy: "wizard".into() }));
         check(&[Way::Passthrough], key("wizard", false), Err(Denied::KeysNotAccepted { policy: "wizard".into() }));
         check(&[Way::Keys], Presented::Nothing, Err(Denied::NoCredential { policy: "wizard".into() }));
+        check(&[Way::Keys, Way::Passthrough], Presented::Nothing, Err(Denied::NoCredentialOfAnyKind));
         check(&[Way::Keys, Way::Passthrough], Presented::Ambiguous, Err(Denied::Ambiguous));
     }
 }
