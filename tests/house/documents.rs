@@ -115,3 +115,61 @@ fn first_provider(example: &str) -> &str {
     let after = example.split("providers:").nth(1).unwrap();
     after.lines().find_map(|line| line.trim().strip_suffix(':')).unwrap()
 }
+
+/// Questions, and the section of the shipped documents that answers each.
+const QUESTIONS: [(&str, &str, &str); 10] = [
+    (
+        "wizard",
+        "Where do I put posthog.init in a Next.js 15 App Router project?",
+        "Initialise posthog-js in Next.js with instrumentation-client.ts",
+    ),
+    (
+        "wizard",
+        "How do I send an event from a Next.js route handler so it isn't lost on serverless?",
+        "Server-side capture in Next.js route handlers and server actions",
+    ),
+    (
+        "wizard",
+        "How can I tell whether the PostHog key is already in .env.local without seeing its value?",
+        "Check whether a key exists without reading its value",
+    ),
+    (
+        "wizard",
+        "What should the env variable be called in a Vite app, and in a Django backend?",
+        "Environment variable names per framework",
+    ),
+    (
+        "wizard",
+        "Where does the PostHog error middleware go relative to my Express routes and error handler?",
+        "Express error handler with setupExpressErrorHandler",
+    ),
+    (
+        "wizard",
+        "posthog.identify doesn't exist in Python: how do I identify a user when they log in to Django?",
+        "Identify users at login in Django",
+    ),
+    (
+        "wizard",
+        "How do I add PostHog to FastAPI and shut it down with the app's lifespan?",
+        "FastAPI and Starlette with PosthogASGIMiddleware",
+    ),
+    ("wizard", "What should happen when the user signs out on a shared computer?", "Reset at logout"),
+    ("wizard", "Can I put the plan name or user id into the event name?", "Never build event names dynamically"),
+    ("coding", "May I install a new npm package to solve this?", "Ask before adding a dependency"),
+];
+
+#[test]
+fn the_shipped_documents_answer_their_questions() {
+    jetway::tls::install();
+    let gate = Config::load(&root().join("config/gateway.yaml"), Secrets::Leave).and_then(Gate::build).unwrap();
+    let mut missed = Vec::new();
+    for (policy, question, section) in QUESTIONS {
+        let found = gate.indexes[policy].search(question, 5);
+        let place = found.iter().position(|hit| hit.chunk.headings.last().is_some_and(|heading| heading == section));
+        if place.is_none() {
+            missed.push((question, found.first().map(|hit| hit.chunk.path())));
+        }
+    }
+    // Ranking by words alone misses a question that shares none with its answer.
+    assert!(missed.len() <= 1, "{missed:#?}");
+}
