@@ -7,4 +7,6 @@ mod bytes;
 mod context;
 mod log;
 mod place;
+mod refusals;
+mod sdks;
 mod tasks;

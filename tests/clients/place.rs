@@ -48,6 +48,11 @@ impl Ran {
     pub(crate) fn shown(&self) -> String {
         format!("{}{}", self.out, self.err)
     }
+
+    /// Whether a person reads this sentence, as it is: not inside JSON, with nothing behind it.
+    pub(crate) fn says(&self, sentence: &str) -> bool {
+        self.shown().lines().any(|line| line.ends_with(sentence))
+    }
 }
 
 impl Place {
