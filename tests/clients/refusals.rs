@@ -79,7 +79,7 @@ fn refuses(agent: Agent, case: &Case) {
 
 #[test]
 fn claude_code_asks_once_and_says_why_not() {
-    for case in [STRANGER, POOR, WRONG_MODEL] {
+    for case in [STRANGER, POOR, WRONG_MODEL, TOO_LARGE, LOST] {
         refuses(Agent::ClaudeCode, &case);
     }
 }

@@ -1,10 +1,11 @@
 //! A task from its first line to its last: an agent gets its work done through Jetway.
 
+use jetway_support::fixed::Fixed;
 use jetway_support::{Setup, provider};
 use serde_json::json;
 
-use crate::agent::{Agent, CODEX, CODEX_IN_CODE, TASK, TURNS, assert_done, job};
-use crate::log::exchanges;
+use crate::agent::{Agent, CODEX, CODEX_IN_CODE, DONE, TASK, TURNS, assert_done, job};
+use crate::log::{each, exchanges};
 use crate::place::Place;
 
 #[track_caller]
@@ -48,4 +49,27 @@ fn codex_reads_edits_and_runs() {
 #[test]
 fn codex_reads_edits_and_runs_in_code() {
     check(CODEX_IN_CODE);
+}
+
+/// Codex hangs up as soon as it has read the last event, whether or not the connection has ended.
+#[test]
+fn a_reply_that_was_read_to_its_last_event_is_complete() {
+    let message = json!({ "id": "msg_1", "type": "message", "role": "assistant", "status": "completed",
+        "content": [{ "type": "output_text", "annotations": [], "text": DONE }] });
+    let usage = json!({ "input_tokens": 7, "output_tokens": 5, "total_tokens": 12 });
+    let events = [
+        json!({ "type": "response.created", "response": { "id": "resp_1" } }),
+        json!({ "type": "response.output_item.done", "output_index": 0, "item": message }),
+        json!({ "type": "response.completed",
+            "response": { "id": "resp_1", "status": "completed", "output": [message], "usage": usage } }),
+    ];
+    let events = events.map(|event| format!("event: {}\ndata: {event}\n\n", event["type"].as_str().unwrap()));
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+    let provider = Fixed::held(&format!("{head}{}", events.concat()));
+    let mut jetway = Setup::new(&provider.url()).start();
+    let ran = CODEX.run(&Place::new(), &jetway.url(), "sk-dummy", TASK);
+    assert!(ran.code == Some(0) && ran.out.contains(DONE), "{ran:?}");
+    let exchanges = exchanges(&mut jetway);
+    assert_eq!(each(&exchanges, "outcome"), ["complete"], "{exchanges:?}");
+    assert_eq!((&exchanges[0]["input"], &exchanges[0]["output"]), (&json!(7), &json!(5)), "{exchanges:?}");
 }
