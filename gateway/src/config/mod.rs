@@ -49,6 +49,11 @@ impl Config {
     /// # Errors
     /// Every [`Problem`] that was found, in all files.
     pub fn load(file: &Path, secrets: Secrets) -> Result<Self, Vec<Problem>> {
+        if !file.exists() {
+            let message =
+                "there is no such file; start Jetway in the folder that holds config/, or name the file with --config";
+            return Err(vec![Problem::of_file(file, message)]);
+        }
         let text = yaml::text(file).map_err(|problem| vec![problem])?;
         let document: document::Gateway = yaml::parse(file, &text).map_err(|problem| vec![problem])?;
         let folder = file.parent().unwrap_or(Path::new(""));

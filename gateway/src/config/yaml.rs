@@ -75,5 +75,43 @@ pub fn parse<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, Problem>
 fn plain(message: &str) -> String {
     let message = message.lines().next().unwrap_or(message);
     let without = message.split(" at line ").next().unwrap_or(message);
-    without.trim_start_matches("error: ").trim().to_owned()
+    let plain = without.trim_start_matches("error: ").trim();
+    match plain {
+        "invalid u16" | "invalid u32" | "invalid u64" | "invalid usize" => {
+            "a whole number is expected here, zero or more".to_owned()
+        }
+        "invalid floating point" => "a number is expected here".to_owned(),
+        "expected sequence start" => "a list is expected here: [one, two]".to_owned(),
+        "expected mapping start" => "lines of `name: value` are expected here".to_owned(),
+        // The rest is plain enough, but for one word of programmers.
+        _ => plain.replace("unknown variant", "unknown value"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jetway_core::policy::Document;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(section: &str, place: (u64, u64), why: &str) {
+        let text =
+            format!("about: x\nidentity: {{ accept: [keys] }}\nmodels: {{ allow: [a], providers: [p] }}\n{section}");
+        let problem = parse::<Document>(Path::new("policy.yaml"), &text).unwrap_err();
+        assert_eq!((problem.place, problem.message.contains(why)), (Some(place), true), "{problem}");
+        assert_eq!(problem.line.as_deref(), text.lines().nth(place.0 as usize - 1));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_an_operator_s_words_and_with_its_place() {
+        check("context: { docs: d, allowance: many }", (4, 32), "a whole number is expected here");
+        check("budget: { caps: [{ per: user, usd: five, every: day }] }", (4, 36), "a number is expected here");
+        check("budget: { caps: [{ per: user, usd: 5, every: fortnight }] }", (4, 46), "unknown value `fortnight`");
+        check("lockdown: { allow: Read }", (4, 20), "a list is expected here");
+        check("lockdown: { allow: [''] }", (4, 21), "a pattern must not be empty");
+        check("lockdown: { alow: [] }", (4, 13), "unknown field `alow`");
+        check("budgt: {}", (4, 1), "unknown field `budgt`");
+        check("about: y", (4, 1), "duplicate");
+    }
 }
