@@ -260,6 +260,16 @@ fn calls_that_cannot_be_followed_do_not_pass() {
         chunk("message", &format!("[{}]", call("", "a", "Bash"))),
         chunk("delta", &call("", "a", "Bash")),
         chunk("delta", &format!("[{}]", call("\"index\":18446744073709551615,", "a", "Bash"))),
+        chunk(
+            "delta",
+            r#"[{"index":0,"id":"a","type":"custom","function":{"name":"Read"},"custom":{"name":"Bash","input":"x"}}]"#,
+        ),
+        chunk(
+            "delta",
+            r#"[{"index":0,"id":"a","function":{"name":"Read","arguments":"{}"}},{"index":0,"function":{"name":""},"custom":{"name":"Bash","input":"x"}}]"#,
+        ),
+        chunk("delta", r#"[{"index":0,"id":"a","function":{"name":"Read","Name":"Bash"}}]"#),
+        chunk("Delta", &format!("[{}]", call("\"index\":0,", "a", "Bash"))),
     ];
     let item = |name: &str| {
         format!(r#"{{"id":"fc_9","type":"function_call","call_id":"c","name":"{name}","arguments":"{{}}"}}"#)
@@ -280,6 +290,11 @@ fn calls_that_cannot_be_followed_do_not_pass() {
             item("Bash")
         ),
     ];
+    let responses = responses.into_iter().chain([
+        r#"{"type":"response.function_call_arguments.done","item_id":"new","name":"Bash","arguments":"{}"}"#.to_owned(),
+        format!(r#"{{"type":"response.output_item.done","output_index":0,"Item":{}}}"#, item("Bash")),
+    ]);
+    let responses: Vec<_> = responses.collect();
     let all = [(Dialect::Messages, &messages[..]), (Dialect::Chat, &chat), (Dialect::Responses, &responses)];
     for (dialect, events) in all {
         for event in events {
@@ -300,6 +315,87 @@ fn a_reply_that_is_no_stream_does_not_pass_as_one() {
         let told = run(pipe(Dialect::Chat, Shape::Event, &["*"], false), &[reply.as_bytes()]);
         assert_eq!(told.err(), Some(Broken::Unreadable), "{reply}");
     }
+}
+
+#[test]
+fn an_event_that_readers_cut_differently_does_not_pass() {
+    let call = r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"Bash","arguments":"{}"}}]}}]}"#;
+    let events = [
+        format!("data: {{\"x\":\ndata: {call}\ndata: }}\n\n"),
+        format!("\u{feff}data: {{\"x\":\ndata: {call}\n\u{feff}data: }}\n\n"),
+        format!(": hi\u{b}data: {call}\n\n"),
+        format!(": hi\u{2028}data: {call}\u{2028}\u{2028}\n\n"),
+        format!("id: 1\u{c}data: {call}\n\n"),
+    ];
+    for event in events {
+        let told = run(pipe(Dialect::Chat, Shape::Event, &["Read"], false), &[event.as_bytes()]);
+        assert_eq!(told.err(), Some(Broken::Unreadable), "{event}");
+    }
+}
+
+#[test]
+fn a_call_that_changes_its_group_does_not_pass() {
+    let item = |group: &str| {
+        format!(r#"{{"id":"f","type":"function_call","name":"run","namespace":"{group}","arguments":"{{}}"}}"#)
+    };
+    let event = |kind: &str, group: &str| {
+        format!("data: {{\"type\":\"response.output_item.{kind}\",\"output_index\":0,\"item\":{}}}\n\n", item(group))
+    };
+    let reply = event("added", "safe") + &event("done", "unsafe");
+    let told = run(pipe(Dialect::Responses, Shape::Event, &["safe.*"], false), &[reply.as_bytes()]);
+    assert_eq!(told.err(), Some(Broken::Misplaced));
+    let reply = event("added", "safe") + &event("done", "safe");
+    assert_eq!(stream(Dialect::Responses, &["safe.*"], &reply).out, reply);
+}
+
+/// What providers really do, and careless ones: none of it is touched where nothing is barred.
+#[test]
+fn careless_providers_are_understood() {
+    let chunk =
+        |calls: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"tool_calls\":{calls}}}}}]}}\n\n");
+    let one = |head: &str, name: &str, arguments: &str| {
+        format!("[{{{head}\"function\":{{\"name\":\"{name}\",\"arguments\":\"{arguments}\"}}}}]")
+    };
+    let chat = [
+        // The name comes before the id, or again in each piece, or a new id in each.
+        chunk(&one("\"index\":0,", "Read", "")) + &chunk(r#"[{"index":0,"id":"x","function":{"arguments":"{}"}}]"#),
+        chunk(&one("\"index\":0,\"id\":\"a\",", "Read", "")) + &chunk(&one("\"index\":0,\"id\":\"a\",", "Read", "{}")),
+        chunk(&one("\"index\":0,\"id\":\"a\",", "Read", "")) + &chunk(r#"[{"index":0,"id":"b","function":{"arguments":"{}"}}]"#),
+        // Two whole calls of one number without ids, numbers that begin at one, none at all.
+        chunk(&one("\"index\":0,\"id\":\"\",", "Read", "{}")) + &chunk(&one("\"index\":0,\"id\":\"\",", "Edit", "{}")),
+        chunk(&one("\"index\":1,\"id\":\"a\",", "Read", "{}")),
+        chunk(&one("\"id\":\"a\",", "Read", "{}")),
+        chunk("null"),
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\",\"function_call\":{\"name\":\"\",\"arguments\":\"\"}}}]}\n\n".to_owned(),
+    ];
+    for reply in chat {
+        assert_eq!(stream(Dialect::Chat, &["*"], &reply).out, reply);
+    }
+    let search = "data: {\"type\":\"response.output_item.added\",\"output_index\":0,\"item\":{\"id\":\"w\",\"type\":\"web_search_call\"}}\n\n";
+    assert_eq!(stream(Dialect::Responses, &["web_search"], search).out, search);
+    let code = r#"{"content":[{"type":"server_tool_use","id":"s","name":"bash_code_execution","input":{}}]}"#;
+    assert_eq!(whole(Dialect::Messages, &["code_execution"], code).out, code);
+    assert!(!whole(Dialect::Messages, &["Read"], code).out.contains("bash_code"));
+}
+
+#[test]
+fn another_item_may_take_the_place_of_a_barred_one() {
+    let event = |kind: &str, id: &str, name: &str| {
+        format!(
+            "data: {{\"type\":\"response.output_item.{kind}\",\"output_index\":0,\"item\":{{\"id\":\"{id}\",\"type\":\"function_call\",\"name\":\"{name}\"}}}}\n\n"
+        )
+    };
+    let barred = event("added", "f1", "Bash") + &event("done", "f1", "Bash");
+    let kept = event("added", "f2", "Read") + &event("done", "f2", "Read");
+    let out = stream(Dialect::Responses, &["Read"], &(barred + &kept)).out;
+    assert!(out.ends_with(&kept) && !out.contains("Bash\""), "{out}");
+}
+
+#[test]
+fn each_pass_of_a_reply_that_compacts_its_context_counts() {
+    let reply = r#"{"content":[],"usage":{"input_tokens":23,"output_tokens":1,"iterations":[{"input_tokens":180,"output_tokens":3},{"input_tokens":23,"output_tokens":1}]}}"#;
+    let usage = whole(Dialect::Messages, &[], reply).usage.unwrap();
+    assert_eq!((usage.input, usage.output), (203, 4));
 }
 
 #[test]

@@ -296,6 +296,19 @@ fn tools_that_come_by_other_ways_are_pruned_too() {
     pruned(Dialect::Chat, search, &["web_search"], search);
     pruned(Dialect::Chat, search, &[], r#"{"model":"m","messages":[]}"#);
 
+    for member in ["plugins", "search_parameters"] {
+        let body = format!(r#"{{"model":"m","{member}":[{{"id":"web"}}],"messages":[]}}"#);
+        pruned(Dialect::Chat, &body, &["Read"], r#"{"model":"m","messages":[]}"#);
+    }
+    let both = r#"{"model":"m","tools":[{"type":"function","function":{"name":"Read"},"custom":{"name":"Bash"}}],"messages":[]}"#;
+    pruned(Dialect::Chat, both, &["Read", "Bash"], r#"{"model":"m","messages":[]}"#);
+    let disguised = r#"{"model":"m","tools":[{"name":"Bash","type":"custom","mcp_server_name":"g"}],"messages":[]}"#;
+    pruned(Dialect::Messages, disguised, &["mcp__g__"], r#"{"model":"m","messages":[]}"#);
+    let listed = r#"{"model":"m","input":[{"type":"mcp_list_tools","server_label":"g","tools":[{"name":"search"}]}]}"#;
+    pruned(Dialect::Responses, listed, &["mcp__g__search"], listed);
+    let preview = r#"{"model":"m","input":"x","tools":[{"type":"web_search_preview_2025_03_11"}],"tool_choice":{"type":"web_search_preview_2025_03_11"}}"#;
+    pruned(Dialect::Responses, preview, &["web_search"], preview);
+
     let found = |tools: &str| format!(r#"{{"model":"m","input":[{{"type":"tool_search_output","tools":[{tools}]}}]}}"#);
     let (a, b) = (r#"{"type":"function","name":"a"}"#, r#"{"type":"function","name":"b"}"#);
     pruned(Dialect::Responses, &found(&format!("{a},{b}")), &["b"], &found(b));

@@ -225,7 +225,12 @@ fn chosen_names(choice: Value<'_>) -> Vec<String> {
     let name = |value: Value<'_>| {
         let inner = ["function", "custom"].iter().find_map(|kind| value.get(kind));
         let kind = || text_of(value, "type").filter(|kind| !NO_TOOL.contains(&kind.as_str()));
-        inner.unwrap_or(value).get("name").and_then(Value::text).map(Cow::into_owned).or_else(kind)
+        inner
+            .unwrap_or(value)
+            .get("name")
+            .and_then(Value::text)
+            .map(Cow::into_owned)
+            .or_else(|| kind().map(|kind| responses::builtin(&kind).to_owned()))
     };
     let listed = choice.get("tools").or_else(|| choice.at(&["allowed_tools", "tools"]));
     match listed {
@@ -236,12 +241,12 @@ fn chosen_names(choice: Value<'_>) -> Vec<String> {
 
 impl Shelf {
     /// Reads a list of tools; `tool` says what an item is called, `group` which list a group holds.
-    pub(in crate::wire) fn read(member: &'static str, list: Value<'_>, tool: fn(Value<'_>) -> Tool) -> Self {
+    pub(in crate::wire) fn read(member: &'static str, list: Value<'_>, tool: &dyn Fn(Value<'_>) -> Tool) -> Self {
         let items = list.items().map(|item| Self::item(member, item, None, tool)).collect();
         Self { member, list: list.index(), items }
     }
 
-    fn item(member: &'static str, item: Value<'_>, namespace: Option<&str>, tool: fn(Value<'_>) -> Tool) -> Item {
+    fn item(member: &'static str, item: Value<'_>, namespace: Option<&str>, tool: &dyn Fn(Value<'_>) -> Tool) -> Item {
         let is_group = item.get("type").and_then(Value::text).is_some_and(|kind| kind == "namespace");
         match item.get("tools").filter(|list| is_group && list.kind() == Kind::Array) {
             Some(list) if namespace.is_none() => {
@@ -303,21 +308,23 @@ fn is_boilerplate(text: &str) -> bool {
     text.is_empty() || text.starts_with("# AGENTS.md") || (text.starts_with('<') && text.ends_with('>'))
 }
 
-/// The longest key that is judged by, with room for letters of several bytes.
-const LONGEST_KNOWN: usize = 64;
+/// Whether a lenient reader could take one name for the other.
+fn could_mean(name: &str, known: &str) -> bool {
+    if name.is_ascii() {
+        return name.eq_ignore_ascii_case(known);
+    }
+    // Both ways, for some letters (ſ, K) have an ASCII twin in only one.
+    name.chars().count() == known.len() && name.to_uppercase().to_lowercase() == known
+}
 
 /// Refuses keys that another reader could take for one that we judge by.
 pub(in crate::wire) fn refuse_misspelled(object: Value<'_>, known: &[&'static str]) -> Result<(), Malformed> {
     for member in object.members() {
         let spelled = member.key.raw().trim_matches('"');
-        let name = member.name();
-        // Most names are too long or too short to be taken for one.
-        if name.len() > LONGEST_KNOWN || known.contains(&spelled) {
+        if known.contains(&spelled) {
             continue;
         }
-        // Both ways, for some letters (ſ, K) have an ASCII twin in only one.
-        let meant = name.to_uppercase().to_lowercase();
-        if let Some(known) = known.iter().find(|known| meant == **known) {
+        if let Some(known) = known.iter().find(|known| could_mean(&member.name(), known)) {
             return Err(Malformed::Misspelled { found: json::shortened(spelled), known });
         }
     }

@@ -80,43 +80,43 @@ impl Decoder {
 pub struct Fields {
     /// The `event:` field.
     pub name: Option<Bytes>,
-    /// The `data:` lines, joined by newlines; none when there are none (a comment).
+    /// The `data:` line; none when there is none (a comment).
     pub data: Option<Bytes>,
-    /// Whether a line is none of the fields that there are.
+    /// Whether another reader could read it differently.
     pub odd: bool,
 }
 
-/// Reads the fields of an event. One `data:` line, the ordinary case, is not copied.
+/// Reads the fields of an event.
+///
+/// What different readers would read differently is `odd`: several `data:` lines, which some join
+/// and some do not; a byte order mark; and in any other line a character that some take for a
+/// line's end. None of the dialects here sends such a thing.
 #[must_use]
 pub fn fields(event: &Bytes) -> Fields {
     let mut fields = Fields { name: None, data: None, odd: false };
-    let mut joined: Option<BytesMut> = None;
     for line in lines(event) {
-        let Some((field, value)) = field(&line) else { continue };
+        let (field, value) = split(&line);
         match field {
+            b"data" => {
+                fields.odd |= fields.data.is_some();
+                fields.data = Some(value);
+                continue;
+            }
             b"event" => fields.name = Some(value),
-            b"data" => match (&mut joined, fields.data.take()) {
-                (Some(all), _) => append(all, &value),
-                (None, None) => fields.data = Some(value),
-                (None, Some(first)) => {
-                    let mut all = BytesMut::from(&first[..]);
-                    append(&mut all, &value);
-                    joined = Some(all);
-                }
-            },
+            // A comment or a blank line.
+            b"" => {}
             b"id" | b"retry" => {}
             _ => fields.odd = true,
         }
-    }
-    if let Some(all) = joined {
-        fields.data = Some(all.freeze());
+        fields.odd |= breaks_for_some(&line);
     }
     fields
 }
 
-fn append(all: &mut BytesMut, line: &[u8]) {
-    all.extend_from_slice(b"\n");
-    all.extend_from_slice(line);
+/// Whether a line holds what Unicode, and so some readers, call a line's end.
+fn breaks_for_some(line: &[u8]) -> bool {
+    let ascii = line.iter().any(|byte| matches!(byte, 0x0b | 0x0c | 0x1c..=0x1e));
+    ascii || ["\u{85}", "\u{2028}", "\u{2029}"].iter().any(|end| memchr::memmem::find(line, end.as_bytes()).is_some())
 }
 
 fn lines(event: &Bytes) -> impl Iterator<Item = Bytes> + '_ {
@@ -132,19 +132,14 @@ fn lines(event: &Bytes) -> impl Iterator<Item = Bytes> + '_ {
     })
 }
 
-/// A line's field name and value; none for comments and blank lines.
-fn field(line: &Bytes) -> Option<(&[u8], Bytes)> {
-    // A byte order mark may open the stream.
-    let skip = if line.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+/// A line's field name and value; no name for comments and blank lines.
+fn split(line: &Bytes) -> (&[u8], Bytes) {
     let colon = memchr::memchr(b':', line).unwrap_or(line.len());
-    if colon <= skip && colon < line.len() || line.len() == skip {
-        return None;
-    }
     let mut start = (colon + 1).min(line.len());
     if line.get(start) == Some(&b' ') {
         start += 1;
     }
-    Some((&line[skip..colon], line.slice(start..)))
+    (&line[..colon], line.slice(start..))
 }
 
 /// Writes one event. The data must hold no line break, as compact JSON does not.
@@ -201,12 +196,21 @@ mod tests {
         };
         assert_eq!(read("event: a\ndata: b\n\n"), all(Some("a"), Some("b")));
         assert_eq!(read("event:a\r\ndata:  b\r\n\r\n"), all(Some("a"), Some(" b")));
-        assert_eq!(read("data: a\ndata: b\ndata:c\n\n"), all(None, Some("a\nb\nc")));
         assert_eq!(read(": a comment: data\n\n"), all(None, None));
         assert_eq!(read("data\n\n"), all(None, Some("")));
-        assert_eq!(read("\u{feff}data: a\n\n"), all(None, Some("a")));
         assert_eq!(read("\n"), all(None, None));
-        assert!(read("{\"choices\":[]}\n\n").odd && !read("id: 1\nretry: 5\n\n").odd);
+        let odd = |text: &'static str| read(text).odd;
+        assert!(!odd(": a\nid: 1\nretry: 5\nevent: e\ndata: {}\n\n") && !odd("data: \u{2028}\n\n"));
+        for text in [
+            "{\"choices\":[]}",
+            "data: a\ndata: b",
+            "\u{feff}data: a",
+            ": x\u{2028}data: a",
+            "id: 1\u{c}data: a",
+            "Data: a",
+        ] {
+            assert!(odd(text), "{text:?}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::wire::event::Call;
 use crate::wire::json::{self, Kind, Value};
 use crate::wire::patch::Patch;
-use crate::wire::request::text_of;
+use crate::wire::request::{refuse_misspelled, text_of};
 use crate::wire::{Broken, Judge, Leaves, chat::reply};
 
 #[derive(Debug, Default)]
@@ -33,6 +33,8 @@ struct Choice {
 struct Fate {
     id: Option<String>,
     name: String,
+    /// Whether any of its input came yet.
+    has_input: bool,
     /// Its number among the calls that stay; none when it is barred.
     place: Option<u64>,
 }
@@ -44,12 +46,29 @@ struct Cut {
     gone: Vec<&'static str>,
 }
 
+/// Keys that a call is judged by, and those of what it stands in.
+const KNOWN_IN_CALL: &[&str] = &["index", "id", "type", "function", "custom", "name"];
+const KNOWN: &[&str] = &["delta", "message", "tool_calls", "function_call", "content", "finish_reason"];
+
+/// Whether an entry is a further piece of a call, and not one of its own. Providers are careless
+/// about ids; two calls of one number are told apart by their names, once the first has input.
+fn is_piece_of(fate: &Fate, id: Option<&str>, call: Option<&Call>, has_input: bool) -> bool {
+    let Some(call) = call else { return true };
+    let same_id = id.is_none() || fate.id.is_none() || fate.id.as_deref() == id;
+    let is_next = id.is_none() && call.name != fate.name && fate.has_input && has_input;
+    same_id && !is_next
+}
+
 impl Bar {
     pub(in crate::wire) fn judge(&mut self, root: Value<'_>, judge: &mut Judge<'_>) -> Result<Leaves, Broken> {
         let mut patch = Patch::default();
         for (at, value) in root.get("choices").into_iter().flat_map(Value::items).enumerate() {
             let index = value.get("index").and_then(Value::integer).unwrap_or(at as u64);
             let choice = self.choices.entry(index).or_default();
+            let inside = [value.get("delta"), value.get("message")];
+            for object in inside.into_iter().flatten().chain([value]) {
+                refuse_misspelled(object, KNOWN).map_err(|_| Broken::Misplaced)?;
+            }
             // A chunk has a `delta`, a whole reply a `message`; nothing stops a provider from both.
             for message in ["delta", "message"].iter().filter_map(|field| value.get(field)) {
                 choice.message(message, judge, &mut patch)?;
@@ -86,14 +105,26 @@ impl Choice {
     fn list(&mut self, list: Value<'_>, judge: &mut Judge<'_>, cut: &mut Cut, patch: &mut Patch) -> Result<(), Broken> {
         let mut barred = Vec::new();
         for (at, entry) in list.items().enumerate() {
+            let bodies = [entry.get("function"), entry.get("custom")];
+            for object in bodies.into_iter().flatten().chain([entry]) {
+                refuse_misspelled(object, KNOWN_IN_CALL).map_err(|_| Broken::Misplaced)?;
+            }
+            // With both, which name counts depends on the reader.
+            if bodies.iter().flatten().filter(|body| !body.is_null()).count() > 1 {
+                return Err(Broken::Misplaced);
+            }
             let index = entry.get("index").and_then(Value::integer).unwrap_or(at as u64);
             let id = text_of(entry, "id").filter(|id| !id.is_empty());
-            let call = reply::call(entry);
-            let known = self.calls.get(&index).filter(|fate| id.is_none() || fate.id == id).cloned();
-            let mut fate = self.fate(known, call, judge, cut)?;
+            let (call, has_input) = (reply::call(entry), reply::input(entry) > 0);
+            let known =
+                self.calls.get(&index).filter(|fate| is_piece_of(fate, id.as_deref(), call.as_ref(), has_input));
+            let mut fate = self.fate(known.cloned(), call, judge, cut)?;
             fate.id = fate.id.or(id);
+            fate.has_input |= has_input;
             barred.push(fate.place.is_none());
+            // Without a barred call the provider's own numbers are as good as ours.
             if let (Some(place), Some(number)) = (fate.place, entry.get("index"))
+                && self.barred > 0
                 && number.integer() != Some(place)
             {
                 patch.replace(number.span(), place.to_string());
@@ -126,7 +157,7 @@ impl Choice {
                 self.kept += u64::from(verdict.is_none());
                 self.barred += u64::from(verdict.is_some());
                 cut.sentences.extend(verdict);
-                Ok(Fate { id: None, name: call.name, place })
+                Ok(Fate { id: None, name: call.name, has_input: false, place })
             }
         }
     }
@@ -137,6 +168,10 @@ impl Choice {
         let name = text_of(old, "name").filter(|name| !name.is_empty());
         let call = name.map(|name| Call { name, namespace: None });
         let known = self.old.take();
+        // Some servers send an empty one beside text.
+        if known.is_none() && call.is_none() && text_of(old, "arguments").is_none_or(|text| text.is_empty()) {
+            return Ok(());
+        }
         let fate = self.fate(known, call, judge, cut)?;
         if fate.place.is_none() {
             cut.gone.push("function_call");

@@ -40,8 +40,7 @@ fn message(message: Value<'_>) -> Vec<Event> {
     }
     for entry in message.get("tool_calls").into_iter().flat_map(Value::items) {
         out.extend(call(entry).map(Event::Called));
-        let written = [["function", "arguments"], ["custom", "input"]];
-        bytes += written.iter().filter_map(|path| entry.at(path)?.text()).map(|text| text.len()).sum::<usize>();
+        bytes += input(entry);
     }
     if let Some(old) = message.get("function_call") {
         out.extend(old.get("name").and_then(Value::text).map(|name| Event::Called(named(&name))));
@@ -57,8 +56,14 @@ fn named(name: &str) -> Call {
 
 /// The call that an entry of `tool_calls` begins; later pieces of a call carry no name.
 pub(in crate::wire) fn call(entry: Value<'_>) -> Option<Call> {
-    let name = [["function", "name"], ["custom", "name"]].iter().find_map(|path| entry.at(path)?.text())?;
-    (!name.is_empty()).then(|| named(&name))
+    let names = ["function", "custom"].iter().filter_map(|kind| entry.at(&[kind, "name"])?.text());
+    names.into_iter().find(|name| !name.is_empty()).map(|name| named(&name))
+}
+
+/// The piece of a call's input that an entry brings.
+pub(in crate::wire) fn input(entry: Value<'_>) -> usize {
+    let written = [["function", "arguments"], ["custom", "input"]];
+    written.iter().filter_map(|path| entry.at(path)?.text()).map(|text| text.len()).sum()
 }
 
 fn failed(root: Value<'_>) -> Event {

@@ -23,6 +23,8 @@ const KNOWN: &[&str] = &[
     "stream_options",
     "prompt_cache_key",
     "web_search_options",
+    "search_parameters",
+    "plugins",
     "n",
 ];
 const KNOWN_IN_TOOL: &[&str] = &["name", "type", "function", "custom"];
@@ -36,13 +38,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let model = model(root)?;
     let messages = list(root, "messages")?.ok_or(Malformed::Missing("messages"))?;
     let shelves = shelves(root)?;
-    // A search that the provider runs itself, switched on by a member of its own.
-    let search = root.get("web_search_options").filter(|options| !options.is_null());
-    let search = search.map(|_| Stray {
-        tool: Tool::named(Some("web_search".to_owned())),
-        place: Place::Member("web_search_options"),
-    });
-    let strays = search.into_iter().collect();
+    let strays = strays(root);
     if let Some(options) = root.get("stream_options")
         && !matches!(options.kind(), Kind::Object | Kind::Null)
     {
@@ -78,13 +74,26 @@ fn shelves(root: Value<'_>) -> Result<Vec<Shelf>, Malformed> {
                     refuse_misspelled(inner, KNOWN_IN_TOOL)?;
                 }
             }
-            shelves.push(Shelf::read(member, list, tool));
+            shelves.push(Shelf::read(member, list, &tool));
         }
     }
     Ok(shelves)
 }
 
+/// Members by which some providers are told to search or to run extensions of their own.
+fn strays(root: Value<'_>) -> Vec<Stray> {
+    let search = || Tool::named(Some("web_search".to_owned()));
+    let known = [("web_search_options", search()), ("search_parameters", search()), ("plugins", Tool::named(None))];
+    let is_there = |name: &str| root.get(name).is_some_and(|value| !value.is_null());
+    let present = known.into_iter().filter(|(name, _)| is_there(name));
+    present.map(|(name, tool)| Stray { tool, place: Place::Member(name) }).collect()
+}
+
 fn body_of(item: Value<'_>) -> Option<Value<'_>> {
+    // With both, which one counts depends on the reader.
+    if item.get("function").is_some() && item.get("custom").is_some() {
+        return None;
+    }
     match item.get("type")?.text()?.as_ref() {
         "function" => item.get("function"),
         "custom" => item.get("custom"),

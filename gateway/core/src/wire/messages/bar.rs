@@ -10,8 +10,11 @@ use crate::wire::event::{Frame, Shape};
 use crate::wire::json::{self, Value};
 use crate::wire::messages::reply::call;
 use crate::wire::patch::Patch;
-use crate::wire::request::text_of;
+use crate::wire::request::{refuse_misspelled, text_of};
 use crate::wire::{Broken, Judge, Leaves};
+
+/// Keys that an event is judged by.
+const KNOWN: &[&str] = &["type", "index", "content_block", "message", "content", "name", "id", "tool_use_id"];
 
 #[derive(Debug, Default)]
 pub struct Bar {
@@ -36,6 +39,9 @@ impl Bar {
         }
         let index = root.get("index").and_then(Value::integer);
         let unchanged = Leaves::Patched(Patch::default());
+        for object in [Some(root), root.get("content_block")].into_iter().flatten() {
+            refuse_misspelled(object, KNOWN).map_err(|_| Broken::Misplaced)?;
+        }
         Ok(match (text_of(root, "type").as_deref(), index) {
             (Some("content_block_start"), Some(index)) => {
                 let Some(block) = root.get("content_block") else { return Err(Broken::Unreadable) };
@@ -50,9 +56,9 @@ impl Bar {
             }
             (Some("content_block_delta"), Some(index)) if self.dropping.contains(&index) => Leaves::Instead(vec![]),
             (Some("content_block_stop"), Some(index)) if self.dropping.remove(&index) => Leaves::Instead(vec![]),
-            (Some("message_delta"), _) => Leaves::Patched(self.mend_stop(root.get("delta"))),
             // A call may only begin where it can be followed.
             _ if holds_call(root) => return Err(Broken::Misplaced),
+            (Some("message_delta"), _) => Leaves::Patched(self.mend_stop(root.get("delta"))),
             _ => unchanged,
         })
     }

@@ -67,6 +67,10 @@ pub(in crate::wire) fn call(block: Value<'_>) -> Option<Call> {
         "mcp_tool_use" => {
             Some(Call { name: format!("mcp__{}__{}", part("server_name"), part("name")), namespace: None })
         }
+        // One tool is offered, and its parts are called.
+        "server_tool_use" if part("name").ends_with("_code_execution") => {
+            Some(Call { name: String::from("code_execution"), namespace: None })
+        }
         _ if kind.ends_with("tool_use") => Some(Call { name: part("name"), namespace: None }),
         _ => None,
     }
@@ -83,13 +87,25 @@ fn failed(root: Value<'_>) -> Event {
 
 fn usage(holder: Value<'_>, last: bool) -> Option<Event> {
     let reported = holder.get("usage")?;
+    // A reply that compacts its own context bills each pass, and sums up only the last one.
+    let passes = reported.get("iterations").into_iter().flat_map(Value::items).map(counts);
+    let summed = passes.fold(Usage::default(), |sum, pass| Usage {
+        input: sum.input + pass.input,
+        cache_read: sum.cache_read + pass.cache_read,
+        cache_write: sum.cache_write + pass.cache_write,
+        cache_write_hour: sum.cache_write_hour + pass.cache_write_hour,
+        output: sum.output + pass.output,
+    });
+    Some(Event::Usage { usage: counts(reported).merged(summed), last })
+}
+
+fn counts(reported: Value<'_>) -> Usage {
     let count = |path: &[&str]| reported.at(path).and_then(Value::count).unwrap_or(0);
-    let usage = Usage {
+    Usage {
         input: count(&["input_tokens"]),
         cache_read: count(&["cache_read_input_tokens"]),
         cache_write: count(&["cache_creation_input_tokens"]),
         cache_write_hour: count(&["cache_creation", "ephemeral_1h_input_tokens"]),
         output: count(&["output_tokens"]),
-    };
-    Some(Event::Usage { usage, last })
+    }
 }

@@ -52,7 +52,7 @@ fn shelves(root: Value<'_>) -> Result<Vec<Shelf>, Malformed> {
     for (member, tool) in [("tools", tool as fn(Value<'_>) -> Tool), ("mcp_servers", server)] {
         if let Some(list) = list(root, member)? {
             list.items().try_for_each(|item| refuse_misspelled(item, KNOWN_IN_TOOL))?;
-            shelves.push(Shelf::read(member, list, tool));
+            shelves.push(Shelf::read(member, list, &tool));
         }
     }
     Ok(shelves)
@@ -60,9 +60,9 @@ fn shelves(root: Value<'_>) -> Result<Vec<Shelf>, Malformed> {
 
 /// Custom and built-in tools carry their name; a set of tools of an MCP server is named after it.
 fn tool(item: Value<'_>) -> Tool {
-    match text_of(item, "mcp_server_name") {
-        Some(server) => Tool::server(Some(server)),
-        None => Tool::named(text_of(item, "name")),
+    match text_of(item, "type").as_deref() {
+        Some("mcp_toolset") => Tool::server(text_of(item, "mcp_server_name")),
+        _ => Tool::named(text_of(item, "name")),
     }
 }
 
@@ -81,7 +81,8 @@ fn strays(messages: Value<'_>) -> Result<Vec<Stray>, Malformed> {
         refuse_misspelled(message, &["role", "content"])?;
         for block in message.get("content").into_iter().flat_map(Value::items) {
             stray(block, &mut strays);
-            block.get("content").into_iter().flat_map(Value::items).for_each(|inner| stray(inner, &mut strays));
+            let inside = [block.get("content"), block.at(&["content", "tool_references"])];
+            inside.into_iter().flatten().flat_map(Value::items).for_each(|inner| stray(inner, &mut strays));
         }
     }
     Ok(strays)

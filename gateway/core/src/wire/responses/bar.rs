@@ -7,12 +7,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::wire::event::{Frame, Shape};
+use crate::wire::event::{Call, Frame, Shape};
 use crate::wire::json::{self, Json, Value};
 use crate::wire::patch::Patch;
-use crate::wire::request::text_of;
+use crate::wire::request::{refuse_misspelled, text_of};
 use crate::wire::responses::reply::call;
 use crate::wire::{Broken, Judge, Leaves};
+
+/// Keys that an event and an item are judged by.
+const KNOWN: &[&str] =
+    &["type", "item", "item_id", "output_index", "response", "output", "name", "namespace", "id", "call_id"];
 
 #[derive(Debug, Default)]
 pub struct Bar {
@@ -26,7 +30,7 @@ pub struct Bar {
 
 #[derive(Debug, Clone)]
 struct Fate {
-    name: String,
+    call: Call,
     /// The message in the place of a barred call.
     message: Option<String>,
 }
@@ -42,9 +46,19 @@ impl Bar {
             return self.output(root, judge).map(Leaves::Patched);
         }
         let index = root.get("output_index").and_then(Value::integer);
-        if let Some(item) = root.get("item")
-            && let Some(message) = self.judge_item(item, index, judge)?
-        {
+        for object in [Some(root), root.get("item")].into_iter().flatten() {
+            refuse_misspelled(object, KNOWN).map_err(|_| Broken::Misplaced)?;
+        }
+        if let Some(item) = root.get("item") {
+            let Some(message) = self.judge_item(item, index, judge)? else {
+                // Another item takes the place of one that was barred.
+                if let Some(index) = index
+                    && text_of(root, "type").as_deref() == Some("response.output_item.added")
+                {
+                    self.dropping.remove(&index);
+                }
+                return self.pass(root, judge).map(Leaves::Patched);
+            };
             let index = index.ok_or(Broken::Misplaced)?;
             // First seen, by whichever event: there its replacement arrives as a whole.
             let is_first = self.dropping.insert(index);
@@ -53,11 +67,19 @@ impl Bar {
             self.shift = self.shift.saturating_add(written.len() as i64 - 1);
             return Ok(Leaves::Instead(written));
         }
+        self.check_name(root)?;
         if index.is_some_and(|index| self.dropping.contains(&index)) || self.is_of_barred(root) {
             self.shift = self.shift.saturating_sub(1);
             return Ok(Leaves::Instead(Vec::new()));
         }
         self.pass(root, judge).map(Leaves::Patched)
+    }
+
+    /// The last piece of a call's input may repeat its name, which must then be the one judged.
+    fn check_name(&self, root: Value<'_>) -> Result<(), Broken> {
+        let (Some(id), Some(name)) = (text_of(root, "item_id"), text_of(root, "name")) else { return Ok(()) };
+        let is_same = self.fates.get(&id).is_some_and(|fate| fate.call.name == name);
+        if is_same { Ok(()) } else { Err(Broken::Misplaced) }
     }
 
     fn is_of_barred(&self, root: Value<'_>) -> bool {
@@ -81,15 +103,16 @@ impl Bar {
         if call.name.is_empty() {
             return Err(Broken::Nameless);
         }
-        let own = text_of(item, "id").or_else(|| text_of(item, "call_id"));
+        let named = |field| text_of(item, field).filter(|id| !id.is_empty());
+        let own = named("id").or_else(|| named("call_id"));
         let id = own.or_else(|| index.map(|index| format!("#{index}"))).ok_or(Broken::Misplaced)?;
         match self.fates.get(&id) {
-            Some(fate) if fate.name != call.name => return Err(Broken::Misplaced),
+            Some(fate) if fate.call != call => return Err(Broken::Misplaced),
             Some(fate) => return Ok(fate.message.clone()),
             None => {}
         }
         let message = judge(&call).map(|sentence| message_item(&format!("msg_{id}"), &sentence));
-        self.fates.insert(id, Fate { name: call.name, message: message.clone() });
+        self.fates.insert(id, Fate { call, message: message.clone() });
         Ok(message)
     }
 

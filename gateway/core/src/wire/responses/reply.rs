@@ -3,6 +3,7 @@
 use crate::wire::event::{Call, Event, Frame, Shape, Usage};
 use crate::wire::json::Value;
 use crate::wire::request::text_of;
+use crate::wire::responses::builtin;
 
 pub(in crate::wire) fn events(frame: &Frame) -> Vec<Event> {
     let Some(json) = &frame.json else { return Vec::new() };
@@ -61,7 +62,7 @@ pub(in crate::wire) fn call(item: Value<'_>) -> Option<Call> {
             let part = |field| text_of(item, field).unwrap_or_default();
             format!("mcp__{}__{}", part("server_label"), part("name"))
         }
-        _ => kind.strip_suffix("_call")?.to_owned(),
+        _ => builtin(kind.strip_suffix("_call")?).to_owned(),
     };
     Some(Call { name, namespace })
 }

@@ -6,6 +6,7 @@ use crate::wire::patch::Patch;
 use crate::wire::request::{
     Choice, Malformed, Request, Shelf, Tool, count, flag, list, lower, model, refuse_misspelled, text_of, texts_of,
 };
+use crate::wire::responses::builtin;
 
 /// The keys that a stage judges by.
 const KNOWN: &[&str] = &[
@@ -79,22 +80,28 @@ fn refuse_stored(root: Value<'_>, input: Value<'_>) -> Result<(), Malformed> {
 
 /// The top-level tools, and those that newer agents send inside items of the input.
 fn shelves(root: Value<'_>, input: Value<'_>) -> Result<Vec<Shelf>, Malformed> {
-    let mut lists: Vec<_> = list(root, "tools")?.map(|list| ("tools", list)).into_iter().collect();
+    let mut lists: Vec<_> = list(root, "tools")?.map(|list| ("tools", list, None)).into_iter().collect();
     for item in input.items() {
         refuse_misspelled(item, &["type", "role", "tools"])?;
         if let Some(list) = list(item, "tools")? {
-            lists.push(("input", list));
+            // What a server once listed, under the names that its calls go by.
+            let server = is_type(item, "mcp_list_tools").then(|| text_of(item, "server_label").unwrap_or_default());
+            lists.push(("input", list, server));
         }
     }
     let mut shelves = Vec::new();
-    for (member, list) in lists {
+    for (member, list, server) in lists {
         for item in list.items() {
             refuse_misspelled(item, KNOWN_IN_TOOL)?;
             if let Some(inner) = item.get("tools") {
                 inner.items().try_for_each(|tool| refuse_misspelled(tool, KNOWN_IN_TOOL))?;
             }
         }
-        shelves.push(Shelf::read(member, list, tool));
+        let named = |item: Value<'_>| match &server {
+            Some(label) => Tool::named(text_of(item, "name").map(|name| format!("mcp__{label}__{name}"))),
+            None => tool(item),
+        };
+        shelves.push(Shelf::read(member, list, &named));
     }
     Ok(shelves)
 }
@@ -110,7 +117,7 @@ fn tool(item: Value<'_>) -> Tool {
         Some("function" | "custom") | None => Tool::named(text_of(item, "name")),
         Some("mcp") => Tool::server(text_of(item, "server_label")),
         Some("namespace") => Tool::named(None),
-        Some(_) => Tool::named(kind),
+        Some(kind) => Tool::named(Some(builtin(kind).to_owned())),
     }
 }
 
