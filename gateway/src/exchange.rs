@@ -33,6 +33,8 @@ pub struct Exchange {
     /// Whether something may be set aside for it in the ledger.
     reserved: bool,
     held: Spend,
+    /// Whether its reply comes as a stream.
+    streams: bool,
     /// Whether the provider may have worked for us.
     owing: bool,
     cost: Cost,
@@ -71,6 +73,7 @@ impl Exchange {
             sent: None,
             reserved: false,
             held: Spend::default(),
+            streams: false,
             owing: false,
             cost: Cost { price: free, label: String::from("other"), input_estimate: 0 },
             reading: Reading::default(),
@@ -101,6 +104,7 @@ impl Exchange {
     pub fn asks(&mut self, asked: &Request, run: &str) {
         self.record.model = Some(short(&asked.model));
         self.record.stream = asked.stream;
+        self.streams = asked.stream;
         self.record.run = Some(run.to_owned());
     }
 
@@ -144,6 +148,11 @@ impl Exchange {
         self.record.first_byte_millis = self.sent.map(|sent| millis(sent.elapsed()));
     }
 
+    /// The reply turned out to be no stream, whatever was asked for.
+    pub fn replies_as_a_whole(&mut self) {
+        self.streams = false;
+    }
+
     /// What the reply has said so far.
     pub fn note(&mut self, reading: &Reading, refused: &[Refused]) {
         self.reading = reading.clone();
@@ -172,7 +181,7 @@ impl Exchange {
             spent = Spend { micros: self.cost.price.cost(&usage), tokens: usage.total() };
             // Of a reply that is no stream nothing is seen before it is done, so that nobody can
             // say how much of it was made: it costs what was set aside.
-            if self.reading.usage.is_none() && !record.stream {
+            if self.reading.usage.is_none() && !self.streams {
                 spent =
                     Spend { micros: spent.micros.max(self.held.micros), tokens: spent.tokens.max(self.held.tokens) };
             }

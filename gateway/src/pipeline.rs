@@ -199,10 +199,13 @@ async fn answer(
             let reply = Reply::new(incoming, watch, exchange, silence);
             Ok(answer.map(|()| reply.boxed_unsync()))
         }
-        Shape::Whole => match whole(incoming, watch, exchange, silence).await {
-            Ok(bytes) => Ok(answer.map(|()| full(bytes))),
-            Err((lost, exchange)) => Err((unchecked(lost.to_string()), exchange)),
-        },
+        Shape::Whole => {
+            exchange.replies_as_a_whole();
+            match whole(incoming, watch, exchange, silence).await {
+                Ok(bytes) => Ok(answer.map(|()| full(bytes))),
+                Err((lost, exchange)) => Err((unchecked(lost.to_string()), exchange)),
+            }
+        }
     }
 }
 

@@ -8,10 +8,11 @@ use std::time::Duration;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
+use hyper::server::conn::http1::Builder;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use prometheus::IntGauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_io_timeout::TimeoutStream;
@@ -48,14 +49,12 @@ where
     let service = TowerToHyperService::new(guarded(service));
     let graceful = GracefulShutdown::new();
     let places = Arc::new(Semaphore::new(door.connections));
-    let mut builder = Builder::new(TokioExecutor::new());
+    // HTTP/1 alone, which every agent speaks: over HTTP/2 one that opens no window would hold its
+    // place for ever, for nothing is written that could time out.
+    let mut builder = Builder::new();
     // Without a timer hyper's own limit on slow headers is silently off.
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(door.header_time);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(Some(Duration::from_secs(30)))
-        .max_concurrent_streams(100);
+    builder.timer(TokioTimer::new()).header_read_timeout(door.header_time);
+    let cut = CancellationToken::new();
     loop {
         let taken = async {
             let place = Arc::clone(&places).acquire_owned().await;
@@ -75,33 +74,51 @@ where
             }
         };
         let (builder, service, watcher) = (builder.clone(), service.clone(), graceful.watcher());
-        let (open, times) = (door.metrics.connections.clone(), (door.header_time, door.write_time));
-        let stop = door.stop.clone();
-        open.inc();
+        let open = Open::new(&door.metrics);
+        let (stop, cut, write_time) = (door.stop.clone(), cut.clone(), door.write_time);
         door.tasks.spawn(async move {
             let speaks = tokio::select! {
                 speaks = begins(&stream) => speaks,
                 () = stop.cancelled() => false,
             };
             if speaks {
-                let io = TokioIo::new(Box::pin(prompt(stream, times.1)));
-                let connection = watcher.watch(builder.serve_connection(io, service).into_owned());
-                if let Err(error) = connection.await {
-                    tracing::debug!(%error, "a connection broke");
+                let io = TokioIo::new(Box::pin(prompt(stream, write_time)));
+                let connection = watcher.watch(builder.serve_connection(io, service));
+                tokio::select! {
+                    ended = connection => if let Err(error) = ended {
+                        tracing::debug!(%error, "a connection broke");
+                    },
+                    // What it was sending is dropped with it, and so settled and recorded.
+                    () = cut.cancelled() => {}
                 }
             }
-            open.dec();
-            drop(place);
+            drop((open, place));
         });
     }
     drop(listener);
     if tokio::time::timeout(door.drain_time, graceful.shutdown()).await.is_err() {
         tracing::warn!("replies were still under way when the drain time was over; they are cut off");
+        cut.cancel();
     }
 }
 
-/// How long a new connection may be silent. No limit on headers is in force before the first
-/// byte, which tells HTTP/1 from HTTP/2.
+/// An open connection, for as long as it is counted.
+struct Open(IntGauge);
+
+impl Open {
+    fn new(metrics: &Metrics) -> Self {
+        metrics.connections.inc();
+        Self(metrics.connections.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// How long a new connection may be silent. One that was used may rest longer between requests.
 const FIRST_BYTE: Duration = Duration::from_secs(10);
 
 /// Waits for the first byte of a connection.

@@ -271,3 +271,35 @@ fn the_demo_plays_one_run_and_shows_it() {
         String::from_utf8(jetway(folder.path(), &["runs", "--state", "state/demo"]).output().unwrap().stdout).unwrap();
     assert!(runs.contains("wizard") && runs.contains("refused"), "{runs}");
 }
+
+#[test]
+fn a_reply_that_outlasts_the_drain_time_is_cut_settled_and_recorded() {
+    let words = "word ".repeat(400);
+    let provider = provider(&format!("scenarios: [{{ name: s, turns: [{{ text: '{words}', pace: 100ms }}] }}]"));
+    let mut setup = Setup::new(&provider.url()).with("budget: { caps: [{ per: user, usd: 1, every: day }] }\n");
+    setup.more = "limits: { drain_time: 500ms }".into();
+    let mut jetway = setup.start();
+    let stream =
+        post("/v1/messages", BODY.replace("\"max_tokens\"", "\"stream\":true,\"max_tokens\"")).open(jetway.data);
+    let mut first = [0; 1];
+    (&stream).read_exact(&mut first).unwrap();
+    jetway.terminate();
+    assert!(jetway.wait().success());
+    let exchange = jetway.exchanges(1).remove(0);
+    assert_eq!(exchange["outcome"], "client_gone");
+    let ledger = rusqlite::Connection::open(jetway.folder.path().join("state/ledger.db")).unwrap();
+    let held: i64 = ledger.query_row("SELECT sum(held) FROM balance", [], |row| row.get(0)).unwrap();
+    assert_eq!(held, 0);
+}
+
+#[test]
+fn half_a_request_line_does_not_hold_a_place() {
+    use std::io::Write;
+    let provider = provider("scenarios: []");
+    let mut setup = Setup::new(&provider.url());
+    setup.more = "limits: { connections: 2, header_time: 1s }".into();
+    let jetway = setup.start();
+    let mut stuck: Vec<_> = (0..2).map(|_| std::net::TcpStream::connect(jetway.data).unwrap()).collect();
+    stuck.iter_mut().for_each(|stream| stream.write_all(b"P").unwrap());
+    assert_eq!(post("/v1/messages", BODY).send(jetway.data).status, 200);
+}
