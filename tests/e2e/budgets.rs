@@ -10,7 +10,7 @@ const SCRIPT: &str = "
 scenarios:
   - name: slow
     when: { contains: slowly }
-    turns: [{ text: 'one two three four five six seven eight nine ten', usage: { input: 1000, output: 100 }, pace: 60ms }]
+    turns: [{ text: 'one two three four five six seven eight nine ten', usage: { input: 1000, output: 100 }, pace: 150ms }]
   - name: plain
     turns: [{ text: Hello., usage: { input: 1000, output: 100 } }]
 ";
