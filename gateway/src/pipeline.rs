@@ -120,7 +120,7 @@ type Prepared<'a> = (Asked, Outbound, Vec<Target<'a>>, Hold);
 async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchange) -> Result<Prepared<'a>, Refusal> {
     let Call { gate, policy, head, .. } = call;
     let jetway = Arc::clone(exchange.jetway());
-    let is_reply = matches!(call.endpoint, Endpoint::Reply(_));
+    let is_reply = call.endpoint.is_reply();
     if !exchange.take_place() {
         return Err(Refusal::Full);
     }
@@ -181,7 +181,10 @@ async fn answer(
         let why = format!("it came compressed ({encoding:?}), though it was asked for plain");
         return Err((unchecked(why), Box::new(exchange)));
     }
-    let is_reply = matches!(call.endpoint, Endpoint::Reply(_));
+    let is_reply = call.endpoint.is_reply();
+    if !is_reply {
+        exchange.owes_nothing();
+    }
     let watch = Watch {
         meter: Meter::new(call.dialect),
         guard: is_reply.then(|| lockdown::guard(call.policy, &watched.asked)).flatten(),

@@ -12,7 +12,7 @@ use hyper::body::Incoming;
 use jetway_core::policy::lockdown::Guard;
 use jetway_core::stream::hide::HideUsage;
 use jetway_core::stream::meter::Meter;
-use jetway_core::stream::{End, Pipe, Steps, through, write};
+use jetway_core::stream::{Pipe, Steps, through, write};
 use jetway_core::wire::Broken;
 use jetway_core::wire::event::{Frame, Shape};
 use pin_project_lite::pin_project;
@@ -78,7 +78,7 @@ pub async fn whole(
     let result = loop {
         match tokio::time::timeout(silence, upstream.frame()).await {
             Err(_) => break Err(Lost::Silent(silence)),
-            Ok(None) => break pipe.close(End::Complete, &mut out).map_err(Lost::from),
+            Ok(None) => break pipe.close(&mut out).map_err(Lost::from),
             Ok(Some(Err(error))) => break Err(Lost::BrokeOff(error.to_string())),
             Ok(Some(Ok(frame))) => {
                 let Ok(data) = frame.into_data() else { continue };
@@ -181,7 +181,7 @@ impl Body for Reply {
             let passed = match polled {
                 Poll::Pending => Err(Lost::Silent(*this.longest_silence)),
                 Poll::Ready(Some(Err(error))) => Err(Lost::BrokeOff(error.to_string())),
-                Poll::Ready(None) => this.pipe.close(End::Complete, &mut out).map(|()| true).map_err(Lost::from),
+                Poll::Ready(None) => this.pipe.close(&mut out).map(|()| true).map_err(Lost::from),
                 Poll::Ready(Some(Ok(frame))) => {
                     let data = frame.into_data().unwrap_or_default();
                     this.pipe.feed(&data, &mut out).map(|()| false).map_err(Lost::from)

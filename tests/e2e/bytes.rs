@@ -133,6 +133,8 @@ budget: { output_limit: 5 }
     let counted = post("/v1/messages/count_tokens?beta=true", body).send(jetway.data);
     assert_eq!(counted.status, 200, "{}", counted.text());
     assert!(counted.json()["input_tokens"].as_u64().unwrap() > 0);
+    let exchange = jetway.exchanges(1).remove(0);
+    assert_eq!(["cost_micros", "estimated"].map(|name| exchange[name].as_i64()), [Some(0), Some(0)]);
     let sent = String::from_utf8(provider.seen().pop().unwrap().body.to_vec()).unwrap();
     assert!(sent.contains("Read") && !sent.contains("Bash") && !sent.contains("max_tokens"), "{sent}");
 

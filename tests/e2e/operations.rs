@@ -89,7 +89,7 @@ fn the_shipped_configuration_starts_in_demo_mode_and_greets() {
     let mut greeting = [0; 4096];
     let mut taken = 0;
     let mut stdout = child.stdout.take().unwrap();
-    while !String::from_utf8_lossy(&greeting[..taken]).contains("wire_api") {
+    while !String::from_utf8_lossy(&greeting[..taken]).contains("openai_base_url") {
         taken += stdout.read(&mut greeting[taken..]).unwrap();
     }
     let greeting = String::from_utf8_lossy(&greeting[..taken]).into_owned();
@@ -99,10 +99,11 @@ fn the_shipped_configuration_starts_in_demo_mode_and_greets() {
         "policies   coding, wizard",
         "providers ",
         "export ANTHROPIC_BASE_URL=http://127.0.0.1:",
-        "base_url = ",
+        "openai_base_url = ",
     ] {
         assert!(greeting.contains(part), "{part}: {greeting}");
     }
+    assert_eq!(greeting.lines().count(), 5, "{greeting}");
     let data = greeting.lines().next().unwrap().rsplit("http://").next().unwrap().parse().unwrap();
     let answer = post("/wizard/v1/messages", BODY).header("x-api-key", "anything").send(data);
     assert_eq!(answer.status, 200, "{}", answer.text());

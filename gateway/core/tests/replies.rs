@@ -6,7 +6,7 @@
 use jetway_core::glob::Glob;
 use jetway_core::policy::lockdown::{Guard, Refused, Rules};
 use jetway_core::stream::meter::Meter;
-use jetway_core::stream::{End, Pipe, Steps, hide::HideUsage, through, write};
+use jetway_core::stream::{Pipe, Steps, hide::HideUsage, through, write};
 use jetway_core::wire::event::{Frame, Shape, Usage};
 use jetway_core::wire::{Broken, Dialect};
 use proptest::prelude::*;
@@ -51,7 +51,7 @@ fn run(mut pipe: Pipe<All>, pieces: &[&[u8]]) -> Result<Told, Broken> {
     for piece in pieces {
         pipe.feed(piece, &mut out)?;
     }
-    pipe.close(End::Complete, &mut out)?;
+    pipe.close(&mut out)?;
     let reading = pipe.steps().meter.reading().clone();
     Ok(Told {
         out: String::from_utf8(out).unwrap(),
@@ -318,6 +318,25 @@ fn a_reply_that_is_no_stream_does_not_pass_as_one() {
 }
 
 #[test]
+fn calls_under_keys_of_another_case_do_not_pass_in_whole_replies_either() {
+    let replies = [
+        (Dialect::Messages, r#"{"Content":[{"type":"tool_use","id":"t","name":"Bash","input":{}}]}"#),
+        (Dialect::Messages, r#"{"content":[{"type":"tool_use","id":"t","name":"Read","NAME":"Bash"}]}"#),
+        (Dialect::Chat, r#"{"Choices":[{"message":{"tool_calls":[{"id":"a","function":{"name":"Bash"}}]}}]}"#),
+        (Dialect::Chat, r#"{"choices":[{"message":{"function_call":{"name":"Read","Name":"Bash"}}}]}"#),
+        (Dialect::Responses, r#"{"Output":[{"id":"f","type":"function_call","name":"Bash"}]}"#),
+        (Dialect::Responses, r#"{"output":[{"id":"f","type":"function_call","name":"Read","Name":"Bash"}]}"#),
+    ];
+    for (dialect, reply) in replies {
+        for shape in [Shape::Whole, Shape::Event] {
+            let sent = if shape == Shape::Event { format!("data: {reply}\n\n") } else { reply.to_owned() };
+            let told = run(pipe(dialect, shape, &["Read"], false), &[sent.as_bytes()]);
+            assert_eq!(told.err(), Some(Broken::Misplaced), "{sent}");
+        }
+    }
+}
+
+#[test]
 fn an_event_that_readers_cut_differently_does_not_pass() {
     let call = r#"{"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"Bash","arguments":"{}"}}]}}]}"#;
     let events = [
@@ -432,7 +451,6 @@ fn half_an_event_of_a_reply_that_was_cut_off_does_not_leave() {
     let mut pipe = pipe(Dialect::Messages, Shape::Event, &["*"], false);
     let mut out = Vec::new();
     pipe.feed(b"data: {\"type\":\"ping\"}\n\ndata: {\"type\":\"pi", &mut out).unwrap();
-    pipe.close(End::UpstreamFailed, &mut out).unwrap();
     assert_eq!(out, b"data: {\"type\":\"ping\"}\n\n");
 }
 
@@ -468,7 +486,7 @@ proptest! {
         for (dialect, _) in STREAMS {
             let mut pipe = pipe(dialect, Shape::Event, &["*"], false);
             let mut out = Vec::new();
-            if pipe.feed(&bytes, &mut out).and_then(|()| pipe.close(End::Complete, &mut out)).is_ok() {
+            if pipe.feed(&bytes, &mut out).and_then(|()| pipe.close(&mut out)).is_ok() {
                 prop_assert_eq!(&out, &bytes);
             }
         }

@@ -37,7 +37,7 @@ pub(super) fn run(config: PathBuf, state: Option<PathBuf>, args: &Args) -> anyho
     })
 }
 
-/// The five things that one wants to know.
+/// The five things that one wants to know, a line each.
 fn greeting(running: &Running, demo: bool) -> String {
     let gate = running.jetway.gate.load();
     let names = |names: Vec<&String>| names.into_iter().cloned().collect::<Vec<_>>().join(", ");
@@ -52,10 +52,7 @@ agents     http://{data}
 admin      http://{}  (token in {})
 policies   {policies}; {default} where the base URL names none
 providers  {providers}{scripted}
-point at   export ANTHROPIC_BASE_URL=http://{data}/{default}
-           export OPENAI_BASE_URL=http://{data}/{default}/v1
-           ~/.codex/config.toml: model_provider = \"jetway\"
-           ~/.codex/config.toml: model_providers.jetway = {{ name = \"Jetway\", base_url = \"http://{data}/{default}/v1\", env_key = \"OPENAI_API_KEY\", wire_api = \"responses\" }}
+point at   export ANTHROPIC_BASE_URL=http://{data}/{default} OPENAI_BASE_URL=http://{data}/{default}/v1  # Codex, in config.toml: openai_base_url = \"http://{data}/{default}/v1\"
 ",
         running.admin,
         token.display(),

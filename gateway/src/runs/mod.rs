@@ -26,9 +26,6 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    pub const ALL: [Self; 5] =
-        [Self::Complete, Self::Refused, Self::ProviderRefused, Self::ProviderFailed, Self::ClientGone];
-
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

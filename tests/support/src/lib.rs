@@ -139,7 +139,7 @@ impl Jetway {
         });
         let mut greeting = String::new();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
-        for line in lines.by_ref().take(8) {
+        for line in lines.by_ref().take(5) {
             greeting.push_str(&line);
             greeting.push('\n');
         }

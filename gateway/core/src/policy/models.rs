@@ -62,12 +62,6 @@ impl Rules {
     pub fn allows(&self, model: &str) -> bool {
         first_match(&self.allow, model).is_some()
     }
-
-    /// The same rules with one provider in the place of all.
-    #[must_use]
-    pub fn served_by(&self, provider: &str) -> Self {
-        Self { allow: self.allow.clone(), providers: vec![provider.to_owned()] }
-    }
 }
 
 /// What is known of a provider.

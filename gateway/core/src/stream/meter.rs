@@ -21,7 +21,6 @@ pub struct Reading {
     pub ended: bool,
     /// The failure that the provider reported inside the reply.
     pub failure: Option<String>,
-    pub calls: usize,
 }
 
 /// Bytes of text that make a token, for replies that end before their usage is reported. Code
@@ -66,7 +65,7 @@ impl Meter {
                 reading.model.get_or_insert(model);
             }
             Event::Wrote { bytes } => reading.written += bytes,
-            Event::Called(_) => reading.calls += 1,
+            Event::Called(_) => {}
             // Counts that say nothing are no counts.
             Event::Usage { usage, .. } if usage.total() == 0 => {}
             Event::Usage { usage, last } => {

@@ -9,16 +9,6 @@ use crate::wire::Broken;
 use crate::wire::event::{Frame, Shape};
 use crate::wire::sse::Decoder;
 
-/// How a reply's bytes came to their end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    Complete,
-    /// The provider broke off or fell silent.
-    UpstreamFailed,
-    /// The agent hung up.
-    ClientGone,
-}
-
 /// What watches or changes a reply, frame by frame.
 pub trait Step {
     /// Takes one frame; puts what leaves in its place, which may be nothing, into `out`.
@@ -59,15 +49,10 @@ impl<S: Steps> Pipe<S> {
         &self.steps
     }
 
-    #[must_use]
-    pub fn shape(&self) -> Shape {
-        self.shape
-    }
-
     /// Takes bytes of the provider, appends what may leave to `out`.
     ///
     /// # Errors
-    /// [`Broken`]: nothing more of this reply may leave, and `out` must not either.
+    /// [`Broken`]: nothing more of this reply may leave than what is in `out`.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Broken> {
         if self.shape == Shape::Whole {
             self.whole.extend_from_slice(bytes);
@@ -80,14 +65,13 @@ impl<S: Steps> Pipe<S> {
         Ok(())
     }
 
-    /// Ends the reply. What the provider left unfinished leaves only if it is a frame: half an
-    /// event of a stream that was cut off is nothing that an agent may act on.
+    /// Ends a reply that the provider brought to its end. One that was cut off is not ended: half
+    /// an event is nothing that an agent may act on.
     ///
     /// # Errors
     /// [`Broken`] as for [`Pipe::feed`].
-    pub fn close(&mut self, end: End, out: &mut Vec<u8>) -> Result<(), Broken> {
+    pub fn close(&mut self, out: &mut Vec<u8>) -> Result<(), Broken> {
         let rest = match self.shape {
-            _ if end != End::Complete => None,
             Shape::Event => self.decoder.rest().map(Frame::event),
             Shape::Whole => Some(Frame::whole(self.whole.split().freeze())),
         };

@@ -1,7 +1,5 @@
 //! What agents say of themselves in headers: which program it is, and which session.
 
-use crate::wire::Dialect;
-
 /// A program that is known to read refusals in a way of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Agent {
@@ -51,15 +49,6 @@ pub const KEY_HEADER: &str = "x-jetway-key";
 /// The headers by which agents name their session, most telling first.
 pub const SESSION_HEADERS: &[&str] =
     &[RUN_HEADER, "x-claude-code-session-id", "session-id", "session_id", "x-parent-session-id", "x-session-id"];
-
-/// The headers that carry a caller's credential, in the order they are looked at.
-#[must_use]
-pub fn credential_headers(dialect: Dialect) -> [&'static str; 2] {
-    match dialect {
-        Dialect::Messages => ["x-api-key", "authorization"],
-        Dialect::Chat | Dialect::Responses => ["authorization", "x-api-key"],
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -34,8 +34,6 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    pub const ALL: [Self; 3] = [Self::Messages, Self::Chat, Self::Responses];
-
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -77,6 +75,11 @@ impl From<patch::Overlap> for Broken {
     fn from(_: patch::Overlap) -> Self {
         Self::Unreadable
     }
+}
+
+/// A key of a reply that a lenient reader takes for one that calls are judged by hides a call.
+fn plainly_spelled(object: json::Value<'_>, known: &[&'static str]) -> Result<(), Broken> {
+    request::refuse_misspelled(object, known).map_err(|_| Broken::Misplaced)
 }
 
 /// What leaves in the place of a frame.

@@ -240,7 +240,7 @@ fn chosen_names(choice: Value<'_>) -> Vec<String> {
 }
 
 impl Shelf {
-    /// Reads a list of tools; `tool` says what an item is called, `group` which list a group holds.
+    /// Reads a list of tools; `tool` says what an item is called.
     pub(in crate::wire) fn read(member: &'static str, list: Value<'_>, tool: &dyn Fn(Value<'_>) -> Tool) -> Self {
         let items = list.items().map(|item| Self::item(member, item, None, tool)).collect();
         Self { member, list: list.index(), items }

@@ -16,6 +16,12 @@ pub enum Endpoint {
 }
 
 impl Endpoint {
+    /// Whether a model is asked to write something, which costs money.
+    #[must_use]
+    pub fn is_reply(self) -> bool {
+        matches!(self, Self::Reply(_))
+    }
+
     /// The dialect of an endpoint that has one of its own.
     #[must_use]
     pub fn dialect(self) -> Option<Dialect> {

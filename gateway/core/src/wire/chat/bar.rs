@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use crate::wire::event::Call;
 use crate::wire::json::{self, Kind, Value};
 use crate::wire::patch::Patch;
-use crate::wire::request::{refuse_misspelled, text_of};
-use crate::wire::{Broken, Judge, Leaves, chat::reply};
+use crate::wire::request::text_of;
+use crate::wire::{Broken, Judge, Leaves, chat::reply, plainly_spelled};
 
 #[derive(Debug, Default)]
 pub struct Bar {
@@ -48,7 +48,7 @@ struct Cut {
 
 /// Keys that a call is judged by, and those of what it stands in.
 const KNOWN_IN_CALL: &[&str] = &["index", "id", "type", "function", "custom", "name"];
-const KNOWN: &[&str] = &["delta", "message", "tool_calls", "function_call", "content", "finish_reason"];
+const KNOWN: &[&str] = &["choices", "delta", "message", "tool_calls", "function_call", "content", "finish_reason"];
 
 /// Whether an entry is a further piece of a call, and not one of its own. Providers are careless
 /// about ids; two calls of one number are told apart by their names, once the first has input.
@@ -61,13 +61,14 @@ fn is_piece_of(fate: &Fate, id: Option<&str>, call: Option<&Call>, has_input: bo
 
 impl Bar {
     pub(in crate::wire) fn judge(&mut self, root: Value<'_>, judge: &mut Judge<'_>) -> Result<Leaves, Broken> {
+        plainly_spelled(root, KNOWN)?;
         let mut patch = Patch::default();
         for (at, value) in root.get("choices").into_iter().flat_map(Value::items).enumerate() {
             let index = value.get("index").and_then(Value::integer).unwrap_or(at as u64);
             let choice = self.choices.entry(index).or_default();
             let inside = [value.get("delta"), value.get("message")];
             for object in inside.into_iter().flatten().chain([value]) {
-                refuse_misspelled(object, KNOWN).map_err(|_| Broken::Misplaced)?;
+                plainly_spelled(object, KNOWN)?;
             }
             // A chunk has a `delta`, a whole reply a `message`; nothing stops a provider from both.
             for message in ["delta", "message"].iter().filter_map(|field| value.get(field)) {
@@ -107,7 +108,7 @@ impl Choice {
         for (at, entry) in list.items().enumerate() {
             let bodies = [entry.get("function"), entry.get("custom")];
             for object in bodies.into_iter().flatten().chain([entry]) {
-                refuse_misspelled(object, KNOWN_IN_CALL).map_err(|_| Broken::Misplaced)?;
+                plainly_spelled(object, KNOWN_IN_CALL)?;
             }
             // With both, which name counts depends on the reader.
             if bodies.iter().flatten().filter(|body| !body.is_null()).count() > 1 {
@@ -165,6 +166,7 @@ impl Choice {
     /// The older spelling: one call a reply, outside the list.
     fn old_call(&mut self, message: Value<'_>, judge: &mut Judge<'_>, cut: &mut Cut) -> Result<(), Broken> {
         let Some(old) = message.get("function_call").filter(|old| !old.is_null()) else { return Ok(()) };
+        plainly_spelled(old, KNOWN_IN_CALL)?;
         let name = text_of(old, "name").filter(|name| !name.is_empty());
         let call = name.map(|name| Call { name, namespace: None });
         let known = self.old.take();

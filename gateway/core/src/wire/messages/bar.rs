@@ -10,8 +10,8 @@ use crate::wire::event::{Frame, Shape};
 use crate::wire::json::{self, Value};
 use crate::wire::messages::reply::call;
 use crate::wire::patch::Patch;
-use crate::wire::request::{refuse_misspelled, text_of};
-use crate::wire::{Broken, Judge, Leaves};
+use crate::wire::request::text_of;
+use crate::wire::{Broken, Judge, Leaves, plainly_spelled};
 
 /// Keys that an event is judged by.
 const KNOWN: &[&str] = &["type", "index", "content_block", "message", "content", "name", "id", "tool_use_id"];
@@ -34,14 +34,15 @@ impl Bar {
         shape: Shape,
         judge: &mut Judge<'_>,
     ) -> Result<Leaves, Broken> {
+        plainly_spelled(root, KNOWN)?;
         if shape == Shape::Whole {
             return self.whole(root, judge).map(Leaves::Patched);
         }
+        if let Some(block) = root.get("content_block") {
+            plainly_spelled(block, KNOWN)?;
+        }
         let index = root.get("index").and_then(Value::integer);
         let unchanged = Leaves::Patched(Patch::default());
-        for object in [Some(root), root.get("content_block")].into_iter().flatten() {
-            refuse_misspelled(object, KNOWN).map_err(|_| Broken::Misplaced)?;
-        }
         Ok(match (text_of(root, "type").as_deref(), index) {
             (Some("content_block_start"), Some(index)) => {
                 let Some(block) = root.get("content_block") else { return Err(Broken::Unreadable) };
@@ -85,6 +86,7 @@ impl Bar {
     fn whole(&mut self, root: Value<'_>, judge: &mut Judge<'_>) -> Result<Patch, Broken> {
         let mut patch = Patch::default();
         for block in root.get("content").into_iter().flat_map(Value::items) {
+            plainly_spelled(block, KNOWN)?;
             if let Some(sentence) = self.judge_block(block, judge)? {
                 patch.replace(block.span(), format!("{{\"type\":\"text\",\"text\":{}}}", json::quote(&sentence)));
             }

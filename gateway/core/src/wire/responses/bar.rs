@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::wire::event::{Call, Frame, Shape};
 use crate::wire::json::{self, Json, Value};
 use crate::wire::patch::Patch;
-use crate::wire::request::{refuse_misspelled, text_of};
+use crate::wire::request::text_of;
 use crate::wire::responses::reply::call;
-use crate::wire::{Broken, Judge, Leaves};
+use crate::wire::{Broken, Judge, Leaves, plainly_spelled};
 
 /// Keys that an event and an item are judged by.
 const KNOWN: &[&str] =
@@ -22,7 +22,7 @@ const KNOWN: &[&str] =
 pub struct Bar {
     /// What became of each call, by the item's id.
     fates: BTreeMap<String, Fate>,
-    /// The output indexes and ids of barred items, whose other events are dropped.
+    /// The output indexes of barred items, whose other events are dropped.
     dropping: BTreeSet<u64>,
     /// Events written less events dropped, so far.
     shift: i64,
@@ -42,13 +42,11 @@ impl Bar {
         shape: Shape,
         judge: &mut Judge<'_>,
     ) -> Result<Leaves, Broken> {
+        plainly_spelled(root, KNOWN)?;
         if shape == Shape::Whole {
             return self.output(root, judge).map(Leaves::Patched);
         }
         let index = root.get("output_index").and_then(Value::integer);
-        for object in [Some(root), root.get("item")].into_iter().flatten() {
-            refuse_misspelled(object, KNOWN).map_err(|_| Broken::Misplaced)?;
-        }
         if let Some(item) = root.get("item") {
             let Some(message) = self.judge_item(item, index, judge)? else {
                 // Another item takes the place of one that was barred.
@@ -99,6 +97,7 @@ impl Bar {
         index: Option<u64>,
         judge: &mut Judge<'_>,
     ) -> Result<Option<String>, Broken> {
+        plainly_spelled(item, KNOWN)?;
         let Some(call) = call(item) else { return Ok(None) };
         if call.name.is_empty() {
             return Err(Broken::Nameless);
@@ -123,8 +122,10 @@ impl Bar {
         {
             patch.replace(number.span(), self.numbered(was).to_string());
         }
-        for holder in [Some(root), root.get("response")].into_iter().flatten() {
-            patch.append(self.output(holder, judge)?);
+        patch.append(self.output(root, judge)?);
+        if let Some(response) = root.get("response") {
+            plainly_spelled(response, KNOWN)?;
+            patch.append(self.output(response, judge)?);
         }
         Ok(patch)
     }
