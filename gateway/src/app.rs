@@ -184,9 +184,10 @@ async fn purge(jetway: Arc<Jetway>, stop: CancellationToken) {
             () = tokio::time::sleep(BETWEEN_PURGES) => {}
         }
         let now = jiff::Timestamp::now();
-        let (ledger, state) = tokio::join!(jetway.ledger.purge(now), jetway.state.purge(now));
-        for error in [ledger.err(), state.err()].into_iter().flatten() {
-            tracing::warn!(%error, "old records could not be forgotten");
+        let (ledger, state) = tokio::join!(jetway.ledger.purge(), jetway.state.purge(now));
+        let errors = [ledger.err().map(|error| error.to_string()), state.err().map(|error| error.to_string())];
+        for error in errors.into_iter().flatten() {
+            tracing::warn!(error, "old records could not be forgotten");
         }
     }
 }

@@ -9,7 +9,7 @@ use jetway_core::wire::Dialect;
 use jetway_core::wire::route::Endpoint;
 
 use crate::exchange::Exchange;
-use crate::ledger::Hold;
+use crate::stage::budget::Hold;
 use crate::stage::render::Outbound;
 use crate::upstream::{Failed, NoCredential, Outgoing, Upstream, headers};
 

@@ -4,20 +4,23 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use jetway_core::policy::budget::Spend;
+use jetway_core::policy::budget::account::Standing;
+use jetway_core::policy::budget::hold::Holding;
 use jetway_core::policy::identity::Caller;
 use jetway_core::policy::lockdown::Refused;
-use jetway_core::price::Price;
 use jetway_core::stream::meter::Reading;
+use jetway_core::wire::event::Usage;
 use jetway_core::wire::request::Request;
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
 use crate::gate::{Gate, Jetway};
-use crate::ledger::Hold;
+use crate::ledger::Charge;
 use crate::metrics::Labels;
+use crate::rates::Place;
 use crate::runs::{CallRefused, Outcome, Record};
+use crate::tab::{Lesser, Tab};
 
 /// A model's name is the caller's text; more of it is of no use to a log.
 const LONGEST_NAME: usize = 128;
@@ -30,28 +33,20 @@ pub struct Exchange {
     pub record: Record,
     begun: Instant,
     sent: Option<Instant>,
-    /// Whether something may be set aside for it in the ledger.
-    reserved: bool,
-    held: Spend,
+    /// What it is charged by; there from the moment on that something may be set aside for it.
+    tab: Option<Tab>,
     /// Whether its reply comes as a stream.
     streams: bool,
     /// Whether the provider may have worked for us.
     owing: bool,
-    cost: Cost,
     reading: Reading,
     /// Its place among the requests that are served at once, until its last byte.
     place: Option<OwnedSemaphorePermit>,
+    /// Its places among its caller's, likewise.
+    places: Vec<Place>,
+    /// What it was sent with instead, for want of budget.
+    pub lesser: Lesser,
     done: bool,
-}
-
-/// What the exchange is priced by.
-#[derive(Debug, Clone)]
-pub struct Cost {
-    pub price: Price,
-    /// The pattern of the price list, or `other`.
-    pub label: String,
-    /// Tokens of input, as estimated before anything was sent.
-    pub input_estimate: u64,
 }
 
 impl Exchange {
@@ -64,20 +59,19 @@ impl Exchange {
             agent: "other",
             ..Record::default()
         };
-        let free = Price { input: 0, cache_read: 0, cache_write: 0, cache_write_hour: 0, output: 0 };
         Self {
             jetway,
             gate,
             record,
             begun: Instant::now(),
             sent: None,
-            reserved: false,
-            held: Spend::default(),
+            tab: None,
             streams: false,
             owing: false,
-            cost: Cost { price: free, label: String::from("other"), input_estimate: 0 },
             reading: Reading::default(),
             place: None,
+            places: Vec::new(),
+            lesser: Lesser::default(),
             done: false,
         }
     }
@@ -91,6 +85,11 @@ impl Exchange {
     pub fn take_place(&mut self) -> bool {
         self.place = Arc::clone(&self.jetway.places).try_acquire_owned().ok();
         self.place.is_some()
+    }
+
+    /// Keeps its caller's places until its last byte.
+    pub fn keeps(&mut self, places: Vec<Place>) {
+        self.places = places;
     }
 
     /// Whom it is for.
@@ -116,15 +115,29 @@ impl Exchange {
 
     /// Something is set aside for it from here on. Said before it is: if the agent hangs up while
     /// the ledger writes, what it wrote is given back all the same.
-    pub fn reserving(&mut self, cost: Cost) {
-        self.cost = cost;
-        self.reserved = true;
+    pub fn reserving(&mut self, tab: Tab) {
+        self.record.held_micros = tab.held_micros();
+        self.tab = Some(tab);
     }
 
-    /// This much was set aside.
-    pub fn holds(&mut self, hold: &Hold) {
-        self.held = hold.asked();
-        self.record.held_micros = self.held.micros;
+    /// What it is charged by, once something was set aside for it.
+    #[must_use]
+    pub fn tab(&self) -> Option<&Tab> {
+        self.tab.as_ref()
+    }
+
+    /// Nothing was set aside: this is how the accounts stand.
+    pub fn holds_nothing(&mut self, standings: Vec<Standing>) {
+        let Some(tab) = &mut self.tab else { return };
+        tab.reserved = false;
+        tab.standings = standings;
+    }
+
+    /// What is set aside now, and how the accounts stand with it.
+    pub fn holds(&mut self, holding: Holding, standings: Vec<Standing>) {
+        let Some(tab) = &mut self.tab else { return };
+        tab.holding = holding;
+        tab.standings = standings;
     }
 
     /// The request goes to this provider now.
@@ -165,52 +178,94 @@ impl Exchange {
         self.close(outcome);
     }
 
-    /// Settles and records, once. Does no work itself: it hands the finished record over.
+    /// Settles and records, once. Does no work itself: it hands over what there is to do.
     fn close(&mut self, outcome: Outcome) {
         if std::mem::replace(&mut self.done, true) {
             return;
         }
         self.jetway.metrics.open.dec();
         self.place = None;
+        self.places.clear();
         let mut record = std::mem::take(&mut self.record);
         record.outcome = Some(outcome);
         record.total_millis = millis(self.begun.elapsed());
-        let mut spent = Spend::default();
-        if self.owing {
-            let (usage, estimated) = self.reading.usage_or_estimate(self.cost.input_estimate);
-            spent = Spend { micros: self.cost.price.cost(&usage), tokens: usage.total() };
-            // Of a reply that is no stream nothing is seen before it is done, so that nobody can
-            // say how much of it was made: it costs what was set aside.
-            if self.reading.usage.is_none() && !self.streams {
-                spent =
-                    Spend { micros: spent.micros.max(self.held.micros), tokens: spent.tokens.max(self.held.tokens) };
-            }
-            record.usage = usage;
-            record.estimated = estimated;
-            record.cost_micros = spent.micros;
-        }
-        record.served_model = self.reading.model.take().map(|name| short(&name));
-        record.stop = self.reading.stop.take().map(|reason| short(&reason));
-        let policy = record.policy.clone().unwrap_or_else(|| String::from("none"));
-        let provider = record.provider.clone().unwrap_or_else(|| String::from("none"));
-        self.jetway.metrics.ended(&record, Labels { policy: &policy, model: &self.cost.label, provider: &provider });
-        let jetway = Arc::clone(&self.jetway);
-        let reserved = self.reserved;
-        self.jetway.tasks.spawn(async move {
-            if reserved && let Err(error) = jetway.ledger.settle(&record.id, spent).await {
-                jetway.metrics.settle_failed.inc();
-                tracing::error!(exchange = record.id, %error, "a hold could not be settled and keeps its amount");
-            }
-            if !jetway.log.write(record) {
-                jetway.metrics.log_dropped.inc();
-            }
-        });
+        let ended = Ended {
+            jetway: Arc::clone(&self.jetway),
+            record,
+            tab: self.tab.take(),
+            reading: std::mem::take(&mut self.reading),
+            owing: self.owing,
+            streams: self.streams,
+        };
+        self.jetway.tasks.spawn(ended.conclude());
     }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.close(Outcome::ClientGone);
+    }
+}
+
+/// An exchange that is over, and is yet to be settled and recorded.
+struct Ended {
+    jetway: Arc<Jetway>,
+    record: Record,
+    tab: Option<Tab>,
+    reading: Reading,
+    owing: bool,
+    streams: bool,
+}
+
+impl Ended {
+    async fn conclude(mut self) {
+        let jetway = Arc::clone(&self.jetway);
+        let charges = self.charges();
+        self.record.served_model = self.reading.model.take().map(|name| short(&name));
+        self.record.stop = self.reading.stop.take().map(|reason| short(&reason));
+        let model = self.tab.as_ref().map_or("other", |tab| tab.payer.model.as_str());
+        let policy = self.record.policy.clone().unwrap_or_else(|| String::from("none"));
+        let provider = self.record.provider.clone().unwrap_or_else(|| String::from("none"));
+        jetway.metrics.ended(&self.record, Labels { policy: &policy, model, provider: &provider });
+        if !charges.is_empty()
+            && let Err(error) = jetway.ledger.settle(&policy, &self.record.id, charges).await
+        {
+            jetway.metrics.settle_failed.inc();
+            tracing::error!(exchange = self.record.id, %error, "a hold could not be settled and keeps its amount");
+        }
+        if !jetway.log.write(self.record) {
+            jetway.metrics.log_dropped.inc();
+        }
+    }
+
+    /// What is charged, in each account; the record learns what was used.
+    fn charges(&mut self) -> Vec<Charge> {
+        let Some(tab) = self.tab.as_ref().filter(|tab| tab.reserved) else { return Vec::new() };
+        if !self.owing {
+            return tab.charges(&vec![0; tab.terms.caps.len()]);
+        }
+        let (usage, estimated) = self.reading.usage_or_estimate(tab.input);
+        self.record.usage = usage;
+        self.record.estimated = estimated;
+        self.record.cost_micros = tab.terms.price.cost(&usage);
+        let mut amounts = tab.terms.cost(&usage);
+        // Of a reply that is no stream nothing is seen before it is done, so that nobody can say
+        // how much of it was made: it costs what was set aside.
+        if self.reading.usage.is_none() && !self.streams {
+            self.record.cost_micros = self.record.cost_micros.max(tab.held_micros());
+            amounts = amounts.iter().zip(tab.held()).map(|(amount, held)| (*amount).max(held)).collect();
+        }
+        if self.reading.counted {
+            self.learn(tab, &usage);
+        }
+        tab.charges(&amounts)
+    }
+
+    fn learn(&self, tab: &Tab, usage: &Usage) {
+        let input = usage.total().saturating_sub(usage.output);
+        let model = &tab.payer.model;
+        let ratio = self.jetway.learned.learn(&tab.payer.policy, model, (tab.bytes, input), usage.output);
+        self.jetway.metrics.bytes_per_token.with_label_values(&[model]).set(ratio.low());
     }
 }
 

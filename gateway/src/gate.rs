@@ -14,8 +14,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Policy, Problem};
 use crate::keys::Keys;
-use crate::ledger::Ledger;
+use crate::learned::Learned;
+use crate::ledger::{Embedded, Ledger};
 use crate::metrics::Metrics;
+use crate::rates::Rates;
 use crate::runs::log::Log;
 use crate::runs::state::State;
 use crate::secret::Keyed;
@@ -77,7 +79,9 @@ impl Gate {
 #[derive(Debug)]
 pub struct Jetway {
     pub gate: ArcSwap<Gate>,
-    pub ledger: Ledger,
+    pub ledger: Arc<dyn Ledger>,
+    pub learned: Learned,
+    pub rates: Rates,
     pub keys: Keys,
     pub state: State,
     pub log: Log,
@@ -113,7 +117,9 @@ impl Jetway {
             .map_err(|error| anyhow::anyhow!("{} cannot be used: {error}", state.join(files::SECRET).display()))?;
         Ok(Arc::new(Self {
             gate: ArcSwap::from_pointee(gate),
-            ledger: Ledger::open(&state.join(files::LEDGER), now)?,
+            ledger: Arc::new(Embedded::open(&state.join(files::LEDGER))?),
+            learned: Learned::default(),
+            rates: Rates::default(),
             keys: Keys::open(&state.join(files::KEYS))?,
             state: State::open(&state.join(files::STATE), now)?,
             log: Log::open(&state.join(files::RUNS))?,

@@ -81,7 +81,14 @@ impl Keys {
 
 fn key(row: &Row<'_>) -> rusqlite::Result<Key> {
     let revoked: Option<i64> = row.get(4)?;
-    Ok(Key { id: row.get(0)?, policy: row.get(1)?, user: row.get(2)?, team: row.get(3)?, revoked: revoked.is_some() })
+    Ok(Key {
+        id: row.get(0)?,
+        policy: row.get(1)?,
+        user: row.get(2)?,
+        team: row.get(3)?,
+        revoked: revoked.is_some(),
+        caps: Vec::new(),
+    })
 }
 
 /// Opens the keys for the command line, beside a gateway that may be running.

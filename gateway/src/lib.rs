@@ -3,8 +3,8 @@
 //! Floors, lowest first. A module imports only from lower floors, and modules on one floor do not
 //! import each other; a test reads the `use` lines and holds them.
 //!
-//! `secret, telemetry, tls` < `store` < `config` < `docs, keys, ledger, runs` < `metrics, upstream`
-//! < `gate` < `call, exchange` < `receive, stage` < `dispatch, refusal, reply` < `catalog` < `pipeline`
+//! `secret, telemetry, tls` < `store` < `config` < `docs, keys, learned, ledger, rates, runs` < `metrics, upstream`
+//! < `gate` < `tab` < `call, exchange` < `receive, stage` < `dispatch, refusal, reply` < `catalog` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
 
 pub mod admin;
@@ -18,9 +18,11 @@ pub mod docs;
 pub mod exchange;
 pub mod gate;
 pub mod keys;
+pub mod learned;
 pub mod ledger;
 pub mod metrics;
 pub mod pipeline;
+pub mod rates;
 pub mod receive;
 pub mod refusal;
 pub mod reply;
@@ -29,6 +31,7 @@ pub mod secret;
 pub mod serve;
 pub mod stage;
 pub mod store;
+pub mod tab;
 pub mod telemetry;
 pub mod tls;
 pub mod upstream;

@@ -3,8 +3,8 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::runs::{Outcome, Record};
@@ -24,6 +24,7 @@ pub struct Metrics {
     pub first_byte: HistogramVec,
     pub duration: HistogramVec,
     pub attempts: IntCounterVec,
+    pub bytes_per_token: GaugeVec,
     pub open: IntGauge,
     pub connections: IntGauge,
     pub reloads: IntCounterVec,
@@ -105,6 +106,13 @@ impl Metrics {
                 "jetway_provider_attempts_total",
                 "Requests sent to providers, by how they were met.",
                 &["provider", "result"],
+            )?,
+            bytes_per_token: registered(
+                &registry,
+                GaugeVec::new(
+                    Opts::new("jetway_bytes_per_token", "Bytes of a request that are counted as a token, as learned."),
+                    &["model"],
+                )?,
             )?,
             open: gauge("jetway_open_exchanges", "Exchanges that are under way.")?,
             connections: gauge("jetway_open_connections", "Connections of agents that are open.")?,

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use jetway_core::policy::identity::Caller;
 use jetway_core::stream::hide::HideUsage;
 use jetway_core::stream::meter::Meter;
 use jetway_core::stream::shape_of;
@@ -24,12 +25,13 @@ use crate::config::Policy;
 use crate::dispatch::{Target, path_of, send, targets};
 use crate::exchange::Exchange;
 use crate::gate::{Gate, Jetway};
-use crate::ledger::Hold;
 use crate::refusal::Refusal;
 use crate::reply::{Reply, Watch, whole};
 use crate::runs::Outcome;
-use crate::stage::render::{Outbound, render};
+use crate::stage::budget::{Hold, Low, Short};
+use crate::stage::render::{Draft, Outbound};
 use crate::stage::{budget, context, identity, lockdown, models};
+use crate::tab::Lesser;
 use crate::upstream::{Upstream, headers};
 use crate::{catalog, receive};
 
@@ -127,26 +129,56 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     // Identified before its body is read: strangers cannot make us hold megabytes.
     let caller = identity::identify(&jetway, policy, &head.headers).await??;
     exchange.called_by(&caller);
+    // Counting tokens is free, and agents do it by the dozen.
+    if is_reply {
+        exchange.keeps(jetway.rates.admit(&policy.name, &policy.budget.rates, &caller)?);
+    }
     let bytes = receive::body(&head.headers, body, &gate.config.limits).await?;
     exchange.record.bytes_in = bytes.len();
     let asked = Asked::read(call.dialect, Json::read(bytes)?)?;
     let run = run_of(&jetway, policy, caller.user(), (&asked, head));
     exchange.asks(&asked, &run);
-    let admitted = models::admit(gate, policy, &asked)?;
+    let admitted = models::admit(gate, policy, &asked, &asked.model)?;
     let targets = targets(admitted.upstreams(), head, caller.key().is_some())?;
     let permit = lockdown::lock(policy, &asked);
     exchange.offers(permit.offered(), permit.removed());
     let context = context::inform((&jetway, gate), policy, (&run, is_reply), &asked).await?;
     exchange.record.passages = context.passages().to_vec();
-    let outbound = render(call.gate, policy, &asked, permit, (&context, is_reply))?;
+    let draft = Draft { policy, request: &asked, permit: &permit, context: &context, is_reply };
+    let outbound = draft.render(&Lesser::default())?;
     if !is_reply {
         return Ok((asked, outbound, targets, Hold::free()));
     }
     // Reserved after rendering: the context that was added is part of what is paid for.
-    exchange.reserving(outbound.cost().clone());
-    let hold = budget::reserve(&jetway, policy, &caller, &exchange.record.id, &outbound).await?;
-    exchange.holds(&hold);
+    let secured = match budget::reserve(call, &caller, (&run, &outbound), exchange).await {
+        Ok(hold) => (outbound, targets, hold),
+        Err(Short::Unreachable(error)) => return Err(error.into()),
+        Err(Short::Low(low)) => with_less(call, &caller, (&run, draft), low, exchange).await?,
+    };
+    let (outbound, targets, hold) = secured;
     Ok((asked, outbound, targets, hold))
+}
+
+/// Where the budget has too little left for a request as it is, it may go out smaller, or to
+/// another model; by the policy's choice, and never silently.
+async fn with_less<'a>(
+    call: Call<'a>,
+    caller: &Caller,
+    (run, draft): (&str, Draft<'_>),
+    low: Low,
+    exchange: &mut Exchange,
+) -> Result<(Outbound, Vec<Target<'a>>, Hold), Refusal> {
+    let Some(lesser) = budget::lesser(call.policy, &low) else { return Err(low.denied.into()) };
+    let model = lesser.model.as_ref().unwrap_or(&draft.request.model);
+    let admitted = models::admit(call.gate, call.policy, draft.request, model)?;
+    let targets = targets(admitted.upstreams(), call.head, caller.key().is_some())?;
+    let outbound = draft.render(&lesser)?;
+    exchange.lesser = lesser;
+    match budget::reserve(call, caller, (run, &outbound), exchange).await {
+        Ok(hold) => Ok((outbound, targets, hold)),
+        Err(Short::Unreachable(error)) => Err(error.into()),
+        Err(Short::Low(low)) => Err(low.denied.into()),
+    }
 }
 
 /// What a reply is watched by.

@@ -8,7 +8,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 
 use crate::config::Limits;
-use crate::config::units::Size;
+use jetway_core::units::Size;
 
 /// Why a request's body is not taken.
 #[derive(Debug, thiserror::Error)]

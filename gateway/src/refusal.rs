@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode};
+use jetway_core::policy::budget::cap::Denied;
+use jetway_core::policy::budget::rate::TooFast;
 use jetway_core::policy::{identity, models};
 use jetway_core::wire::Dialect;
 use jetway_core::wire::agent::Agent;
@@ -10,7 +12,7 @@ use jetway_core::wire::json::Unreadable;
 use jetway_core::wire::patch::Overlap;
 use jetway_core::wire::request::Malformed;
 
-use crate::ledger;
+use crate::ledger::Unreachable;
 use crate::receive::Unfit;
 use crate::store::StoreError;
 use crate::upstream::{Failed, NoCredential};
@@ -40,8 +42,14 @@ pub enum Refusal {
     Models(#[from] models::Denied),
     #[error(transparent)]
     Credential(#[from] NoCredential),
-    #[error("{0}")]
-    Budget(#[from] jetway_core::policy::budget::Denied),
+    #[error(transparent)]
+    Budget(#[from] Denied),
+    #[error(transparent)]
+    TooFast(#[from] TooFast),
+    #[error(
+        "Jetway cannot reach the ledger that budgets are counted in, so it serves nothing for the moment; try again soon"
+    )]
+    Ledger(#[from] Unreachable),
     #[error("Jetway cannot reach its own records, so it serves nothing for the moment; try again soon")]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -55,15 +63,6 @@ pub enum Refusal {
 impl From<Unreadable> for Refusal {
     fn from(error: Unreadable) -> Self {
         Self::Malformed(error.into())
-    }
-}
-
-impl From<ledger::Refused> for Refusal {
-    fn from(error: ledger::Refused) -> Self {
-        match error {
-            ledger::Refused::Denied(denied) => Self::Budget(denied),
-            ledger::Refused::Store(error) => Self::Store(error),
-        }
     }
 }
 
@@ -82,6 +81,8 @@ impl Refusal {
             Self::Models(_) => "model",
             Self::Credential(_) => "credential",
             Self::Budget(_) => "budget",
+            Self::TooFast(_) => "rate",
+            Self::Ledger(_) => "ledger",
             Self::Store(_) => "store",
             Self::Provider(_) => "provider",
             Self::Unchecked { .. } => "unchecked",
@@ -109,7 +110,8 @@ impl Refusal {
             Self::Unfit(Unfit::Slow { .. }) => No::Slow,
             Self::Unfit(_) | Self::Malformed(_) => No::Malformed,
             Self::Budget(_) => No::Exhausted,
-            Self::Store(_) | Self::Full => No::Unavailable,
+            Self::TooFast(fast) => No::TooFast { wait: fast.wait },
+            Self::Store(_) | Self::Ledger(_) | Self::Full => No::Unavailable,
             Self::Provider(Failed::Slow { .. }) => No::GatewayTimeout,
             Self::Provider(_) | Self::Unchecked { .. } => No::BadGateway,
             Self::Overlap(_) => No::Internal,

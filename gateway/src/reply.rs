@@ -53,7 +53,7 @@ pub enum Lost {
     #[error("{0}")]
     Broken(#[from] Broken),
     #[error("it is larger than {0}")]
-    TooLarge(crate::config::units::Size),
+    TooLarge(jetway_core::units::Size),
 }
 
 fn note(exchange: &mut Exchange, watch: &Watch) {

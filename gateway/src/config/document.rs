@@ -6,11 +6,10 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use jetway_core::glob::Glob;
+use jetway_core::units::{Size, Span};
 use jetway_core::wire::Dialect;
 use schemars::JsonSchema;
 use serde::Deserialize;
-
-use crate::config::units::{Size, Span};
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

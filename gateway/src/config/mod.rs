@@ -4,7 +4,6 @@ mod document;
 mod policies;
 mod providers;
 pub mod schema;
-pub mod units;
 pub mod yaml;
 
 use std::collections::BTreeMap;

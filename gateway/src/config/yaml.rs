@@ -107,7 +107,7 @@ mod tests {
     fn what_is_wrong_is_said_in_an_operator_s_words_and_with_its_place() {
         check("context: { docs: d, allowance: many }", (4, 32), "a whole number is expected here");
         check("budget: { caps: [{ per: user, usd: five, every: day }] }", (4, 36), "a number is expected here");
-        check("budget: { caps: [{ per: user, usd: 5, every: fortnight }] }", (4, 46), "unknown value `fortnight`");
+        check("budget: { caps: [{ per: user, usd: 5, every: fortnight }] }", (4, 46), "\"fortnight\" is no window");
         check("lockdown: { allow: Read }", (4, 20), "a list is expected here");
         check("lockdown: { allow: [''] }", (4, 21), "a pattern must not be empty");
         check("lockdown: { alow: [] }", (4, 13), "unknown field `alow`");

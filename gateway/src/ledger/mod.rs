@@ -1,45 +1,165 @@
-//! Where budgets are counted: what is used, and what is held by requests that are under way.
+//! Where budgets are counted: what is used, and what is held by exchanges that are under way.
+//!
+//! A ledger keeps accounts and answers four questions in one step each: set this aside, in all
+//! accounts or in none; set that aside instead; charge this much and give back the rest; how do
+//! they stand. Every call may be repeated: with the id of the same exchange it counts once.
 
 mod embedded;
 
-pub use embedded::Ledger;
+#[cfg(test)]
+mod suite;
 
-use jetway_core::policy::budget::{Cap, Denied, Spend};
+pub use embedded::Embedded;
 
-use crate::store::StoreError;
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
 
-/// An account that a request is charged to, with the cap that governs it.
-#[derive(Debug, Clone)]
+use jetway_core::policy::budget::account::Standing;
+use jetway_core::policy::budget::window::Every;
+use jetway_core::policy::budget::{OnError, micros};
+use jiff::Timestamp;
+
+/// What a ledger is waited for by.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// An account that an exchange is charged to.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Charge {
+    /// Its name: policy, scope, unit and window, between slashes.
     pub account: String,
-    pub cap: Cap,
+    pub every: Every,
+    /// The limit by the policy, without what an operator has added to it.
+    pub limit: u64,
+    /// What is asked for, held or spent, in the unit of the account.
+    pub amount: u64,
 }
 
-/// Proof that the most that a request can cost was set aside, without which nothing is sent.
-#[derive(Debug)]
-pub struct Hold {
-    asked: Spend,
+/// A request to set something aside.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    pub exchange: String,
+    pub policy: String,
+    pub charges: Vec<Charge>,
+    /// Without it nothing is refused; it is only counted.
+    pub enforce: bool,
+    /// What happens while the ledger cannot be reached.
+    pub on_error: OnError,
 }
 
-impl Hold {
-    /// For requests that cost nothing.
-    #[must_use]
-    pub fn free() -> Self {
-        Self { asked: Spend::default() }
-    }
-
-    /// What was set aside.
-    #[must_use]
-    pub fn asked(&self) -> Spend {
-        self.asked
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
+/// Why nothing was set aside.
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum Refused {
+    /// The account at this place has no room. The standings are those of all accounts.
+    #[error("there is no room in the account at {at}")]
+    Denied { at: usize, standings: Vec<Standing> },
     #[error(transparent)]
-    Denied(#[from] Denied),
-    /// The ledger itself failed, so nobody can say what is left.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    Unreachable(#[from] Unreachable),
+}
+
+/// The ledger cannot be asked, so that nobody can say what is left.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the ledger cannot be reached: {why}")]
+pub struct Unreachable {
+    pub why: String,
+}
+
+/// An account as an operator sees it.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Line {
+    pub account: String,
+    pub every: Every,
+    #[serde(flatten)]
+    pub standing: Standing,
+}
+
+/// A hold whose process died, charged in full.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Abandoned {
+    pub exchange: String,
+    pub account: String,
+    pub amount: u64,
+    pub at: Timestamp,
+}
+
+/// What an operator changes by hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Amendment {
+    /// The limit of an account is so much higher until then.
+    Raise { account: String, amount: u64, until: Timestamp },
+    /// What was used in the current window is forgotten, and what is owed.
+    Reset { account: String },
+    /// What an abandoned hold was charged is given back.
+    Release { exchange: String },
+}
+
+/// A ledger. Its clock is its own, and never goes back.
+pub trait Ledger: Debug + Send + Sync {
+    /// Sets aside what is asked for in all accounts, or in none; it is kept safe when this returns.
+    /// Returns how the accounts stand with it.
+    fn reserve(&self, ask: Ask) -> Pending<'_, Result<Vec<Standing>, Refused>>;
+
+    /// Sets these amounts aside instead, in all accounts or in none. What is less is given back.
+    /// An exchange that was settled already is left alone.
+    fn resize<'a>(
+        &'a self,
+        policy: &'a str,
+        exchange: &'a str,
+        charges: Vec<Charge>,
+    ) -> Pending<'a, Result<Vec<Standing>, Refused>>;
+
+    /// Charges what an exchange really cost to the windows that it was admitted in, and gives back
+    /// the rest.
+    fn settle<'a>(
+        &'a self,
+        policy: &'a str,
+        exchange: &'a str,
+        charges: Vec<Charge>,
+    ) -> Pending<'a, Result<(), Unreachable>>;
+
+    /// How accounts stand; the amounts of the charges do not count.
+    fn standings<'a>(
+        &'a self,
+        policy: &'a str,
+        charges: Vec<Charge>,
+    ) -> Pending<'a, Result<Vec<Standing>, Unreachable>>;
+
+    /// Every account of these policies that was used lately, and the holds whose process died.
+    fn list<'a>(&'a self, policies: &'a [String]) -> Pending<'a, Result<(Vec<Line>, Vec<Abandoned>), Unreachable>>;
+
+    /// Changes something by hand. Returns whether there was anything to change.
+    fn amend<'a>(&'a self, policy: &'a str, amendment: Amendment) -> Pending<'a, Result<bool, Unreachable>>;
+
+    /// Forgets what no longer matters.
+    fn purge(&self) -> Pending<'_, Result<(), Unreachable>>;
+
+    /// Calls that wait to be answered.
+    fn waiting(&self) -> usize;
+}
+
+/// The window of an account, by its name; none for a name that is not one.
+#[must_use]
+pub fn every_of(account: &str) -> Option<Every> {
+    Every::parse(account.rsplit('/').next()?)
+}
+
+/// The policy of an account, by its name.
+#[must_use]
+pub fn policy_of(account: &str) -> &str {
+    account.split('/').next().unwrap_or_default()
+}
+
+/// Whether an account counts dollars, by its name.
+#[must_use]
+pub fn is_money(account: &str) -> bool {
+    account.rsplit('/').nth(1) == Some("usd")
+}
+
+/// An amount as an operator writes it for this account: dollars, or tokens.
+///
+/// # Errors
+/// When it is no amount of dollars.
+pub fn amount_for(account: &str, written: f64) -> Result<u64, jetway_core::policy::budget::Problem> {
+    let micros = micros(written)?;
+    Ok(if is_money(account) { micros } else { micros / 1_000_000 })
 }

@@ -1,50 +1,139 @@
 //! Setting aside what a request may cost, before it is sent.
 
-use jetway_core::policy::budget::Spend;
+use std::sync::Arc;
+
+use jetway_core::policy::budget::Low as OnLow;
+use jetway_core::policy::budget::account::Standing;
+use jetway_core::policy::budget::cap::{Denied, Payer};
+use jetway_core::policy::budget::hold::{Holding, Mode, Terms};
 use jetway_core::policy::identity::Caller;
-use jiff::Timestamp;
 
+use crate::call::Call;
 use crate::config::Policy;
-use crate::exchange::Cost;
+use crate::exchange::Exchange;
 use crate::gate::{Gate, Jetway};
-use crate::ledger::{Charge, Hold, Refused};
+use crate::ledger::{Ask, Refused, Unreachable};
 use crate::stage::render::Outbound;
+use crate::tab::{Lesser, Tab};
 
-/// Bytes of a request that make a token. Agents' JSON has four and more; a low figure reserves
-/// too much rather than too little.
-const BYTES_PER_TOKEN: u64 = 3;
 /// What a reply may have where nothing limits it.
 const UNLIMITED_OUTPUT: u64 = 128_000;
 
-/// What this model costs under this policy.
-#[must_use]
-pub fn price(gate: &Gate, policy: &Policy, model: &str, bytes: usize) -> Cost {
-    let input_estimate = (bytes as u64).div_ceil(BYTES_PER_TOKEN);
-    match gate.config.prices.find(model) {
-        Some((label, price)) => Cost { price, label: label.to_owned(), input_estimate },
-        None => Cost { price: policy.budget.default_price(), label: String::from("other"), input_estimate },
+/// Proof that what a request may cost was set aside, without which nothing is sent. Made only here.
+#[derive(Debug)]
+pub struct Hold(());
+
+impl Hold {
+    /// For requests that cost nothing.
+    #[must_use]
+    pub fn free() -> Self {
+        Self(())
     }
 }
 
-/// Reserves the most that a request can cost, in every cap that applies or in none.
+/// Nothing was set aside.
+#[derive(Debug)]
+pub enum Short {
+    /// A cap has too little left.
+    Low(Low),
+    Unreachable(Unreachable),
+}
+
+/// A cap that has too little left.
+#[derive(Debug)]
+pub struct Low {
+    pub denied: Denied,
+    /// The most tokens of output that all caps still bear.
+    pub bearable: u64,
+}
+
+/// What a request may go out with instead; none where it is refused.
+#[must_use]
+pub fn lesser(policy: &Policy, low: &Low) -> Option<Lesser> {
+    match &policy.budget.on_low {
+        OnLow::Refuse => None,
+        OnLow::Clamp { floor } => {
+            let output_limit = Some(low.bearable).filter(|bearable| bearable >= floor)?;
+            Some(Lesser { output_limit: Some(output_limit), model: None })
+        }
+        OnLow::Downgrade { to } => Some(Lesser { model: Some(to.clone()), output_limit: None }),
+    }
+}
+
+/// Who pays for what this caller asks of this model in this run.
+fn payer(gate: &Gate, policy: &Policy, caller: &Caller, (run, model): (&str, &str)) -> Payer {
+    let label = gate.config.prices.find(model).map_or("other", |(label, _)| label);
+    Payer {
+        policy: policy.name.clone(),
+        user: caller.user().to_owned(),
+        team: caller.team().map(str::to_owned),
+        key: caller.key().unwrap_or(caller.user()).to_owned(),
+        run: run.to_owned(),
+        model: label.to_owned(),
+    }
+}
+
+/// What the request is charged by.
+fn tab(jetway: &Jetway, call: Call<'_>, caller: &Caller, outbound: &Outbound, payer: Payer) -> Tab {
+    let budget = &call.policy.budget;
+    let price = call.gate.config.prices.find(outbound.model()).map_or(budget.default_price(), |(_, price)| price);
+    let caps = budget.caps(caller.team()).chain(caller.caps());
+    let bytes = outbound.bytes().len() as u64;
+    // A token is a byte at the least, whatever was learned.
+    let input = if budget.mode == Mode::Strict { bytes } else { jetway.learned.ratio(&payer.model).tokens(bytes) };
+    let limit = outbound.output_limit().unwrap_or(UNLIMITED_OUTPUT).saturating_mul(outbound.replies());
+    let usual = outbound.streams().then(|| jetway.learned.usual(&payer.policy, &payer.model));
+    Tab {
+        terms: Terms::new(price, caps, &payer),
+        holding: Holding::new(budget.mode, input, limit, usual.map(|usual| usual.saturating_mul(outbound.replies()))),
+        payer,
+        bytes,
+        input,
+        on_exhausted: budget.on_exhausted,
+        reserved: true,
+        standings: Vec::new(),
+    }
+}
+
+/// Reserves what a request may cost, in every cap that applies or in none.
 ///
 /// # Errors
-/// [`Refused`] when a cap has no room, or the ledger failed.
+/// [`Short`] when a cap has no room, or the ledger cannot be asked.
 pub async fn reserve(
-    jetway: &Jetway,
-    policy: &Policy,
+    call: Call<'_>,
     caller: &Caller,
-    exchange: &str,
-    outbound: &Outbound,
-) -> Result<Hold, Refused> {
-    let output = outbound.output_limit().unwrap_or(UNLIMITED_OUTPUT).saturating_mul(outbound.replies());
-    let cost = outbound.cost();
-    let asked = Spend {
-        micros: cost.price.worst(cost.input_estimate, output),
-        tokens: cost.input_estimate.saturating_add(output),
+    (run, outbound): (&str, &Outbound),
+    exchange: &mut Exchange,
+) -> Result<Hold, Short> {
+    let jetway = Arc::clone(exchange.jetway());
+    let payer = payer(call.gate, call.policy, caller, (run, outbound.model()));
+    let tab = tab(&jetway, call, caller, outbound, payer);
+    let amounts = tab.held();
+    let ask = Ask {
+        exchange: exchange.record.id.clone(),
+        policy: call.policy.name.clone(),
+        charges: tab.charges(&amounts),
+        enforce: call.policy.budget.mode != Mode::Soft,
+        on_error: call.policy.budget.on_error,
     };
-    let charge =
-        |cap: &jetway_core::policy::budget::Cap| Charge { account: cap.account(&policy.name, caller), cap: *cap };
-    let charges = policy.budget.caps().iter().map(charge).collect();
-    jetway.ledger.reserve(exchange, charges, asked, Timestamp::now()).await
+    exchange.reserving(tab.clone());
+    if ask.charges.is_empty() {
+        return Ok(Hold(()));
+    }
+    match jetway.ledger.reserve(ask).await {
+        Ok(standings) => {
+            exchange.holds(tab.holding, standings);
+            Ok(Hold(()))
+        }
+        Err(Refused::Unreachable(error)) => Err(Short::Unreachable(error)),
+        Err(Refused::Denied { at, standings }) => {
+            exchange.holds_nothing(standings.clone());
+            let left: Vec<u64> = standings.iter().map(Standing::left).collect();
+            let bearable = tab.terms.output_within(tab.input, &left);
+            match tab.denied(at, &standings, &amounts) {
+                Some(denied) => Err(Short::Low(Low { denied, bearable })),
+                None => Err(Short::Unreachable(Unreachable { why: String::from("it named no account") })),
+            }
+        }
+    }
 }

@@ -28,8 +28,8 @@ impl Permit {
     }
 
     /// What must change in the request.
-    pub(crate) fn into_patch(self) -> Patch {
-        self.patch
+    pub(crate) fn patch(&self) -> &Patch {
+        &self.patch
     }
 }
 

@@ -22,8 +22,8 @@ impl<'a> Admitted<'a> {
 
 /// # Errors
 /// [`Denied`] when the policy does not allow the model, or nobody serves it.
-pub fn admit<'a>(gate: &'a Gate, policy: &Policy, request: &Request) -> Result<Admitted<'a>, Denied> {
-    let names = models::decide(&policy.models, &policy.name, request.dialect, &request.model, &gate.offers)?;
+pub fn admit<'a>(gate: &'a Gate, policy: &Policy, request: &Request, model: &str) -> Result<Admitted<'a>, Denied> {
+    let names = models::decide(&policy.models, &policy.name, request.dialect, model, &gate.offers)?;
     let upstreams = names.iter().filter_map(|name| gate.upstreams.get(*name)).collect();
     Ok(Admitted { upstreams })
 }

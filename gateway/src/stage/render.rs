@@ -6,11 +6,9 @@ use jetway_core::wire::patch::Overlap;
 use jetway_core::wire::request::Request;
 
 use crate::config::Policy;
-use crate::exchange::Cost;
-use crate::gate::Gate;
-use crate::stage::budget::price;
 use crate::stage::context::Context;
 use crate::stage::lockdown::Permit;
+use crate::tab::Lesser;
 
 /// A request as it is sent. Made only by [`render`].
 #[derive(Debug)]
@@ -18,7 +16,8 @@ pub struct Outbound {
     bytes: Bytes,
     output_limit: Option<u64>,
     replies: u64,
-    cost: Cost,
+    model: String,
+    streams: bool,
     hides_usage: bool,
 }
 
@@ -39,9 +38,16 @@ impl Outbound {
         self.replies
     }
 
+    /// The model that is called.
     #[must_use]
-    pub fn cost(&self) -> &Cost {
-        &self.cost
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// Whether the reply comes as a stream.
+    #[must_use]
+    pub fn streams(&self) -> bool {
+        self.streams
     }
 
     /// Whether usage was asked for that the agent does not expect.
@@ -51,27 +57,39 @@ impl Outbound {
     }
 }
 
-/// Puts the stages' changes together. A request that asks for no reply has no limit on one.
-///
-/// # Errors
-/// [`Overlap`] if two stages wanted the same bytes.
-pub fn render(
-    gate: &Gate,
-    policy: &Policy,
-    request: &Request,
-    permit: Permit,
-    (context, is_reply): (&Context, bool),
-) -> Result<Outbound, Overlap> {
-    let mut patch = permit.into_patch();
-    if !context.text().is_empty() {
-        request.add_system_text(context.text(), &mut patch);
+/// A request with what the stages mean to change in it.
+#[derive(Debug, Clone, Copy)]
+pub struct Draft<'a> {
+    pub policy: &'a Policy,
+    pub request: &'a Request,
+    pub permit: &'a Permit,
+    pub context: &'a Context,
+    /// A request that asks for no reply has no limit on one.
+    pub is_reply: bool,
+}
+
+impl Draft<'_> {
+    /// Puts the stages' changes together.
+    ///
+    /// # Errors
+    /// [`Overlap`] if two stages wanted the same bytes.
+    pub fn render(self, lesser: &Lesser) -> Result<Outbound, Overlap> {
+        let Self { policy, request, permit, context, is_reply } = self;
+        let mut patch = permit.patch().clone();
+        if !context.text().is_empty() {
+            request.add_system_text(context.text(), &mut patch);
+        }
+        let most = policy.budget.output_limit().into_iter().chain(lesser.output_limit).min();
+        let output_limit = match most {
+            Some(most) if is_reply => Some(request.limit_output(most, &mut patch)),
+            _ => request.output_limit,
+        };
+        if let Some(model) = &lesser.model {
+            request.call_model(model, &mut patch);
+        }
+        let hides_usage = request.ask_for_usage(&mut patch);
+        let bytes = patch.apply(&request.json)?;
+        let model = lesser.model.clone().unwrap_or_else(|| request.model.clone());
+        Ok(Outbound { bytes, output_limit, replies: request.replies, model, streams: request.stream, hides_usage })
     }
-    let output_limit = match policy.budget.output_limit() {
-        Some(most) if is_reply => Some(request.limit_output(most, &mut patch)),
-        _ => request.output_limit,
-    };
-    let hides_usage = request.ask_for_usage(&mut patch);
-    let bytes = patch.apply(&request.json)?;
-    let cost = price(gate, policy, &request.model, bytes.len());
-    Ok(Outbound { bytes, output_limit, replies: request.replies, cost, hides_usage })
 }

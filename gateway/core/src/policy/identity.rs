@@ -4,6 +4,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::policy::budget::cap::{Cap, Own, Per};
+
 /// As written: `identity:` in `policy.yaml`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -82,6 +84,8 @@ pub struct Key {
     pub user: String,
     pub team: Option<String>,
     pub revoked: bool,
+    /// Caps of its own, besides the policy's.
+    pub caps: Vec<Own>,
 }
 
 /// Whom a request is made for. Made only here.
@@ -90,9 +94,15 @@ pub struct Caller {
     user: String,
     team: Option<String>,
     key: Option<String>,
+    caps: Vec<Cap>,
 }
 
 impl Caller {
+    /// The caps that it carries itself, besides the policy's.
+    pub fn caps(&self) -> impl Iterator<Item = Cap> {
+        self.caps.iter().copied()
+    }
+
     #[must_use]
     pub fn user(&self) -> &str {
         &self.user
@@ -159,11 +169,16 @@ pub fn decide(rules: &Rules, policy: &str, presented: Presented) -> Result<Calle
         Presented::Key(Some(key)) if key.policy != policy => {
             Err(Denied::OtherPolicy { key: key.policy, asked: named() })
         }
-        Presented::Key(Some(key)) => Ok(Caller { user: key.user, team: key.team, key: Some(key.id) }),
+        Presented::Key(Some(key)) => {
+            let caps = key.caps.iter().map(|own| own.of(Per::Key)).collect();
+            Ok(Caller { user: key.user, team: key.team, key: Some(key.id), caps })
+        }
         Presented::Foreign { .. } if !rules.accepts(Way::Passthrough) => {
             Err(Denied::PassthroughNotAccepted { policy: named() })
         }
-        Presented::Foreign { digest } => Ok(Caller { user: format!("pass:{digest}"), team: None, key: None }),
+        Presented::Foreign { digest } => {
+            Ok(Caller { user: format!("pass:{digest}"), team: None, key: None, caps: Vec::new() })
+        }
     }
 }
 
@@ -178,6 +193,7 @@ mod tests {
             user: "ada".into(),
             team: Some("core".into()),
             revoked,
+            caps: Vec::new(),
         }))
     }
 

@@ -28,6 +28,10 @@ pub enum No {
     Slow,
     /// A budget is used up.
     Exhausted,
+    /// Too many requests for the moment: in so many seconds another is served.
+    TooFast {
+        wait: u64,
+    },
     /// The provider could not be reached or broke off.
     BadGateway,
     /// We cannot serve now, and may soon.
@@ -51,6 +55,9 @@ pub fn answer(dialect: Dialect, agent: Agent, no: No, sentence: &str, request_id
     let mut headers = vec![("content-type", "application/json".to_owned())];
     if is_final(no) {
         headers.push(("x-should-retry", "false".to_owned()));
+    } else if let No::TooFast { wait } = no {
+        headers.push(("retry-after", wait.to_string()));
+        headers.push(("x-should-retry", "true".to_owned()));
     } else if agent != Agent::Codex {
         // Codex asks thirty times either way, and takes twice as long when it is told to wait.
         headers.push(("retry-after", "2".to_owned()));
@@ -74,17 +81,27 @@ pub fn answer(dialect: Dialect, agent: Agent, no: No, sentence: &str, request_id
     Answer { status, headers, body }
 }
 
+/// The longest that an agent is told to wait, in seconds.
+const LONGEST_WAIT: u64 = 60;
+
 /// Whether the same request again would be refused again.
 fn is_final(no: No) -> bool {
-    !matches!(no, No::BadGateway | No::Unavailable | No::GatewayTimeout | No::Slow)
+    match no {
+        No::BadGateway | No::Unavailable | No::GatewayTimeout | No::Slow => false,
+        // Nobody should sit and watch an agent sleep for longer; some sleep as long as they are told.
+        No::TooFast { wait } => wait > LONGEST_WAIT,
+        _ => true,
+    }
 }
 
 fn status(agent: Agent, no: No) -> u16 {
     match (agent, no) {
         // One request and a sentence, where the proper status means many and none.
         (Agent::Codex, No::Unauthenticated | No::Forbidden | No::Exhausted | No::TooLarge | No::NotFound) => 400,
+        (Agent::Codex, No::TooFast { .. }) if is_final(no) => 400,
         (Agent::ClaudeCode, No::Unauthenticated | No::Forbidden | No::NotFound | No::TooLarge | No::Malformed) => 451,
         (Agent::Opencode | Agent::QwenCode, No::Exhausted) => 403,
+        (Agent::Opencode | Agent::QwenCode, No::TooFast { .. }) if is_final(no) => 403,
         (_, No::Unauthenticated) => 401,
         (_, No::Forbidden) => 403,
         (_, No::NotFound) => 404,
@@ -94,7 +111,7 @@ fn status(agent: Agent, no: No) -> u16 {
         (_, No::MediaType) => 415,
         (_, No::Upgrade) => 426,
         (_, No::Malformed) => 400,
-        (_, No::Exhausted) => 429,
+        (_, No::Exhausted | No::TooFast { .. }) => 429,
         (_, No::Internal) => 500,
         (_, No::BadGateway) => 502,
         (_, No::Unavailable) => 503,
@@ -110,6 +127,7 @@ fn messages_type(no: No) -> &'static str {
         No::Upgrade | No::Malformed | No::MediaType | No::Slow => "invalid_request_error",
         No::TooLarge => "request_too_large",
         No::Exhausted => "billing_error",
+        No::TooFast { .. } => "rate_limit_error",
         No::BadGateway | No::Unavailable | No::Internal => "api_error",
         No::GatewayTimeout => "timeout_error",
     }
@@ -122,6 +140,8 @@ fn openai_type(agent: Agent, no: No) -> (&'static str, &'static str) {
             Agent::Codex,
             No::Unauthenticated | No::Forbidden | No::Exhausted | No::TooLarge | No::NotFound | No::Malformed,
         ) => ("invalid_request_error", "invalid_prompt"),
+        (Agent::Codex, No::TooFast { .. }) if is_final(no) => ("invalid_request_error", "invalid_prompt"),
+        (_, No::TooFast { .. }) => ("rate_limit_error", "rate_limit_exceeded"),
         (_, No::Unauthenticated) => ("invalid_request_error", "invalid_api_key"),
         (_, No::Forbidden) => ("permission_error", "policy_refused"),
         (_, No::NotFound | No::Method) => ("invalid_request_error", "unknown_url"),

@@ -204,6 +204,13 @@ impl Request {
         }
     }
 
+    /// Calls another model.
+    pub fn call_model(&self, model: &str, patch: &mut Patch) {
+        if let Some(asked) = self.json.root().get("model") {
+            patch.replace(asked.span(), json::quote(model));
+        }
+    }
+
     /// Asks for the usage that this dialect's streams only send on demand. Returns whether the
     /// agent did not ask itself, so that the answer is not for it.
     pub fn ask_for_usage(&self, patch: &mut Patch) -> bool {

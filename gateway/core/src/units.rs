@@ -28,8 +28,21 @@ fn split(text: &str) -> Option<(u64, &str)> {
     Some((text[..end].parse().ok()?, text[end..].trim()))
 }
 
+impl std::fmt::Display for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let millis = self.0.as_millis();
+        let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+        match units.iter().find(|(length, _)| millis >= *length && millis.is_multiple_of(*length)) {
+            Some((length, unit)) => write!(f, "{}{unit}", millis / length),
+            None => write!(f, "{millis}ms"),
+        }
+    }
+}
+
 impl Span {
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads a length of time; none for anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         let (count, unit) = split(text)?;
         let millis = match unit {
             "ms" => 1,
@@ -107,6 +120,9 @@ mod tests {
         assert_eq!(span("5"), None);
         assert_eq!(span("s"), None);
         assert_eq!(span("99999999999999999999h"), None);
+        for text in ["5h", "90s", "2d", "1500ms", "3m"] {
+            assert_eq!(Span::parse(text).unwrap().to_string(), text);
+        }
         assert_eq!(Size::parse("32MiB"), Some(Size(32 << 20)));
         assert_eq!(Size::parse("32MB"), None);
         assert_eq!(Size(32 << 20).to_string(), "32 MiB");

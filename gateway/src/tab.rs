@@ -1,0 +1,120 @@
+//! What one exchange is charged by, what is set aside for it, and how that follows the reply.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use jetway_core::policy::budget::OnExhausted;
+use jetway_core::policy::budget::account::Standing;
+use jetway_core::policy::budget::cap::{Denied, Payer};
+use jetway_core::policy::budget::hold::{Holding, SoFar, Terms};
+use jetway_core::stream::meter::Reading;
+use jetway_core::wire::event::Usage;
+
+use crate::ledger::{Charge, Ledger, Refused};
+
+/// What an exchange is priced by and charged to.
+#[derive(Debug, Clone)]
+pub struct Tab {
+    pub payer: Payer,
+    pub terms: Terms,
+    pub holding: Holding,
+    /// Bytes of the request as it is sent.
+    pub bytes: u64,
+    /// Tokens of input, as estimated before anything was sent.
+    pub input: u64,
+    pub on_exhausted: OnExhausted,
+    /// Whether something may be set aside in the ledger.
+    pub reserved: bool,
+    /// How the accounts stood when the ledger was last asked.
+    pub standings: Vec<Standing>,
+}
+
+/// What a request is sent with instead, where the budget has too little left for it as it is.
+#[derive(Debug, Clone, Default)]
+pub struct Lesser {
+    /// Another model.
+    pub model: Option<String>,
+    /// A lower limit of the output, in tokens.
+    pub output_limit: Option<u64>,
+}
+
+impl Tab {
+    /// The accounts with these amounts.
+    #[must_use]
+    pub fn charges(&self, amounts: &[u64]) -> Vec<Charge> {
+        let caps = self.terms.caps.iter().zip(amounts);
+        let charge = |(capped, amount): (&jetway_core::policy::budget::hold::Capped, &u64)| Charge {
+            account: capped.account.clone(),
+            every: capped.cap.every,
+            limit: capped.cap.count(),
+            amount: *amount,
+        };
+        caps.map(charge).collect()
+    }
+
+    /// What is set aside, in each cap.
+    #[must_use]
+    pub fn held(&self) -> Vec<u64> {
+        self.holding.amounts(&self.terms)
+    }
+
+    /// What is set aside, in micro-dollars.
+    #[must_use]
+    pub fn held_micros(&self) -> u64 {
+        self.terms.price.worst(self.input, self.holding.output())
+    }
+
+    /// The sentence about the account at this place, which had no room for what was asked.
+    #[must_use]
+    pub fn denied(&self, at: usize, standings: &[Standing], asked: &[u64]) -> Option<Denied> {
+        let (capped, standing) = (self.terms.caps.get(at)?, standings.get(at)?);
+        Some(Denied::new(&capped.cap, &self.payer, standing, asked.get(at).copied().unwrap_or(0)))
+    }
+}
+
+/// What has been used so far, by what was read of the reply.
+#[must_use]
+pub fn so_far(reading: &Reading) -> SoFar {
+    let (usage, _) = reading.usage_or_estimate(0);
+    let has_input = |usage: &Usage| usage.input + usage.cache_read + usage.cache_write > 0;
+    SoFar { input: reading.usage.filter(has_input), output: usage.output }
+}
+
+/// What came of asking for more, or of giving some back.
+#[derive(Debug)]
+pub enum Changed {
+    /// This is set aside now.
+    Granted { holding: Holding, standings: Vec<Standing> },
+    /// There is no room for more.
+    Exhausted(Option<Denied>),
+}
+
+/// A change of what is set aside that is on its way to the ledger.
+pub type Change = Pin<Box<dyn Future<Output = Changed> + Send>>;
+
+/// Asks the ledger for what a reply needs by now; none when what is held is enough.
+#[must_use]
+pub fn change(ledger: &Arc<dyn Ledger>, tab: &Tab, exchange: &str, reading: &Reading) -> Option<Change> {
+    let so_far = so_far(reading);
+    let wanted = tab.holding.wants(so_far)?;
+    let (ledger, tab, exchange) = (Arc::clone(ledger), tab.clone(), exchange.to_owned());
+    Some(Box::pin(async move { ask(&*ledger, &tab, &exchange, (wanted, so_far)).await }))
+}
+
+/// Where there is no room for a whole step, a small one is tried.
+async fn ask(ledger: &dyn Ledger, tab: &Tab, exchange: &str, (wanted, so_far): (Holding, SoFar)) -> Changed {
+    let mut holding = wanted;
+    loop {
+        let amounts = holding.amounts(&tab.terms);
+        match ledger.resize(&tab.payer.policy, exchange, tab.charges(&amounts)).await {
+            Ok(standings) => return Changed::Granted { holding, standings },
+            // A reply that is under way is not ended for the ledger's sake; what it comes to is
+            // charged when the ledger is back.
+            Err(Refused::Unreachable(_)) => return Changed::Granted { holding, standings: tab.standings.clone() },
+            Err(Refused::Denied { at, standings }) => match tab.holding.smaller(&holding, so_far) {
+                Some(less) => holding = less,
+                None => return Changed::Exhausted(tab.denied(at, &standings, &amounts)),
+            },
+        }
+    }
+}
