@@ -1,10 +1,11 @@
 //! What is asked, and by which rules.
 
 use bytes::Bytes;
-use http::Response;
 use http::request::Parts;
+use http::{HeaderMap, Response};
 use http_body_util::combinators::UnsyncBoxBody;
 use jetway_core::wire::Dialect;
+use jetway_core::wire::agent::SESSION_HEADERS;
 use jetway_core::wire::route::Endpoint;
 
 use crate::config::Policy;
@@ -24,4 +25,16 @@ pub struct Call<'a> {
     pub endpoint: Endpoint,
     pub dialect: Dialect,
     pub head: &'a Parts,
+}
+
+/// A header's text; none when it is empty or no text.
+#[must_use]
+pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok().filter(|text| !text.is_empty())
+}
+
+/// The session that an agent names in its headers.
+#[must_use]
+pub fn session_of(headers: &HeaderMap) -> Option<&str> {
+    SESSION_HEADERS.iter().find_map(|name| text(headers, name))
 }

@@ -4,23 +4,26 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use jetway_core::policy::budget::Gone;
 use jetway_core::policy::budget::account::Standing;
 use jetway_core::policy::budget::hold::Holding;
 use jetway_core::policy::identity::Caller;
 use jetway_core::policy::lockdown::Refused;
 use jetway_core::stream::meter::Reading;
 use jetway_core::wire::event::Usage;
+use jetway_core::wire::limits::Allowance;
 use jetway_core::wire::request::Request;
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use crate::errand::Patience;
 use crate::gate::{Gate, Jetway};
 use crate::ledger::Charge;
 use crate::metrics::Labels;
-use crate::rates::Place;
+use crate::rates::Admission;
 use crate::runs::{CallRefused, Outcome, Record};
-use crate::tab::{Lesser, Tab};
+use crate::tab::{self, Lesser, Tab};
 
 /// A model's name is the caller's text; more of it is of no use to a log.
 const LONGEST_NAME: usize = 128;
@@ -43,7 +46,9 @@ pub struct Exchange {
     /// Its place among the requests that are served at once, until its last byte.
     place: Option<OwnedSemaphorePermit>,
     /// Its places among its caller's, likewise.
-    places: Vec<Place>,
+    admission: Admission,
+    /// How long a reply that is no stream is waited for when nobody else waits for it.
+    patience: Patience,
     /// What it was sent with instead, for want of budget.
     pub lesser: Lesser,
     done: bool,
@@ -51,7 +56,7 @@ pub struct Exchange {
 
 impl Exchange {
     #[must_use]
-    pub fn begin(jetway: Arc<Jetway>, gate: Arc<Gate>) -> Self {
+    pub fn begin(jetway: Arc<Jetway>, gate: Arc<Gate>, patience: Patience) -> Self {
         jetway.metrics.open.inc();
         let record = Record {
             id: format!("x_{}", Uuid::now_v7().simple()),
@@ -70,7 +75,8 @@ impl Exchange {
             owing: false,
             reading: Reading::default(),
             place: None,
-            places: Vec::new(),
+            admission: Admission::default(),
+            patience,
             lesser: Lesser::default(),
             done: false,
         }
@@ -88,8 +94,16 @@ impl Exchange {
     }
 
     /// Keeps its caller's places until its last byte.
-    pub fn keeps(&mut self, places: Vec<Place>) {
-        self.places = places;
+    pub fn keeps(&mut self, admission: Admission) {
+        self.admission = admission;
+    }
+
+    /// What its caller has left, in every cap and rate.
+    #[must_use]
+    pub fn allowances(&self) -> Vec<Allowance> {
+        let caps = self.tab.as_ref().map(Tab::allowances).unwrap_or_default();
+        let rates = self.admission.left.iter().map(|(rate, left)| tab::pace(*rate, *left));
+        caps.into_iter().chain(rates).collect()
     }
 
     /// Whom it is for.
@@ -133,6 +147,13 @@ impl Exchange {
         tab.standings = standings;
     }
 
+    /// What happens when its agent hangs up.
+    #[must_use]
+    pub fn on_client_gone(&self) -> Gone {
+        let policy = self.record.policy.as_ref().and_then(|name| self.gate.config.policies.get(name));
+        policy.filter(|_| self.owing).map_or(Gone::Cancel, |policy| policy.budget.on_client_gone)
+    }
+
     /// What is set aside now, and how the accounts stand with it.
     pub fn holds(&mut self, holding: Holding, standings: Vec<Standing>) {
         let Some(tab) = &mut self.tab else { return };
@@ -149,6 +170,9 @@ impl Exchange {
         self.sent = Some(now);
         self.record.provider = Some(provider.to_owned());
         self.owing = true;
+        if let (false, Gone::Drain { time, .. }) = (self.streams, self.on_client_gone()) {
+            self.patience.set(time);
+        }
     }
 
     /// The provider did nothing that it could charge for.
@@ -185,7 +209,7 @@ impl Exchange {
         }
         self.jetway.metrics.open.dec();
         self.place = None;
-        self.places.clear();
+        self.admission = Admission::default();
         let mut record = std::mem::take(&mut self.record);
         record.outcome = Some(outcome);
         record.total_millis = millis(self.begun.elapsed());

@@ -105,6 +105,18 @@ pub mod files {
 }
 
 impl Jetway {
+    /// The run of a caller that names its session so.
+    #[must_use]
+    pub fn run_of_session(&self, policy: &str, user: &str, session: &str) -> String {
+        self.run(&["run", policy, user, "session", session])
+    }
+
+    /// The id of the run that these facts make.
+    #[must_use]
+    pub fn run(&self, facts: &[&str]) -> String {
+        format!("run_{}", &self.keyed.digest(facts)[..20])
+    }
+
     /// Opens the embedded state.
     ///
     /// # Errors

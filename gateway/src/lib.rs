@@ -3,8 +3,8 @@
 //! Floors, lowest first. A module imports only from lower floors, and modules on one floor do not
 //! import each other; a test reads the `use` lines and holds them.
 //!
-//! `secret, telemetry, tls` < `store` < `config` < `docs, keys, learned, ledger, rates, runs` < `metrics, upstream`
-//! < `gate` < `tab` < `call, exchange` < `receive, stage` < `dispatch, refusal, reply` < `catalog` < `pipeline`
+//! `errand, secret, telemetry, tls` < `store` < `config` < `docs, keys, learned, ledger, rates, runs` < `metrics, upstream`
+//! < `gate` < `tab` < `call, exchange` < `receive, stage` < `dispatch, refusal, reply` < `catalog, usage` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
 
 pub mod admin;
@@ -15,6 +15,7 @@ pub mod cli;
 pub mod config;
 pub mod dispatch;
 pub mod docs;
+pub mod errand;
 pub mod exchange;
 pub mod gate;
 pub mod keys;
@@ -35,3 +36,4 @@ pub mod tab;
 pub mod telemetry;
 pub mod tls;
 pub mod upstream;
+pub mod usage;

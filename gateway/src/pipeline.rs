@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
@@ -14,15 +14,16 @@ use jetway_core::stream::hide::HideUsage;
 use jetway_core::stream::meter::Meter;
 use jetway_core::stream::shape_of;
 use jetway_core::wire::Dialect;
-use jetway_core::wire::agent::{Agent, SESSION_HEADERS};
+use jetway_core::wire::agent::Agent;
 use jetway_core::wire::event::Shape;
 use jetway_core::wire::json::Json;
 use jetway_core::wire::request::Request as Asked;
 use jetway_core::wire::route::{Endpoint, NoRoute, likely_dialect, route};
 
-use crate::call::{Answer, BodyError, Call};
+use crate::call::{Answer, BodyError, Call, session_of, text};
 use crate::config::Policy;
 use crate::dispatch::{Target, path_of, send, targets};
+use crate::errand::{Errand, Patience};
 use crate::exchange::Exchange;
 use crate::gate::{Gate, Jetway};
 use crate::refusal::Refusal;
@@ -33,13 +34,18 @@ use crate::stage::render::{Draft, Outbound};
 use crate::stage::{budget, context, identity, lockdown, models};
 use crate::tab::Lesser;
 use crate::upstream::{Upstream, headers};
-use crate::{catalog, receive};
+use crate::{catalog, receive, usage};
 
 /// A refusal goes with its exchange, which ends only when the refusal was written.
 pub type Refused = (Refusal, Box<Exchange>);
 
-/// Serves one request.
+/// Serves one request, in a task of its own: it may be worth to end it when the agent hangs up.
 pub async fn handle(jetway: Arc<Jetway>, request: Request<Incoming>) -> Answer {
+    let (tasks, patience) = (jetway.tasks.clone(), Patience::default());
+    Errand::begin(&tasks, patience.clone(), handled(jetway, request, patience)).await
+}
+
+async fn handled(jetway: Arc<Jetway>, request: Request<Incoming>, patience: Patience) -> Answer {
     let (head, mut body) = request.into_parts();
     let path = head.uri.path();
     let agent = Agent::of(text(&head.headers, header::USER_AGENT.as_str()).unwrap_or_default());
@@ -56,7 +62,7 @@ pub async fn handle(jetway: Arc<Jetway>, request: Request<Incoming>) -> Answer {
     if found.is_ok_and(|route| route.endpoint == Endpoint::Probe && gate.policy(route.policy).is_some()) {
         return probed(&gate);
     }
-    let mut exchange = Exchange::begin(Arc::clone(&jetway), Arc::clone(&gate));
+    let mut exchange = Exchange::begin(Arc::clone(&jetway), Arc::clone(&gate), patience);
     exchange.record.agent = agent.name();
     exchange.record.dialect = Some(dialect.name());
     let id = exchange.record.id.clone();
@@ -88,8 +94,12 @@ async fn serve(call: Call<'_>, body: &mut Incoming, mut exchange: Exchange) -> R
     exchange.record.endpoint = call.endpoint.name();
     exchange.record.policy = Some(call.policy.name.clone());
     exchange.record.policy_version = Some(call.policy.version.clone());
-    if call.endpoint == Endpoint::Models {
-        return match catalog::models(call, &mut exchange).await {
+    if let Endpoint::Models | Endpoint::Usage = call.endpoint {
+        let answered = match call.endpoint {
+            Endpoint::Usage => usage::usage(call, &mut exchange).await,
+            _ => catalog::models(call, &mut exchange).await,
+        };
+        return match answered {
             Ok(list) => {
                 exchange.end(Outcome::Complete);
                 Ok(list.map(full))
@@ -205,7 +215,8 @@ async fn answer(
         return Err((unchecked(why), Box::new(exchange)));
     }
     if !parts.status.is_success() {
-        return pass_refusal(parts, incoming, silence, exchange)
+        let headers = headers::inbound(&parts.headers, watched.upstream.takes_the_callers());
+        return pass_refusal((parts.status, headers), incoming, silence, exchange)
             .await
             .map_err(|(why, exchange)| (unchecked(why), exchange));
     }
@@ -224,7 +235,8 @@ async fn answer(
     };
     let mut answer = Response::new(());
     *answer.status_mut() = parts.status;
-    *answer.headers_mut() = headers::inbound(&parts.headers);
+    *answer.headers_mut() = headers::inbound(&parts.headers, watched.upstream.takes_the_callers());
+    budget::tell(answer.headers_mut(), &exchange, call.dialect);
     match shape_of(text(&parts.headers, header::CONTENT_TYPE.as_str())) {
         Shape::Event if is_reply && !watched.asked.stream => {
             let why = String::from("it is a stream, and none was asked for");
@@ -246,7 +258,7 @@ async fn answer(
 
 /// The provider's own refusal goes to the agent as it came: agents match on its wording.
 async fn pass_refusal(
-    parts: http::response::Parts,
+    (status, headers): (StatusCode, HeaderMap),
     incoming: Incoming,
     silence: Duration,
     mut exchange: Exchange,
@@ -260,19 +272,26 @@ async fn pass_refusal(
         Err(_) => return Err((format!("it sent nothing for {} s", silence.as_secs()), Box::new(exchange))),
     };
     let mut answer = Response::new(full(bytes));
-    *answer.status_mut() = parts.status;
-    *answer.headers_mut() = headers::inbound(&parts.headers);
+    *answer.status_mut() = status;
+    *answer.headers_mut() = headers;
     exchange.end(Outcome::ProviderRefused);
     Ok(answer)
 }
 
 fn refuse(refusal: &Refusal, dialect: Dialect, agent: Agent, mut exchange: Exchange) -> Answer {
-    let answer = refusal.respond(dialect, agent, &exchange.record.id);
+    let mut answer = refusal.respond(dialect, agent, &exchange.record.id);
+    budget::tell(answer.headers_mut(), &exchange, dialect);
     exchange.record.status = Some(answer.status().as_u16());
     exchange.record.reason = Some(refusal.reason());
     exchange.record.detail = Some(refusal.to_string());
-    if let Refusal::Store(error) = refusal {
-        tracing::error!(exchange = exchange.record.id, %error, "refused for want of the records");
+    match refusal {
+        Refusal::Store(error) => {
+            tracing::error!(exchange = exchange.record.id, %error, "refused for want of the records");
+        }
+        Refusal::Ledger(error) => {
+            tracing::error!(exchange = exchange.record.id, %error, "refused for want of the ledger");
+        }
+        _ => {}
     }
     exchange.end(if refusal.is_providers() { Outcome::ProviderFailed } else { Outcome::Refused });
     answer.map(full)
@@ -304,20 +323,15 @@ fn no_policy(gate: &Gate, named: Option<&str>) -> Refusal {
 /// Which run a request belongs to: the session that its agent names, or where it names none, the
 /// way its conversation began.
 fn run_of(jetway: &Jetway, policy: &Policy, user: &str, (asked, head): (&Asked, &Parts)) -> String {
-    let named = SESSION_HEADERS.iter().find_map(|name| text(&head.headers, name));
-    let digest = match named.map(str::to_owned).or_else(|| asked.session.clone()) {
-        Some(session) => jetway.keyed.digest(&["run", &policy.name, user, "session", &session]),
-        None => {
+    let named = session_of(&head.headers).map(str::to_owned).or_else(|| asked.session.clone());
+    named.map_or_else(
+        || {
             let agent = text(&head.headers, header::USER_AGENT.as_str()).unwrap_or_default();
             let opening = asked.opening.join("\u{0}");
-            jetway.keyed.digest(&["run", &policy.name, user, "opening", agent, &opening])
-        }
-    };
-    format!("run_{}", &digest[..20])
-}
-
-fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    headers.get(name)?.to_str().ok().filter(|text| !text.is_empty())
+            jetway.run(&["run", &policy.name, user, "opening", agent, &opening])
+        },
+        |session| jetway.run_of_session(&policy.name, user, &session),
+    )
 }
 
 fn full(bytes: Bytes) -> UnsyncBoxBody<Bytes, BodyError> {

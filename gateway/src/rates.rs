@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use governor::clock::{Clock, DefaultClock};
-use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use governor::middleware::StateInformationMiddleware;
+use governor::state::keyed::DefaultKeyedStateStore;
+use governor::{Quota, RateLimiter};
 use jetway_core::policy::budget::rate::{Bound, Rate, TooFast};
 use jetway_core::policy::identity::Caller;
 
@@ -25,14 +27,25 @@ enum Counter {
 
 #[derive(Debug)]
 struct Requests {
-    limiter: DefaultKeyedRateLimiter<String>,
+    limiter: Limiter,
     checks: AtomicUsize,
 }
+
+type Limiter = RateLimiter<String, DefaultKeyedStateStore<String>, DefaultClock, StateInformationMiddleware>;
 
 /// After so many checks callers are forgotten that count as new again.
 const BETWEEN_SWEEPS: usize = 16_384;
 /// Policies and rates that are counted; far more than any configuration has.
 const MOST_COUNTERS: usize = 4_096;
+
+/// A request that was counted in every rate.
+#[derive(Debug, Default)]
+pub struct Admission {
+    /// Given back when the exchange is over.
+    pub places: Vec<Place>,
+    /// How many more requests each rate would let through now.
+    pub left: Vec<(Rate, u32)>,
+}
 
 /// A place among the exchanges that are served at once. Given back when it is dropped.
 #[derive(Debug)]
@@ -58,21 +71,23 @@ impl Rates {
     ///
     /// # Errors
     /// [`TooFast`] of the first rate that is used up.
-    pub fn admit(&self, policy: &str, rates: &[Rate], caller: &Caller) -> Result<Vec<Place>, TooFast> {
+    pub fn admit(&self, policy: &str, rates: &[Rate], caller: &Caller) -> Result<Admission, TooFast> {
         let counters: Vec<_> = rates.iter().map(|rate| (*rate, self.counter(policy, *rate))).collect();
-        let mut places = Vec::new();
+        let mut admission = Admission::default();
         // Places first: they are given back if a rate refuses, and a request that was counted is not.
         for (rate, counter) in &counters {
             if let (Counter::Concurrent(taken), Bound::Concurrent(most)) = (counter, rate.bound) {
-                places.push(place(taken, rate.whose(caller), most.get()).ok_or(TooFast { rate: *rate, wait: 1 })?);
+                let place = place(taken, rate.whose(caller), most.get()).ok_or(TooFast { rate: *rate, wait: 1 })?;
+                admission.places.push(place);
             }
         }
         for (rate, counter) in &counters {
             if let Counter::Requests(requests) = counter {
-                requests.check(rate.whose(caller)).map_err(|wait| TooFast { rate: *rate, wait })?;
+                let left = requests.check(rate.whose(caller)).map_err(|wait| TooFast { rate: *rate, wait })?;
+                admission.left.push((*rate, left));
             }
         }
-        Ok(places)
+        Ok(admission)
     }
 
     fn counter(&self, policy: &str, rate: Rate) -> Counter {
@@ -93,7 +108,7 @@ impl Counter {
                 let quota = Quota::with_period(period.max(Duration::from_nanos(1)))
                     .unwrap_or(Quota::per_second(count))
                     .allow_burst(count);
-                let limiter = RateLimiter::keyed(quota);
+                let limiter = RateLimiter::keyed(quota).with_middleware::<StateInformationMiddleware>();
                 Self::Requests(Arc::new(Requests { limiter, checks: AtomicUsize::new(0) }))
             }
         }
@@ -101,14 +116,14 @@ impl Counter {
 }
 
 impl Requests {
-    /// The error is how many seconds to wait.
-    fn check(&self, whose: &str) -> Result<(), u64> {
+    /// How many more it would let through. The error is how many seconds to wait.
+    fn check(&self, whose: &str) -> Result<u32, u64> {
         if self.checks.fetch_add(1, Ordering::Relaxed) % BETWEEN_SWEEPS == BETWEEN_SWEEPS - 1 {
             self.limiter.retain_recent();
             self.limiter.shrink_to_fit();
         }
         let not_until = match self.limiter.check_key(&whose.to_owned()) {
-            Ok(()) => return Ok(()),
+            Ok(snapshot) => return Ok(snapshot.remaining_burst_capacity()),
             Err(not_until) => not_until,
         };
         let wait = not_until.wait_time_from(DefaultClock::default().now());

@@ -21,7 +21,7 @@ use crate::upstream::{Failed, NoCredential};
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     #[error(
-        "{method} {path} is not an endpoint of Jetway. It serves /v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/responses and /v1/models, each also behind /POLICY"
+        "{method} {path} is not an endpoint of Jetway. It serves /v1/messages, /v1/messages/count_tokens, /v1/chat/completions, /v1/responses, /v1/models and /v1/usage, each also behind /POLICY"
     )]
     NoEndpoint { method: String, path: String },
     #[error("{path} takes {allowed}, not {method}")]

@@ -1,26 +1,29 @@
 //! The reply on its way to the agent: watched, counted and changed as it passes.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body, Frame as HttpFrame};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use jetway_core::policy::budget::cap::Denied;
+use jetway_core::policy::budget::{Gone, OnExhausted};
 use jetway_core::policy::lockdown::Guard;
 use jetway_core::stream::hide::HideUsage;
 use jetway_core::stream::meter::Meter;
 use jetway_core::stream::{Pipe, Steps, through, write};
 use jetway_core::wire::Broken;
 use jetway_core::wire::event::{Frame, Shape};
-use pin_project_lite::pin_project;
 use tokio::time::{Instant, Sleep};
 
 use crate::call::BodyError;
 use crate::exchange::Exchange;
 use crate::runs::Outcome;
+use crate::tab::{self, Change, Changed};
 
 /// The steps that a reply passes, in their order: what it cost is read before anything is changed.
 pub struct Watch {
@@ -52,6 +55,9 @@ pub enum Lost {
     BrokeOff(String),
     #[error("{0}")]
     Broken(#[from] Broken),
+    /// Nothing more could be set aside for it, and it could not be ended properly where it was.
+    #[error("the budget was used up in the middle of it")]
+    Exhausted,
     #[error("it is larger than {0}")]
     TooLarge(jetway_core::units::Size),
 }
@@ -103,65 +109,189 @@ pub async fn whole(
     }
 }
 
-pin_project! {
-    /// A stream on its way. Ends its exchange exactly once, also when it is dropped midway.
-    pub struct Reply {
-        #[pin]
-        upstream: Incoming,
-        #[pin]
-        silence: Sleep,
-        longest_silence: Duration,
-        pipe: Pipe<Watch>,
-        exchange: Option<Exchange>,
-        lost: Option<Lost>,
-    }
+/// A stream on its way. Ends its exchange exactly once, also when it is dropped midway.
+pub struct Reply {
+    /// None once it has ended.
+    flow: Option<Box<Flow>>,
+    lost: Option<Lost>,
+}
 
-    impl PinnedDrop for Reply {
-        fn drop(this: Pin<&mut Self>) {
-            let this = this.project();
-            if let Some(mut exchange) = this.exchange.take() {
-                let watch = this.pipe.steps();
-                note(&mut exchange, watch);
-                // Some agents hang up as soon as they have read the end.
-                let ended = watch.meter.reading().ended && watch.meter.reading().failure.is_none();
-                exchange.end(if ended { Outcome::Complete } else { Outcome::ClientGone });
-            }
-        }
-    }
+/// The stream of a reply, what watches it and what pays for it.
+struct Flow {
+    upstream: Incoming,
+    silence: Pin<Box<Sleep>>,
+    longest_silence: Duration,
+    pipe: Pipe<Watch>,
+    exchange: Exchange,
+    purse: Purse,
+}
+
+/// What is set aside for a reply, as it grows.
+#[derive(Default)]
+struct Purse {
+    /// A change that the ledger has yet to answer.
+    change: Option<Change>,
+    /// How often there was no room for more; the last time with this sentence.
+    refusals: u32,
+    denied: Option<Denied>,
+}
+
+/// What came of waiting for a reply's next bytes.
+enum Passed {
+    More,
+    Ended,
+    Lost(Lost),
+    /// Nothing more may be spent on it.
+    Exhausted,
 }
 
 impl Reply {
     #[must_use]
     pub fn new(upstream: Incoming, watch: Watch, exchange: Exchange, longest_silence: Duration) -> Self {
-        Self {
+        let flow = Flow {
             upstream,
-            silence: tokio::time::sleep(longest_silence),
+            silence: Box::pin(tokio::time::sleep(longest_silence)),
             longest_silence,
             pipe: Pipe::new(Shape::Event, watch),
-            exchange: Some(exchange),
-            lost: None,
+            exchange,
+            purse: Purse::default(),
+        };
+        Self { flow: Some(Box::new(flow)), lost: None }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if let Some(flow) = self.flow.take() {
+            flow.abandoned();
         }
     }
 }
 
-/// Ends the exchange of a stream that came to its end, or was lost.
-fn finish(exchange: &mut Option<Exchange>, watch: &Watch, lost: Option<&Lost>) {
-    let Some(mut exchange) = exchange.take() else { return };
-    note(&mut exchange, watch);
-    // A provider that closes in the middle closes as cleanly as one that is done: what tells
-    // them apart is the dialect's own end.
-    let reading = watch.meter.reading();
-    let complete = lost.is_none() && reading.ended && reading.failure.is_none();
-    if !complete {
-        exchange.record.reason = Some("provider");
-        let detail = match (lost, &reading.failure) {
-            (Some(lost), _) => lost.to_string(),
-            (None, Some(kind)) => format!("the provider reported {}", kind.chars().take(100).collect::<String>()),
-            (None, None) => String::from("the reply stopped before its end"),
-        };
-        exchange.record.detail = Some(detail);
+impl Purse {
+    /// Sees to it that enough is set aside for what was read by now. Not ready while the reply
+    /// must wait for the ledger; then whether it may go on.
+    fn poll(&mut self, cx: &mut Context<'_>, exchange: &mut Exchange, watch: &Watch) -> Poll<bool> {
+        let reading = watch.meter.reading();
+        let ledger = Arc::clone(&exchange.jetway().ledger);
+        loop {
+            let Some(tab) = exchange.tab() else { return Poll::Ready(true) };
+            let finishes = self.refusals > 0 && tab.on_exhausted == OnExhausted::Finish;
+            let is_dry = !finishes && tab.holding.is_dry(tab::so_far(reading));
+            if self.change.is_none() && !finishes {
+                // After a refusal there is one more chance, when all is used up: others may have
+                // given something back by then.
+                if is_dry && self.refusals > 1 {
+                    return Poll::Ready(false);
+                }
+                if self.refusals == 0 || is_dry {
+                    self.change = tab::change(&ledger, tab, &exchange.record.id, reading);
+                }
+            }
+            let Some(change) = &mut self.change else { return Poll::Ready(true) };
+            match change.as_mut().poll(cx) {
+                Poll::Pending if is_dry => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(true),
+                Poll::Ready(Changed::Granted { holding, standings }) => exchange.holds(holding, standings),
+                Poll::Ready(Changed::Exhausted(denied)) => {
+                    self.refusals += 1;
+                    self.denied = denied;
+                }
+            }
+            self.change = None;
+        }
     }
-    exchange.end(if complete { Outcome::Complete } else { Outcome::ProviderFailed });
+}
+
+impl Flow {
+    /// Waits for the next bytes; what may leave of them is appended to `out`.
+    fn poll(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Passed> {
+        match self.purse.poll(cx, &mut self.exchange, self.pipe.steps()) {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(false) => return Poll::Ready(Passed::Exhausted),
+            Poll::Ready(true) => {}
+        }
+        let polled = Pin::new(&mut self.upstream).poll_frame(cx);
+        if polled.is_pending() {
+            return self.silence.as_mut().poll(cx).map(|()| Passed::Lost(Lost::Silent(self.longest_silence)));
+        }
+        self.silence.as_mut().reset(Instant::now() + self.longest_silence);
+        Poll::Ready(match polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                let data = frame.into_data().unwrap_or_default();
+                self.pipe.feed(&data, out).map_or_else(|broken| Passed::Lost(broken.into()), |()| Passed::More)
+            }
+            Poll::Ready(Some(Err(error))) => Passed::Lost(Lost::BrokeOff(error.to_string())),
+            _ => self.pipe.close(out).map_or_else(|broken| Passed::Lost(broken.into()), |()| Passed::Ended),
+        })
+    }
+
+    /// Ends the exchange of a stream that came to its end, or was lost.
+    fn finish(mut self: Box<Self>, lost: Option<&Lost>) {
+        note(&mut self.exchange, self.pipe.steps());
+        // A provider that closes in the middle closes as cleanly as one that is done: what tells
+        // them apart is the dialect's own end.
+        let reading = self.pipe.steps().meter.reading();
+        let complete = lost.is_none() && reading.ended && reading.failure.is_none();
+        if !complete {
+            self.exchange.record.reason = Some("provider");
+            let detail = match (lost, &reading.failure) {
+                (Some(lost), _) => lost.to_string(),
+                (None, Some(kind)) => format!("the provider reported {}", kind.chars().take(100).collect::<String>()),
+                (None, None) => String::from("the reply stopped before its end"),
+            };
+            self.exchange.record.detail = Some(detail);
+        }
+        self.exchange.end(if complete { Outcome::Complete } else { Outcome::ProviderFailed });
+    }
+
+    /// Ends the exchange of a stream for which nothing more could be set aside. Dropping the
+    /// connection tells the provider to stop.
+    fn cut(mut self: Box<Self>) {
+        note(&mut self.exchange, self.pipe.steps());
+        self.exchange.record.reason = Some("budget");
+        self.exchange.record.detail = self.purse.denied.take().map(|denied| denied.to_string());
+        self.exchange.end(Outcome::Cut);
+    }
+
+    /// The agent hung up.
+    fn abandoned(mut self: Box<Self>) {
+        let reading = self.pipe.steps().meter.reading();
+        // Some agents hang up as soon as they have read the end.
+        let ended = reading.ended && reading.failure.is_none();
+        match self.exchange.on_client_gone() {
+            Gone::Drain { time, bytes } if !reading.ended => {
+                let tasks = self.exchange.jetway().tasks.clone();
+                tasks.spawn(self.drain(time, bytes));
+            }
+            _ => {
+                note(&mut self.exchange, self.pipe.steps());
+                self.exchange.end(if ended { Outcome::Complete } else { Outcome::ClientGone });
+            }
+        }
+    }
+
+    /// Reads on for nobody, within bounds, so that what the provider reports can be charged.
+    async fn drain(mut self: Box<Self>, time: Duration, bytes: usize) {
+        let mut taken = 0;
+        let mut unread = Vec::new();
+        let rest = async {
+            while taken < bytes {
+                let frame = poll_fn(|cx| Pin::new(&mut self.upstream).poll_frame(cx)).await;
+                let Some(Ok(frame)) = frame else { break };
+                let data = frame.into_data().unwrap_or_default();
+                taken += data.len();
+                unread.clear();
+                if self.pipe.feed(&data, &mut unread).is_err() || self.pipe.steps().meter.reading().ended {
+                    break;
+                }
+            }
+        };
+        let in_time = tokio::time::timeout(time, rest).await.is_ok();
+        tracing::debug!(exchange = self.exchange.record.id, in_time, taken, "read on after the agent left");
+        note(&mut self.exchange, self.pipe.steps());
+        self.exchange.end(Outcome::ClientGone);
+    }
 }
 
 impl Body for Reply {
@@ -169,36 +299,27 @@ impl Body for Reply {
     type Error = BodyError;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<HttpFrame<Bytes>, BodyError>>> {
-        let mut this = self.project();
+        let this = self.get_mut();
         let mut out = Vec::new();
-        while this.exchange.is_some() {
-            let polled = this.upstream.as_mut().poll_frame(cx);
-            if polled.is_pending() {
-                ready!(this.silence.as_mut().poll(cx));
-            } else {
-                this.silence.as_mut().reset(Instant::now() + *this.longest_silence);
-            }
-            let passed = match polled {
-                Poll::Pending => Err(Lost::Silent(*this.longest_silence)),
-                Poll::Ready(Some(Err(error))) => Err(Lost::BrokeOff(error.to_string())),
-                Poll::Ready(None) => this.pipe.close(&mut out).map(|()| true).map_err(Lost::from),
-                Poll::Ready(Some(Ok(frame))) => {
-                    let data = frame.into_data().unwrap_or_default();
-                    this.pipe.feed(&data, &mut out).map(|()| false).map_err(Lost::from)
+        while let Some(mut flow) = this.flow.take() {
+            let passed = match flow.poll(cx, &mut out) {
+                Poll::Ready(passed) => passed,
+                Poll::Pending => {
+                    this.flow = Some(flow);
+                    return Poll::Pending;
                 }
             };
+            flow.exchange.record.bytes_out += out.len();
             match passed {
-                Ok(ended) => {
-                    if let Some(exchange) = this.exchange.as_mut() {
-                        exchange.record.bytes_out += out.len();
-                    }
-                    if ended {
-                        finish(this.exchange, this.pipe.steps(), None);
-                    }
+                Passed::More => this.flow = Some(flow),
+                Passed::Ended => flow.finish(None),
+                Passed::Lost(lost) => {
+                    flow.finish(Some(&lost));
+                    this.lost = Some(lost);
                 }
-                Err(lost) => {
-                    finish(this.exchange, this.pipe.steps(), Some(&lost));
-                    *this.lost = Some(lost);
+                Passed::Exhausted => {
+                    flow.cut();
+                    this.lost = Some(Lost::Exhausted);
                 }
             }
             if !out.is_empty() {

@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use jetway_core::policy::budget::OnExhausted;
 use jetway_core::policy::budget::account::Standing;
-use jetway_core::policy::budget::cap::{Denied, Payer};
+use jetway_core::policy::budget::cap::{Cap, Denied, Limit, Payer};
 use jetway_core::policy::budget::hold::{Holding, SoFar, Terms};
+use jetway_core::policy::budget::rate::{Bound, Rate};
+use jetway_core::policy::budget::window::Every;
 use jetway_core::stream::meter::Reading;
 use jetway_core::wire::event::Usage;
+use jetway_core::wire::limits::{Allowance, Unit};
 
 use crate::ledger::{Charge, Ledger, Refused};
 
@@ -64,11 +67,49 @@ impl Tab {
         self.terms.price.worst(self.input, self.holding.output())
     }
 
+    /// What is left in each cap.
+    #[must_use]
+    pub fn allowances(&self) -> Vec<Allowance> {
+        self.terms.caps.iter().zip(&self.standings).map(|(capped, standing)| allowance(&capped.cap, standing)).collect()
+    }
+
     /// The sentence about the account at this place, which had no room for what was asked.
     #[must_use]
     pub fn denied(&self, at: usize, standings: &[Standing], asked: &[u64]) -> Option<Denied> {
         let (capped, standing) = (self.terms.caps.get(at)?, standings.get(at)?);
         Some(Denied::new(&capped.cap, &self.payer, standing, asked.get(at).copied().unwrap_or(0)))
+    }
+}
+
+/// How a cap stands, for its caller.
+#[must_use]
+pub fn allowance(cap: &Cap, standing: &Standing) -> Allowance {
+    Allowance {
+        whose: cap.per.name(),
+        every: cap.every.to_string(),
+        unit: if matches!(cap.limit, Limit::Usd(_)) { Unit::Usd } else { Unit::Tokens },
+        limit: standing.limit,
+        left: standing.left(),
+        renews: standing.renews,
+        is_short: cap.every.is_short(),
+    }
+}
+
+/// How a rate stands, for its caller.
+#[must_use]
+pub fn pace(rate: Rate, left: u32) -> Allowance {
+    let (limit, every) = match rate.bound {
+        Bound::Requests { count, every, .. } => (count.get(), every),
+        Bound::Concurrent(count) => (count.get(), Every::Run),
+    };
+    Allowance {
+        whose: rate.per.name(),
+        every: every.to_string(),
+        unit: Unit::Requests,
+        limit: u64::from(limit),
+        left: u64::from(left),
+        renews: None,
+        is_short: every.is_short(),
     }
 }
 
@@ -117,4 +158,11 @@ async fn ask(ledger: &dyn Ledger, tab: &Tab, exchange: &str, (wanted, so_far): (
             },
         }
     }
+}
+
+/// Micro-dollars as dollars, for JSON.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "amounts are below 2^53")]
+pub fn dollars(micros: u64) -> f64 {
+    micros as f64 / 1e6
 }

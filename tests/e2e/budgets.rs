@@ -26,7 +26,7 @@ fn ask(say: &str, max_tokens: u64, stream: bool) -> Ask {
 fn used(jetway: &Jetway) -> (i64, i64) {
     let path = jetway.folder.path().join("state/ledger.db");
     let connection = rusqlite::Connection::open(path).unwrap();
-    let sums = "SELECT coalesce(sum(used), 0), coalesce(sum(held), 0) FROM balance WHERE account LIKE '%usd%'";
+    let sums = "SELECT coalesce(sum(used), 0), coalesce(sum(held), 0) FROM slot WHERE account LIKE '%usd%'";
     connection.query_row(sums, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
 }
 

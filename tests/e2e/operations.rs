@@ -289,7 +289,7 @@ fn a_reply_that_outlasts_the_drain_time_is_cut_settled_and_recorded() {
     let exchange = jetway.exchanges(1).remove(0);
     assert_eq!(exchange["outcome"], "client_gone");
     let ledger = rusqlite::Connection::open(jetway.folder.path().join("state/ledger.db")).unwrap();
-    let held: i64 = ledger.query_row("SELECT sum(held) FROM balance", [], |row| row.get(0)).unwrap();
+    let held: i64 = ledger.query_row("SELECT sum(held) FROM slot", [], |row| row.get(0)).unwrap();
     assert_eq!(held, 0);
 }
 

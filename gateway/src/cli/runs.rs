@@ -38,7 +38,7 @@ struct List {
     /// Only runs of this user.
     #[arg(long)]
     user: Option<String>,
-    /// Only runs whose last exchange ended so: complete, refused, provider_refused, provider_failed, client_gone.
+    /// Only runs whose last exchange ended so: complete, refused, provider_refused, provider_failed, client_gone, cut.
     #[arg(long)]
     outcome: Option<String>,
     /// The most runs to list.

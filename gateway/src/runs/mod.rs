@@ -23,6 +23,8 @@ pub enum Outcome {
     ProviderFailed,
     /// The agent hung up.
     ClientGone,
+    /// The budget was used up in the middle of the reply, which was ended there.
+    Cut,
 }
 
 impl Outcome {
@@ -34,6 +36,7 @@ impl Outcome {
             Self::ProviderRefused => "provider_refused",
             Self::ProviderFailed => "provider_failed",
             Self::ClientGone => "client_gone",
+            Self::Cut => "cut",
         }
     }
 }

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use http::{HeaderMap, HeaderName, HeaderValue};
 use jetway_core::policy::budget::Low as OnLow;
 use jetway_core::policy::budget::account::Standing;
 use jetway_core::policy::budget::cap::{Denied, Payer};
 use jetway_core::policy::budget::hold::{Holding, Mode, Terms};
 use jetway_core::policy::identity::Caller;
+use jetway_core::wire::{Dialect, limits};
+use jiff::Timestamp;
 
 use crate::call::Call;
 use crate::config::Policy;
@@ -134,6 +137,19 @@ pub async fn reserve(
                 Some(denied) => Err(Short::Low(Low { denied, bearable })),
                 None => Err(Short::Unreachable(Unreachable { why: String::from("it named no account") })),
             }
+        }
+    }
+}
+
+/// Says in the answer what its caller has left, and what the request was sent with instead.
+pub fn tell(headers: &mut HeaderMap, exchange: &Exchange, dialect: Dialect) {
+    let mut said = limits::headers(dialect, &exchange.allowances(), Timestamp::now());
+    let Lesser { model, output_limit } = &exchange.lesser;
+    said.extend(model.clone().map(|model| (String::from("x-jetway-downgraded-to"), model)));
+    said.extend(output_limit.map(|most| (String::from("x-jetway-clamped-to"), most.to_string())));
+    for (name, value) in said {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.insert(name, value);
         }
     }
 }

@@ -6,6 +6,7 @@ use http::{HeaderMap, HeaderValue};
 
 use crate::keys;
 use jetway_core::wire::agent::KEY_HEADER;
+use jetway_core::wire::limits::is_of_key;
 
 /// Headers of one connection (RFC 9110 7.6.1), and of a body as it was before we read it.
 const OF_ONE_CONNECTION: &[&str] = &[
@@ -49,10 +50,18 @@ pub fn outbound(headers: &HeaderMap) -> HeaderMap {
     out
 }
 
-/// The provider's headers as they go to the agent.
+/// The provider's headers as they go to the agent. What they say of the key that the provider was
+/// shown is the agent's business only where the key is its own.
 #[must_use]
-pub fn inbound(headers: &HeaderMap) -> HeaderMap {
-    end_to_end(headers)
+pub fn inbound(headers: &HeaderMap, is_callers_key: bool) -> HeaderMap {
+    let mut out = end_to_end(headers);
+    if !is_callers_key {
+        let of_key: Vec<_> = out.keys().filter(|name| is_of_key(name.as_str())).cloned().collect();
+        for name in of_key {
+            out.remove(name);
+        }
+    }
+    out
 }
 
 fn end_to_end(headers: &HeaderMap) -> HeaderMap {

@@ -9,6 +9,7 @@ pub mod chat;
 pub mod error;
 pub mod event;
 pub mod json;
+pub mod limits;
 pub mod messages;
 pub mod patch;
 pub mod request;

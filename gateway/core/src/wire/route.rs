@@ -11,6 +11,8 @@ pub enum Endpoint {
     CountTokens,
     /// The models that the caller may use.
     Models,
+    /// What the caller may still spend.
+    Usage,
     /// Whether somebody is there.
     Probe,
 }
@@ -28,7 +30,7 @@ impl Endpoint {
         match self {
             Self::Reply(dialect) => Some(dialect),
             Self::CountTokens => Some(Dialect::Messages),
-            Self::Models | Self::Probe => None,
+            Self::Models | Self::Usage | Self::Probe => None,
         }
     }
 
@@ -38,6 +40,7 @@ impl Endpoint {
             Self::Reply(_) => "reply",
             Self::CountTokens => "count_tokens",
             Self::Models => "models",
+            Self::Usage => "usage",
             Self::Probe => "probe",
         }
     }
@@ -72,6 +75,7 @@ pub fn route<'a>(method: &str, path: &'a str) -> Result<Route<'a>, NoRoute> {
         "/v1/chat/completions" | "/chat/completions" => (reply(Dialect::Chat), "POST"),
         "/v1/responses" | "/responses" => (reply(Dialect::Responses), "POST"),
         "/v1/models" | "/models" => (Endpoint::Models, "GET"),
+        "/v1/usage" | "/usage" => (Endpoint::Usage, "GET"),
         "" | "/" | "/api/hello" => (Endpoint::Probe, "HEAD"),
         _ => return Err(NoRoute::Unknown),
     };
@@ -95,7 +99,7 @@ pub fn likely_dialect(path: &str, has_anthropic_version: bool) -> Dialect {
 }
 
 /// First segments that are not the name of a policy.
-const RESERVED: &[&str] = &["v1", "chat", "responses", "models", "api"];
+const RESERVED: &[&str] = &["v1", "chat", "responses", "models", "usage", "api"];
 
 /// Whether a policy of this name could be reached by a path.
 #[must_use]
@@ -133,6 +137,7 @@ mod tests {
         check("POST", "/responses", None, Endpoint::Reply(Dialect::Responses));
         check("POST", "/coding/responses", Some("coding"), Endpoint::Reply(Dialect::Responses));
         check("GET", "/v1/models", None, Endpoint::Models);
+        check("GET", "/wizard/v1/usage", Some("wizard"), Endpoint::Usage);
         check("HEAD", "/", None, Endpoint::Probe);
         check("HEAD", "/wizard", Some("wizard"), Endpoint::Probe);
     }

@@ -84,6 +84,17 @@ impl TryFrom<Document> for Rate {
     }
 }
 
+impl Scope {
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Key => "key",
+            Self::Policy => "policy",
+        }
+    }
+}
+
 impl Rate {
     /// Whose requests are counted together: what a counter is known by.
     #[must_use]

@@ -122,6 +122,16 @@ impl Every {
         !matches!(self, Self::Rolling(_) | Self::Run)
     }
 
+    /// Whether it is five hours or less.
+    #[must_use]
+    pub fn is_short(self) -> bool {
+        match self {
+            Self::Minute | Self::Hour => true,
+            Self::Rolling(seconds) => seconds <= 5 * 3_600,
+            _ => false,
+        }
+    }
+
     /// For a sentence: "the budget of $5 … a day".
     #[must_use]
     pub fn phrase(self) -> Cow<'static, str> {
