@@ -142,3 +142,12 @@ impl Jetway {
         }))
     }
 }
+
+/// The ledger, beside a gateway that may be running.
+///
+/// # Errors
+/// When it cannot be used.
+#[expect(clippy::unused_async, reason = "a ledger that is shared is reached over the network")]
+pub async fn ledger_beside(config: &Config) -> anyhow::Result<Arc<dyn Ledger>> {
+    Ok(Arc::new(Embedded::beside(&config.state.join(files::LEDGER))?))
+}

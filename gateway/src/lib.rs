@@ -3,11 +3,12 @@
 //! Floors, lowest first. A module imports only from lower floors, and modules on one floor do not
 //! import each other; a test reads the `use` lines and holds them.
 //!
-//! `errand, secret, telemetry, tls` < `store` < `config` < `docs, keys, learned, ledger, rates, runs` < `metrics, upstream`
+//! `errand, secret, telemetry, tls` < `store` < `config` < `docs, keys, learned, ledger, rates, runs` < `amend, metrics, upstream`
 //! < `gate` < `tab` < `call, exchange` < `receive, stage` < `dispatch, refusal, reply` < `catalog, usage` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
 
 pub mod admin;
+pub mod amend;
 pub mod app;
 pub mod call;
 pub mod catalog;

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod budgets;
 mod check;
 mod demo;
 mod docs;
@@ -46,6 +47,8 @@ enum Command {
     Check(check::Args),
     /// Play one example run, with tools, a refused call, a passage and a budget, and show its timeline.
     Demo(demo::Args),
+    /// Show how budgets stand; raise or reset one.
+    Budgets(budgets::Args),
     /// Make, list and revoke the keys of callers.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -84,6 +87,7 @@ fn obey(cli: Cli) -> anyhow::Result<()> {
         Command::Serve(args) => serve::run(cli.config, cli.state, &args),
         Command::Check(args) => check::run(&cli.config, &args),
         Command::Demo(args) => demo::run(cli.config, cli.state, &args),
+        Command::Budgets(args) => budgets::run(&load(&cli.config, cli.state.as_deref())?, args),
         Command::Keys(command) => keys::run(&load(&cli.config, cli.state.as_deref())?, command),
         Command::Runs(args) => runs::run(&load(&cli.config, cli.state.as_deref())?, &args),
         Command::Docs(args) => docs::run(&load(&cli.config, None)?, &args),

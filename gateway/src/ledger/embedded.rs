@@ -454,7 +454,15 @@ fn amend(transaction: &Transaction<'_>, amendment: &Amendment) -> rusqlite::Resu
                 "INSERT INTO raise (account, amount, until) VALUES (?1, ?2, ?3)",
                 params![account, signed(*amount), until.as_second()],
             )?;
-            Ok(every_of(account).is_some())
+            let Some(every) = every_of(account) else { return Ok(false) };
+            // Where the window is under way already, operators see the new limit at once.
+            let charge = Charge { account: account.clone(), every, limit: 0, amount: 0 };
+            let mut entry = Entry::load(transaction, &charge, now)?;
+            if let Some(last) = entry.kept.last().copied() {
+                entry.change(last.number, last.limit.saturating_add(*amount), (0, 0));
+                entry.save(transaction, now)?;
+            }
+            Ok(true)
         }
         Amendment::Reset { account } => {
             let Some(every) = every_of(account) else { return Ok(false) };

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, params};
 
 use crate::runs::Record;
 use crate::store::{self, Durability, Store, StoreError};
 
-const TABLES: &[&str] = &["
+const TABLES: &[&str] = &[
+    "
     CREATE TABLE run (
         id TEXT PRIMARY KEY,
         policy TEXT,
@@ -65,7 +67,21 @@ const TABLES: &[&str] = &["
     ) STRICT;
     CREATE INDEX exchange_run ON exchange (run, turn);
     CREATE INDEX exchange_at ON exchange (at);
-"];
+    ",
+    "
+    CREATE TABLE action (
+        id INTEGER PRIMARY KEY,
+        at INTEGER NOT NULL,
+        by TEXT NOT NULL,
+        what TEXT NOT NULL,
+        target TEXT NOT NULL,
+        amount INTEGER,
+        until INTEGER,
+        reason TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX action_at ON action (at);
+    ",
+];
 
 /// The most that is added up: two of them still fit a number.
 const MOST: i64 = i64::MAX / 4;
@@ -85,6 +101,22 @@ pub fn connect(path: &Path) -> Result<Connection, StoreError> {
     store::open(path, Durability::Relaxed, TABLES)
 }
 
+/// What an operator changed by hand.
+#[derive(Debug, Clone, Default)]
+pub struct Action {
+    pub at: Timestamp,
+    /// Who did it, as far as that is known.
+    pub by: String,
+    /// `raise`, `reset`, `release`, `mint` or `revoke`.
+    pub what: &'static str,
+    /// The account, exchange or token.
+    pub target: String,
+    /// In the unit of the account.
+    pub amount: Option<u64>,
+    pub until: Option<Timestamp>,
+    pub reason: String,
+}
+
 impl Log {
     /// # Errors
     /// [`StoreError`] when the file cannot be used.
@@ -96,6 +128,30 @@ impl Log {
     #[must_use]
     pub fn write(&self, record: Record) -> bool {
         self.store.offer(move |transaction| insert(transaction, &record))
+    }
+
+    /// Writes down what an operator did. It is there when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the log failed.
+    pub async fn note(&self, action: Action) -> Result<(), StoreError> {
+        self.store
+            .call(move |transaction| {
+                transaction.execute(
+                    "INSERT INTO action (at, by, what, target, amount, until, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                    params![
+                        action.at.as_millisecond(),
+                        action.by,
+                        action.what,
+                        action.target,
+                        action.amount.map(number),
+                        action.until.map(Timestamp::as_millisecond),
+                        action.reason,
+                    ],
+                )
+            })
+            .await?;
+        Ok(())
     }
 
     /// Waits until everything that was queued before is on disk.

@@ -19,7 +19,7 @@ pub struct Filter {
 /// Columns that hold JSON, which is shown as such.
 const JSON: &[&str] = &["tools_removed", "calls_refused", "passages"];
 /// Columns that hold a moment, in milliseconds since 1970.
-const TIMES: &[&str] = &["at", "started", "ended"];
+const TIMES: &[&str] = &["at", "started", "ended", "until"];
 
 /// The latest runs, the newest first.
 ///
@@ -56,6 +56,15 @@ pub fn show(connection: &Connection, id: &str) -> rusqlite::Result<Option<(Line,
     let mut statement = connection.prepare("SELECT * FROM exchange WHERE run = ?1 ORDER BY turn")?;
     let exchanges = statement.query_map([full], line)?.collect::<Result<_, _>>()?;
     Ok(Some((run, exchanges)))
+}
+
+/// What operators changed by hand, the newest first.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn actions(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<Line>> {
+    let mut statement = connection.prepare("SELECT * FROM action ORDER BY at DESC, id DESC LIMIT ?1")?;
+    statement.query_map([limit], line)?.collect()
 }
 
 fn line(row: &Row<'_>) -> rusqlite::Result<Line> {

@@ -1,5 +1,12 @@
 //! Budgets hold before, during and after; what is charged is what the provider billed.
 
+mod known_failures;
+mod low;
+mod operators;
+mod rates;
+mod replies;
+mod shown;
+
 use serde_json::{Value, json};
 
 use jetway_support::client::{Answer, Ask, post};

@@ -1,0 +1,53 @@
+//! What happens to a request that finds too little left: refused, clamped, or sent to a cheaper model.
+
+use super::{ask, used};
+use jetway_support::{Jetway, Setup, eventually, provider};
+use serde_json::Value;
+
+const SCRIPT: &str = "scenarios: [{ name: plain, turns: [{ text: Hello., usage: { input: 50, output: 10 } }] }]";
+
+fn start(url: &str, on_low: &str) -> Jetway {
+    let caps = "{ per: user, usd: 0.02, every: day }";
+    Setup::new(url).with(&format!("budget: {{ caps: [{caps}], {on_low} }}\n")).start()
+}
+
+fn sent(provider: &jetway_scripted::Provider) -> Value {
+    serde_json::from_slice(&provider.seen().pop().unwrap().body).unwrap()
+}
+
+#[test]
+fn a_request_is_clamped_to_what_is_left() {
+    let provider = provider(SCRIPT);
+    let jetway = start(&provider.url(), "on_low: clamp, clamp_floor: 500");
+    let answer = ask("hi", 10_000, true).send(jetway.data);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let limit = sent(&provider)["max_tokens"].as_u64().unwrap();
+    assert!((1_100..1_334).contains(&limit), "{limit}");
+    assert_eq!(answer.header("x-jetway-clamped-to"), Some(limit.to_string().as_str()));
+    // One that fits goes out as it is.
+    eventually(|| used(&jetway).1 == 0);
+    assert_eq!(ask("hi", 600, true).send(jetway.data).header("x-jetway-clamped-to"), None);
+    assert_eq!(sent(&provider)["max_tokens"], 600);
+}
+
+#[test]
+fn below_the_floor_it_is_refused() {
+    let provider = provider(SCRIPT);
+    let jetway = start(&provider.url(), "on_low: clamp, clamp_floor: 5000");
+    let answer = ask("hi", 10_000, true).send(jetway.data);
+    assert_eq!((answer.status, provider.seen().len()), (429, 0));
+    assert!(answer.message().contains("has $0.02 left"), "{}", answer.message());
+}
+
+#[test]
+fn a_request_goes_to_a_cheaper_model() {
+    let provider = provider(SCRIPT);
+    let jetway = start(&provider.url(), "on_low: downgrade, downgrade_to: claude-haiku-4-5");
+    let answer = ask("hi", 3_000, false).send(jetway.data);
+    assert_eq!((answer.status, answer.header("x-jetway-downgraded-to")), (200, Some("claude-haiku-4-5")));
+    assert_eq!(sent(&provider)["model"], "claude-haiku-4-5");
+    // Haiku costs 1 and 5 dollars a million tokens.
+    eventually(|| used(&jetway) == (50 + 5 * 10, 0));
+    // Too much for that one as well.
+    assert_eq!(ask("hi", 9_000, false).send(jetway.data).status, 429);
+}
