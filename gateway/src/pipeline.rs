@@ -132,7 +132,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     let asked = Asked::read(call.dialect, Json::read(bytes)?)?;
     let run = run_of(&jetway, policy, caller.user(), (&asked, head));
     exchange.asks(&asked, &run);
-    let admitted = models::admit(gate, policy, &asked)?;
+    let admitted = models::admit(gate, policy, None, (&asked, is_reply))?;
     let targets = targets(admitted.upstreams(), head, caller.key().is_some())?;
     let permit = lockdown::lock(policy, &asked);
     exchange.offers(permit.offered(), permit.removed());

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 use jetway_core::wire::Dialect;
+use jetway_core::wire::effort::{Asked, Effort};
 use jetway_core::wire::json::Json;
 use jetway_core::wire::patch::Patch;
 use jetway_core::wire::request::{Malformed, Request};
@@ -239,6 +240,37 @@ fn sessions_are_found_in_bodies() {
     assert_eq!(read(Dialect::Messages, body).unwrap().session.as_deref(), Some("s-1"));
     let body = r#"{"model":"m","input":"x","prompt_cache_key":"k"}"#;
     assert_eq!(read(Dialect::Responses, body).unwrap().session.as_deref(), Some("k"));
+}
+
+#[test]
+fn effort_is_read_in_every_dialect() {
+    let check = |dialect, members: &str, expect: Effort| {
+        let body = format!(r#"{{"model":"m","messages":[],"input":"x",{members}}}"#);
+        assert_eq!(read(dialect, &body).unwrap().effort, Asked::Known(expect), "{members}");
+    };
+    check(Dialect::Messages, r#""output_config":{"effort":"medium"},"thinking":{"type":"adaptive"}"#, Effort::Medium);
+    check(Dialect::Chat, r#""reasoning_effort":"low""#, Effort::Low);
+    check(Dialect::Responses, r#""reasoning":{"effort":"xhigh"}"#, Effort::Xhigh);
+    for dialect in [Dialect::Messages, Dialect::Chat, Dialect::Responses] {
+        check(dialect, r#""stream":true"#, Effort::Default);
+    }
+}
+
+#[test]
+fn the_effort_of_a_single_message_counts_too() {
+    let body = |inner: &str| {
+        format!(
+            r#"{{"model":"m","output_config":{{"effort":"low"}},"messages":[{{"role":"user","content":"x"}},{{"role":"system","content":[],"output_config":{inner}}},{{"role":"user","content":"y"}}]}}"#
+        )
+    };
+    let effort = |inner: &str| read(Dialect::Messages, &body(inner)).map(|request| request.effort);
+    assert_eq!(effort(r#"{"effort":"max"}"#), Ok(Asked::Known(Effort::Max)));
+    assert_eq!(effort(r#"{"effort":"minimal"}"#), Ok(Asked::Known(Effort::Low)));
+    assert_eq!(effort("{}"), Ok(Asked::Known(Effort::Low)));
+    assert_eq!(effort(r#"{"effort":"ultra"}"#), Ok(Asked::Unknown("ultra".into())));
+    assert!(effort(r#"{"Effort":"max"}"#).unwrap_err().to_string().contains("could be read as `effort`"));
+    let outside = body("{}").replace("[],\"output_config\"", "[],\"Output_Config\"");
+    assert!(read(Dialect::Messages, &outside).unwrap_err().to_string().contains("`output_config`"));
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod chat;
+pub mod effort;
 pub mod error;
 pub mod event;
 pub mod json;

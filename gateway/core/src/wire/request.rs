@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use crate::wire::effort::Asked;
 use crate::wire::json::{self, Json, Kind, Unreadable, Value};
 use crate::wire::patch::Patch;
 use crate::wire::{Dialect, chat, messages, responses};
@@ -41,6 +42,8 @@ pub struct Request {
     pub session: Option<String>,
     /// How many replies it asks for at once; each may be as long as the limit.
     pub replies: u64,
+    /// How much effort it asks of the model.
+    pub effort: Asked,
 }
 
 /// A list of tools: an array in the body.

@@ -1,6 +1,7 @@
 //! A Chat Completions request: where its parts are and how they are changed.
 
 use crate::wire::Dialect;
+use crate::wire::effort;
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{
@@ -39,6 +40,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let messages = list(root, "messages")?.ok_or(Malformed::Missing("messages"))?;
     let shelves = shelves(root)?;
     let strays = strays(root);
+    let effort = effort::read(root)?;
     if let Some(options) = root.get("stream_options")
         && !matches!(options.kind(), Kind::Object | Kind::Null)
     {
@@ -60,6 +62,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         opening,
         session,
         replies,
+        effort,
         json,
     })
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::wire::Dialect;
+use crate::wire::effort::{self, Asked};
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{
@@ -29,6 +30,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let messages = list(root, "messages")?.ok_or(Malformed::Missing("messages"))?;
     let shelves = shelves(root)?;
     let strays = strays(messages)?;
+    let effort = effort(root, messages)?;
     let opening = opening(messages);
     let session = session(root);
     let stream = flag(root, "stream")?;
@@ -43,6 +45,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         opening,
         session,
         replies: 1,
+        effort,
         json,
     })
 }
@@ -78,7 +81,7 @@ const TOOL_BLOCKS: &[&str] = &["tool_addition", "tool_removal", "tool_reference"
 fn strays(messages: Value<'_>) -> Result<Vec<Stray>, Malformed> {
     let mut strays = Vec::new();
     for message in messages.items() {
-        refuse_misspelled(message, &["role", "content"])?;
+        refuse_misspelled(message, &["role", "content", "output_config"])?;
         for block in message.get("content").into_iter().flat_map(Value::items) {
             stray(block, &mut strays);
             let inside = [block.get("content"), block.at(&["content", "tool_references"])];
@@ -102,6 +105,11 @@ fn stray(block: Value<'_>, strays: &mut Vec<Stray>) {
     ];
     let name = named.iter().find_map(|path| block.at(path)?.text()).map(Cow::into_owned);
     strays.push(Stray { tool: Tool::named(name), place: Place::Block(block.index()) });
+}
+
+/// A message may ask for another effort from its turn on, so the highest of all counts.
+fn effort(root: Value<'_>, messages: Value<'_>) -> Result<Asked, Malformed> {
+    messages.items().try_fold(effort::read(root)?, |most, message| Ok(most.max(effort::of_message(message)?)))
 }
 
 /// Claude Code writes its session into `metadata.user_id`, as JSON inside a string.

@@ -1,6 +1,7 @@
 //! A Responses request: where its parts are and how they are changed.
 
 use crate::wire::Dialect;
+use crate::wire::effort;
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{
@@ -47,6 +48,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     refuse_stored(root, input)?;
     let shelves = shelves(root, input)?;
     let opening = opening(input);
+    let effort = effort::read(root)?;
     let session = text_of(root, "prompt_cache_key");
     let stream = flag(root, "stream")?;
     let output_limit = count(root, "max_output_tokens")?;
@@ -60,6 +62,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         opening,
         session,
         replies: 1,
+        effort,
         json,
     })
 }
