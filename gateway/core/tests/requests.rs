@@ -5,6 +5,7 @@
 use bytes::Bytes;
 use jetway_core::wire::Dialect;
 use jetway_core::wire::effort::{Asked, Effort};
+use jetway_core::wire::facts::Caching;
 use jetway_core::wire::json::Json;
 use jetway_core::wire::patch::Patch;
 use jetway_core::wire::request::{Malformed, Request};
@@ -271,6 +272,25 @@ fn the_effort_of_a_single_message_counts_too() {
     assert!(effort(r#"{"Effort":"max"}"#).unwrap_err().to_string().contains("could be read as `effort`"));
     let outside = body("{}").replace("[],\"output_config\"", "[],\"Output_Config\"");
     assert!(read(Dialect::Messages, &outside).unwrap_err().to_string().contains("`output_config`"));
+}
+
+#[test]
+fn facts_of_the_price_are_read_in_every_dialect() {
+    let check = |dialect, members: &str, expect: (Caching, Option<&str>, u64)| {
+        let body = format!(r#"{{"model":"m",{members}}}"#);
+        let request = read(dialect, &body).unwrap();
+        assert_eq!((request.caching, request.tier.as_deref(), request.remote), expect, "{body}");
+    };
+    let (m, c, r) = (Dialect::Messages, Dialect::Chat, Dialect::Responses);
+    check(m, r#""messages":[]"#, (Caching::None, None, 0));
+    let marked = r#""messages":[{"role":"user","content":[{"type":"document","source":{"type":"file","file_id":"f"},"cache_control":{"type":"ephemeral","ttl":"1h"}}]}],"speed":"fast""#;
+    check(m, marked, (Caching::Hour, Some("fast"), 1));
+    check(c, r#""messages":[],"service_tier":"flex""#, (Caching::Minutes, Some("flex"), 0));
+    let picture = r#""messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x"}}]}]"#;
+    check(c, picture, (Caching::Minutes, None, 1));
+    check(r, r#""input":"x","service_tier":"priority""#, (Caching::Minutes, Some("priority"), 0));
+    let kept = r#""input":[{"role":"user","content":[{"type":"input_image","file_id":"f"}]}],"prompt_cache_options":{"ttl":"12h"}"#;
+    check(r, kept, (Caching::Hour, None, 1));
 }
 
 #[test]

@@ -9,6 +9,7 @@ pub mod chat;
 pub mod effort;
 pub mod error;
 pub mod event;
+pub mod facts;
 pub mod json;
 pub mod messages;
 pub mod patch;
@@ -46,7 +47,7 @@ impl Dialect {
 
     /// What a frame of a reply says.
     #[must_use]
-    pub fn events(self, frame: &Frame) -> Vec<Event> {
+    pub fn events(self, frame: &Frame) -> Vec<Event<'_>> {
         match self {
             Self::Messages => messages::reply::events(frame),
             Self::Chat => chat::reply::events(frame),

@@ -2,6 +2,7 @@
 
 use crate::wire::Dialect;
 use crate::wire::effort;
+use crate::wire::facts::{self, Caching};
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{
@@ -41,6 +42,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let shelves = shelves(root)?;
     let strays = strays(root);
     let effort = effort::read(root)?;
+    let facts = facts::read(root, &["messages", "tools"], Caching::Minutes)?;
     if let Some(options) = root.get("stream_options")
         && !matches!(options.kind(), Kind::Object | Kind::Null)
     {
@@ -63,6 +65,9 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         session,
         replies,
         effort,
+        caching: facts.caching,
+        tier: facts.tier,
+        remote: facts.remote,
         json,
     })
 }

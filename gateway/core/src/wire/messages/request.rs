@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::wire::Dialect;
 use crate::wire::effort::{self, Asked};
+use crate::wire::facts::{self, Caching};
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{
@@ -31,6 +32,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let shelves = shelves(root)?;
     let strays = strays(messages)?;
     let effort = effort(root, messages)?;
+    let facts = facts::read(root, &["system", "tools", "messages"], Caching::None)?;
     let opening = opening(messages);
     let session = session(root);
     let stream = flag(root, "stream")?;
@@ -46,6 +48,9 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         session,
         replies: 1,
         effort,
+        caching: facts.caching,
+        tier: facts.tier,
+        remote: facts.remote,
         json,
     })
 }

@@ -2,10 +2,12 @@
 
 use crate::wire::Dialect;
 use crate::wire::effort;
+use crate::wire::facts::{self, Caching};
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{
-    Choice, Malformed, Request, Shelf, Tool, count, flag, list, lower, model, refuse_misspelled, text_of, texts_of,
+    Choice, Malformed, Request, Shelf, Tool, count, flag, list, lower, model, refuse_any, refuse_misspelled, text_of,
+    texts_of,
 };
 use crate::wire::responses::builtin;
 
@@ -49,6 +51,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let shelves = shelves(root, input)?;
     let opening = opening(input);
     let effort = effort::read(root)?;
+    let facts = facts::read(root, &["input", "tools"], Caching::Minutes)?;
     let session = text_of(root, "prompt_cache_key");
     let stream = flag(root, "stream")?;
     let output_limit = count(root, "max_output_tokens")?;
@@ -63,6 +66,9 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         session,
         replies: 1,
         effort,
+        caching: facts.caching,
+        tier: facts.tier,
+        remote: facts.remote,
         json,
     })
 }
@@ -72,11 +78,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
 fn refuse_stored(root: Value<'_>, input: Value<'_>) -> Result<(), Malformed> {
     const EXPECTED: &str =
         "left out: what is stored at the provider cannot be checked; send the whole conversation as `input`";
-    for field in ["prompt", "previous_response_id", "conversation"] {
-        if root.get(field).is_some_and(|value| !value.is_null()) {
-            return Err(Malformed::WrongType { field, expected: EXPECTED });
-        }
-    }
+    refuse_any(root, &["prompt", "previous_response_id", "conversation"], EXPECTED)?;
     let refers = input.items().any(|item| is_type(item, "item_reference"));
     if refers { Err(Malformed::WrongType { field: "item_reference", expected: EXPECTED }) } else { Ok(()) }
 }
