@@ -275,6 +275,34 @@ fn the_effort_of_a_single_message_counts_too() {
 }
 
 #[test]
+fn a_second_model_is_refused_wherever_one_is_named() {
+    for dialect in [Dialect::Messages, Dialect::Chat, Dialect::Responses] {
+        for (members, field) in [
+            (r#""models":["a","b"]"#, "`models`"),
+            (r#""fallbacks":[{"model":"b"}]"#, "`fallbacks`"),
+            (r#""fallbacks":"default""#, "`fallbacks`"),
+            (r#""route":"fallback""#, "`route`"),
+            (r#""Models":["a"]"#, "could be read as `models`"),
+        ] {
+            let body = format!(r#"{{"model":"m","messages":[],"input":"x",{members}}}"#);
+            let found = read(dialect, &body).unwrap_err().to_string();
+            assert!(found.contains(field), "{found}");
+            let none = body.replace(members, r#""models":null,"fallbacks":null"#);
+            assert!(read(dialect, &none).is_ok());
+        }
+    }
+    let advisor = r#"{"type":"advisor_20260301","name":"advisor","model":"claude-opus-5-5"}"#;
+    let tool = format!(r#"{{"model":"m","messages":[],"tools":[{advisor}]}}"#);
+    let added = format!(
+        r#"{{"model":"m","messages":[{{"role":"user","content":[{{"type":"tool_addition","tool":{{"type":"tool_definition","definition":{advisor}}}}}]}}]}}"#
+    );
+    for body in [tool, added] {
+        let found = read(Dialect::Messages, &body).unwrap_err().to_string();
+        assert!(found.contains("`tools.model` must be left out"), "{found}");
+    }
+}
+
+#[test]
 fn facts_of_the_price_are_read_in_every_dialect() {
     let check = |dialect, members: &str, expect: (Caching, Option<&str>, u64)| {
         let body = format!(r#"{{"model":"m",{members}}}"#);
@@ -324,6 +352,8 @@ fn malformed_requests_say_what_is_wrong() {
         r#"{"model":"m","input":[{"type":"additional_tools","Tools":[]}]}"#,
         "could be read as `tools`",
     );
+    check(m, r#"{"model":"m","messages":[],"thread":{"type":"continue"}}"#, "`thread` must be left out");
+    check(Dialect::Chat, r#"{"model":"m","messages":[],"preset":"p"}"#, "`preset` must be left out");
     check(Dialect::Chat, r#"{"model":"m","messages":[],"stream_options":5}"#, "`stream_options`");
     check(m, "{\"model\":\"m\",\"messages\":[],\"tool\u{17f}\":[]}", "could be read as `tools`");
     let long = format!("{{\"{0}\":1,\"{0}\":2}}", "k".repeat(1 << 20));

@@ -79,9 +79,9 @@ const SPELT: &[(&str, &[&str])] = &[
     // Anthropic's Messages, and what is compatible with it.
     ("output_config", IN_OUTPUT_CONFIG),
     ("thinking", &["type", "budget_tokens"]),
-    // OpenAI's Chat Completions and Responses; OpenRouter adds the two others.
+    // OpenAI's Chat Completions and Responses; `max_tokens` and `enabled` are OpenRouter's.
     ("reasoning_effort", &[]),
-    ("reasoning", &["effort", "max_tokens", "enabled"]),
+    ("reasoning", &["effort", "max_tokens", "enabled", "mode"]),
     // Qwen's and vLLM's, llama.cpp's, and Ollama's.
     ("enable_thinking", &[]),
     ("thinking_budget", &[]),
@@ -165,14 +165,15 @@ fn said(value: Value<'_>) -> Asked {
 
 fn word(text: &str) -> Option<Effort> {
     Some(match text {
-        "default" | "auto" | "adaptive" | "enabled" => Effort::Default,
+        "default" | "auto" | "adaptive" | "enabled" | "between_tools" | "standard" => Effort::Default,
         "none" | "disabled" => Effort::None,
         "minimal" => Effort::Minimal,
         "low" => Effort::Low,
         "medium" => Effort::Medium,
         "high" => Effort::High,
         "xhigh" => Effort::Xhigh,
-        "max" => Effort::Max,
+        // A mode in which several replies are thought out for one.
+        "max" | "pro" => Effort::Max,
         _ => return None,
     })
 }
@@ -204,6 +205,8 @@ mod tests {
         check(r#""reasoning":{"max_tokens":2000}"#, Effort::Low);
         check(r#""reasoning":{"enabled":false}"#, Effort::None);
         check(r#""reasoning":"high""#, Effort::High);
+        check(r#""reasoning":{"effort":"low","mode":"pro"}"#, Effort::Max);
+        check(r#""reasoning":{"effort":"low","mode":"standard"}"#, Effort::Low);
         check(r#""thinking":{"type":"enabled","budget_tokens":31999,"display":"omitted"}"#, Effort::High);
         check(r#""thinking":{"type":"disabled"}"#, Effort::None);
         check(r#""thinking_budget":512"#, Effort::Minimal);
@@ -223,6 +226,7 @@ mod tests {
         check("", Effort::Default);
         check(r#""output_config":{"format":{}},"reasoning":null,"reasoning_effort":null"#, Effort::Default);
         check(r#""thinking":{"type":"adaptive","display":"omitted"}"#, Effort::Default);
+        check(r#""thinking":{"type":"between_tools"}"#, Effort::Default);
         check(r#""thinking":{"type":"enabled"},"enable_thinking":true,"reasoning":{"enabled":true}"#, Effort::Default);
         check(r#""thinking_budget":-1"#, Effort::Default);
         check(r#""verbosity":"high""#, Effort::Default);

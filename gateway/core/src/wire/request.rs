@@ -409,6 +409,22 @@ pub(in crate::wire) fn opening(messages: Value<'_>) -> Vec<String> {
     texts
 }
 
+/// Why a request may not point at a conversation or a prompt that the provider holds: it brings
+/// text and tools that no policy has seen, and costs what nobody can tell beforehand.
+pub(in crate::wire) const STORED: &str =
+    "left out: what is stored at the provider cannot be checked; send the whole conversation";
+
+/// Only one model is judged and priced. By these members servers are told of others.
+pub(in crate::wire) fn refuse_other_models(root: Value<'_>) -> Result<(), Malformed> {
+    const OTHERS: &[&str] = &["models", "fallbacks", "route"];
+    refuse_misspelled(root, OTHERS)?;
+    refuse_any(root, OTHERS, ONE_MODEL)
+}
+
+/// Why a request may not name a second model.
+pub(in crate::wire) const ONE_MODEL: &str =
+    "left out: only the model that the request itself names is allowed and paid for";
+
 /// Refuses a request that has one of these members: `expected` says why.
 pub(in crate::wire) fn refuse_any(
     root: Value<'_>,

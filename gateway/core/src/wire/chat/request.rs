@@ -6,8 +6,8 @@ use crate::wire::facts::{self, Caching};
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{
-    Choice, Malformed, Place, Request, Shelf, Stray, Tool, count, flag, list, lower, model, opening, refuse_misspelled,
-    text_of,
+    Choice, Malformed, Place, Request, STORED, Shelf, Stray, Tool, count, flag, list, lower, model, opening,
+    refuse_any, refuse_misspelled, refuse_other_models, text_of,
 };
 
 /// The keys that a stage judges by.
@@ -28,6 +28,7 @@ const KNOWN: &[&str] = &[
     "search_parameters",
     "plugins",
     "n",
+    "preset",
 ];
 const KNOWN_IN_TOOL: &[&str] = &["name", "type", "function", "custom"];
 
@@ -37,6 +38,8 @@ pub(in crate::wire) const CHOICE: Choice =
 pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let root = json.root();
     refuse_misspelled(root, KNOWN)?;
+    refuse_other_models(root)?;
+    refuse_any(root, &["preset"], STORED)?;
     let model = model(root)?;
     let messages = list(root, "messages")?.ok_or(Malformed::Missing("messages"))?;
     let shelves = shelves(root)?;

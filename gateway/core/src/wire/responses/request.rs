@@ -6,8 +6,8 @@ use crate::wire::facts::{self, Caching};
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{
-    Choice, Malformed, Request, Shelf, Tool, count, flag, list, lower, model, refuse_any, refuse_misspelled, text_of,
-    texts_of,
+    Choice, Malformed, Request, STORED, Shelf, Tool, count, flag, list, lower, model, refuse_any, refuse_misspelled,
+    refuse_other_models, text_of, texts_of,
 };
 use crate::wire::responses::builtin;
 
@@ -35,6 +35,7 @@ pub(in crate::wire) const CHOICE: Choice =
 pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let root = json.root();
     refuse_misspelled(root, KNOWN)?;
+    refuse_other_models(root)?;
     let model = model(root)?;
     let input = root.get("input").ok_or(Malformed::Missing("input"))?;
     if !matches!(input.kind(), Kind::String | Kind::Array) {
@@ -73,14 +74,10 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     })
 }
 
-/// What is stored at the provider brings text and tools that no policy has seen, and costs what
-/// nobody can tell beforehand.
 fn refuse_stored(root: Value<'_>, input: Value<'_>) -> Result<(), Malformed> {
-    const EXPECTED: &str =
-        "left out: what is stored at the provider cannot be checked; send the whole conversation as `input`";
-    refuse_any(root, &["prompt", "previous_response_id", "conversation"], EXPECTED)?;
+    refuse_any(root, &["prompt", "previous_response_id", "conversation"], STORED)?;
     let refers = input.items().any(|item| is_type(item, "item_reference"));
-    if refers { Err(Malformed::WrongType { field: "item_reference", expected: EXPECTED }) } else { Ok(()) }
+    if refers { Err(Malformed::WrongType { field: "item_reference", expected: STORED }) } else { Ok(()) }
 }
 
 /// The top-level tools, and those that newer agents send inside items of the input.
