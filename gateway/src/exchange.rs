@@ -9,6 +9,7 @@ use jetway_core::policy::identity::Caller;
 use jetway_core::policy::lockdown::Refused;
 use jetway_core::price::Price;
 use jetway_core::stream::meter::Reading;
+use jetway_core::wire::facts::Caching;
 use jetway_core::wire::request::Request;
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
@@ -45,13 +46,16 @@ pub struct Exchange {
 }
 
 /// What the exchange is priced by.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Cost {
     pub price: Price,
     /// The pattern of the price list, or `other`.
     pub label: String,
     /// Tokens of input, as estimated before anything was sent.
     pub input_estimate: u64,
+    pub caching: Caching,
+    /// The tier that was asked for.
+    pub tier: Option<String>,
 }
 
 impl Exchange {
@@ -64,7 +68,6 @@ impl Exchange {
             agent: "other",
             ..Record::default()
         };
-        let free = Price { input: 0, cache_read: 0, cache_write: 0, cache_write_hour: 0, output: 0 };
         Self {
             jetway,
             gate,
@@ -75,7 +78,7 @@ impl Exchange {
             held: Spend::default(),
             streams: false,
             owing: false,
-            cost: Cost { price: free, label: String::from("other"), input_estimate: 0 },
+            cost: Cost { label: String::from("other"), ..Cost::default() },
             reading: Reading::default(),
             place: None,
             done: false,
@@ -178,7 +181,8 @@ impl Exchange {
         let mut spent = Spend::default();
         if self.owing {
             let (usage, estimated) = self.reading.usage_or_estimate(self.cost.input_estimate);
-            spent = Spend { micros: self.cost.price.cost(&usage), tokens: usage.total() };
+            let (asked, served) = (self.cost.tier.as_deref(), self.reading.tier.as_deref());
+            spent = Spend { micros: self.cost.price.owed(&usage, asked, served), tokens: usage.total() };
             // Of a reply that is no stream nothing is seen before it is done, so that nobody can
             // say how much of it was made: it costs what was set aside.
             if self.reading.usage.is_none() && !self.streams {

@@ -1,8 +1,10 @@
-//! Lengths of time and sizes as people write them: `5s`, `120ms`, `32MiB`.
+//! Lengths of time, sizes and prices as people write them: `5s`, `120ms`, `32MiB`, `3.75`.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
+use jetway_core::policy::budget;
+use jetway_core::price::{self, BadFactor, Micros, Thousandths};
 use serde::{Deserialize, Deserializer, de::Error};
 
 /// A length of time: a whole number and `ms`, `s`, `m`, `h` or `d`.
@@ -12,6 +14,32 @@ pub struct Span(pub Duration);
 /// A number of bytes: a whole number and `B`, `KiB`, `MiB` or `GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Size(pub usize);
+
+/// Dollars, as whole micro-dollars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "f64")]
+pub struct Dollars(pub Micros);
+
+/// How many times something is taken, as whole thousandths.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "f64")]
+pub struct Times(pub Thousandths);
+
+impl TryFrom<f64> for Dollars {
+    type Error = budget::Problem;
+
+    fn try_from(amount: f64) -> Result<Self, Self::Error> {
+        budget::micros(amount).map(Self)
+    }
+}
+
+impl TryFrom<f64> for Times {
+    type Error = BadFactor;
+
+    fn try_from(times: f64) -> Result<Self, Self::Error> {
+        price::thousandths(times).map(Self)
+    }
+}
 
 impl std::fmt::Display for Size {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -92,6 +120,22 @@ macro_rules! text_schema {
 }
 
 text_schema!(Span, "Span", "^[0-9]+ *(ms|s|m|h|d)$", "A length of time: `120ms`, `30s`, `5m`.");
+macro_rules! number_schema {
+    ($kind:ty, $name:literal, $most:literal, $what:literal) => {
+        impl schemars::JsonSchema for $kind {
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "number", "minimum": 0, "maximum": $most, "description": $what })
+            }
+        }
+    };
+}
+
+number_schema!(Dollars, "Dollars", 1e9, "Dollars: `3.75`.");
+number_schema!(Times, "Times", 1e3, "A factor, to a thousandth: `2`, `0.5`.");
 text_schema!(Size, "Size", "^[0-9]+ *(B|KiB|MiB|GiB)$", "A size: `64KiB`, `32MiB`.");
 
 #[cfg(test)]

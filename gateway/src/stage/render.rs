@@ -72,6 +72,6 @@ pub fn render(
     };
     let hides_usage = request.ask_for_usage(&mut patch);
     let bytes = patch.apply(&request.json)?;
-    let cost = price(gate, policy, &request.model, bytes.len());
+    let cost = price(gate, policy, request, bytes.len());
     Ok(Outbound { bytes, output_limit, replies: request.replies, cost, hides_usage })
 }

@@ -156,7 +156,7 @@ impl Default for Rules {
     fn default() -> Self {
         let price = DefaultPrice::default();
         let default_price =
-            flat(micros(price.input).unwrap_or(Micros::MAX), micros(price.output).unwrap_or(Micros::MAX));
+            Price::flat(micros(price.input).unwrap_or(Micros::MAX), micros(price.output).unwrap_or(Micros::MAX));
         Self { caps: Vec::new(), output_limit: None, default_price }
     }
 }
@@ -179,7 +179,7 @@ impl TryFrom<Document> for Rules {
         if output_limit == Some(0) {
             return Err(Problem::NoOutput);
         }
-        let default_price = flat(micros(default_price.input)?, micros(default_price.output)?);
+        let default_price = Price::flat(micros(default_price.input)?, micros(default_price.output)?);
         Ok(Self { caps, output_limit, default_price })
     }
 }
@@ -212,11 +212,6 @@ pub fn micros(dollars: f64) -> Result<Micros, Problem> {
     Ok(micros)
 }
 
-/// A price of a model of which only two figures are known: the cache costs what input costs.
-fn flat(input: Micros, output: Micros) -> Price {
-    Price { input, cache_read: input, cache_write: input, cache_write_hour: input, output }
-}
-
 impl Rules {
     #[must_use]
     pub fn caps(&self) -> &[Cap] {
@@ -229,8 +224,8 @@ impl Rules {
     }
 
     #[must_use]
-    pub fn default_price(&self) -> Price {
-        self.default_price
+    pub fn default_price(&self) -> &Price {
+        &self.default_price
     }
 }
 
