@@ -48,7 +48,7 @@ pub struct Exchange {
 /// What the exchange is priced by.
 #[derive(Debug, Clone, Default)]
 pub struct Cost {
-    pub price: Price,
+    pub price: Arc<Price>,
     /// The pattern of the price list, or `other`.
     pub label: String,
     /// Tokens of input, as estimated before anything was sent.

@@ -64,7 +64,7 @@ pub async fn handle(jetway: Arc<Jetway>, request: Request<Incoming>) -> Answer {
             None => Err((no_policy(&gate, route.policy), Box::new(exchange))),
             Some(policy) => {
                 let call = Call { gate: &gate, policy, endpoint: route.endpoint, dialect, head: &head };
-                serve(call, &mut body, exchange).await
+                Box::pin(serve(call, &mut body, exchange)).await
             }
         },
     };

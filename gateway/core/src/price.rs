@@ -1,6 +1,8 @@
 //! Tokens to money, in whole micro-dollars, rounded up. Given 3 dollars a million tokens and
 //! 100 tokens: 300 micro-dollars; 600 at a tier that costs twice as much.
 
+use std::sync::Arc;
+
 use crate::glob::Glob;
 use crate::wire::event::Usage;
 use crate::wire::facts::{Caching, is_ordinary};
@@ -187,18 +189,18 @@ fn scaled(millionths: u128, times: Thousandths) -> Micros {
 /// Prices by model. The first pattern that matches counts.
 #[derive(Debug, Clone, Default)]
 pub struct Prices {
-    rows: Vec<(Glob, Price)>,
+    rows: Vec<(Glob, Arc<Price>)>,
 }
 
 impl Prices {
     #[must_use]
     pub fn new(rows: Vec<(Glob, Price)>) -> Self {
-        Self { rows }
+        Self { rows: rows.into_iter().map(|(pattern, price)| (pattern, Arc::new(price))).collect() }
     }
 
     /// The price of a model, with the pattern that it was found by; none for an unknown model.
     #[must_use]
-    pub fn find(&self, model: &str) -> Option<(&str, &Price)> {
+    pub fn find(&self, model: &str) -> Option<(&str, &Arc<Price>)> {
         let row = self.rows.iter().find(|(pattern, _)| pattern.matches(model))?;
         Some((row.0.as_str(), &row.1))
     }

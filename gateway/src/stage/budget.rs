@@ -1,5 +1,7 @@
 //! Setting aside what a request may cost, before it is sent.
 
+use std::sync::Arc;
+
 use jetway_core::policy::budget::Spend;
 use jetway_core::policy::identity::Caller;
 use jetway_core::price::Most;
@@ -28,7 +30,7 @@ pub fn price(gate: &Gate, policy: &Policy, request: &Request, bytes: usize) -> C
     let unlisted = ("other", policy.budget.default_price());
     let (label, price) = gate.config.prices.find(&request.model).unwrap_or(unlisted);
     Cost {
-        price: price.clone(),
+        price: Arc::clone(price),
         label: label.to_owned(),
         input_estimate: (bytes as u64).div_ceil(BYTES_PER_TOKEN).saturating_add(remote),
         caching: request.caching,

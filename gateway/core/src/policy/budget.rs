@@ -1,6 +1,8 @@
 //! How much may be spent. Given a cap of 5 dollars a day for each user, 4.90 used, 0.05 held by
 //! requests that are under way, and 0.10 asked for: refused, with what is left and until when.
 
+use std::sync::Arc;
+
 use jiff::civil::Weekday;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan, Unit};
@@ -147,7 +149,7 @@ pub struct Spend {
 pub struct Rules {
     caps: Vec<Cap>,
     output_limit: Option<u64>,
-    default_price: Price,
+    default_price: Arc<Price>,
 }
 
 schema_of_document!(Rules, Document);
@@ -157,7 +159,7 @@ impl Default for Rules {
         let price = DefaultPrice::default();
         let default_price =
             Price::flat(micros(price.input).unwrap_or(Micros::MAX), micros(price.output).unwrap_or(Micros::MAX));
-        Self { caps: Vec::new(), output_limit: None, default_price }
+        Self { caps: Vec::new(), output_limit: None, default_price: Arc::new(default_price) }
     }
 }
 
@@ -180,7 +182,7 @@ impl TryFrom<Document> for Rules {
             return Err(Problem::NoOutput);
         }
         let default_price = Price::flat(micros(default_price.input)?, micros(default_price.output)?);
-        Ok(Self { caps, output_limit, default_price })
+        Ok(Self { caps, output_limit, default_price: Arc::new(default_price) })
     }
 }
 
@@ -224,7 +226,7 @@ impl Rules {
     }
 
     #[must_use]
-    pub fn default_price(&self) -> &Price {
+    pub fn default_price(&self) -> &Arc<Price> {
         &self.default_price
     }
 }
