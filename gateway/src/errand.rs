@@ -83,7 +83,7 @@ mod tests {
         patience.into_iter().for_each(|time| asked.set(time));
         let work = async move {
             tokio::time::sleep(Duration::from_millis(200)).await;
-            drop(done.send(()));
+            assert!(done.send(()).is_ok());
         };
         let errand = Errand::begin(&TaskTracker::new(), asked, work);
         tokio::task::yield_now().await;

@@ -271,8 +271,9 @@ impl Ended {
         let (usage, estimated) = self.reading.usage_or_estimate(tab.input);
         self.record.usage = usage;
         self.record.estimated = estimated;
-        self.record.cost_micros = tab.terms.price.cost(&usage);
-        let mut amounts = tab.terms.cost(&usage);
+        let served = self.reading.tier.as_deref();
+        self.record.cost_micros = tab.terms.rate.cost(&usage, served);
+        let mut amounts = tab.terms.cost(&usage, served);
         // Of a reply that is no stream nothing is seen before it is done, so that nobody can say
         // how much of it was made: it costs what was set aside.
         if self.reading.usage.is_none() && !self.streams {

@@ -148,7 +148,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     let asked = Asked::read(call.dialect, Json::read(bytes)?)?;
     let run = run_of(&jetway, policy, caller.user(), (&asked, head));
     exchange.asks(&asked, &run);
-    let admitted = models::admit(gate, policy, &asked, &asked.model)?;
+    let admitted = models::admit(gate, policy, caller.models(), (&asked, &asked.model, is_reply))?;
     let targets = targets(admitted.upstreams(), head, caller.key().is_some())?;
     let permit = lockdown::lock(policy, &asked);
     exchange.offers(permit.offered(), permit.removed());
@@ -180,7 +180,7 @@ async fn with_less<'a>(
 ) -> Result<(Outbound, Vec<Target<'a>>, Hold), Refusal> {
     let Some(lesser) = budget::lesser(call.policy, &low) else { return Err(low.denied.into()) };
     let model = lesser.model.as_ref().unwrap_or(&draft.request.model);
-    let admitted = models::admit(call.gate, call.policy, draft.request, model)?;
+    let admitted = models::admit(call.gate, call.policy, caller.models(), (draft.request, model, true))?;
     let targets = targets(admitted.upstreams(), call.head, caller.key().is_some())?;
     let outbound = draft.render(&lesser)?;
     exchange.lesser = lesser;

@@ -64,7 +64,7 @@ impl Tab {
     /// What is set aside, in micro-dollars.
     #[must_use]
     pub fn held_micros(&self) -> u64 {
-        self.terms.price.worst(self.input, self.holding.output())
+        self.terms.rate.worst(self.input, self.holding.output())
     }
 
     /// What is left in each cap.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderValue, Response, header};
 use jetway_core::policy::budget::cap::{Cap, Limit, Payer, Per};
-use jetway_core::policy::budget::hold::{Capped, Terms};
+use jetway_core::policy::budget::hold::{Capped, Rate, Terms};
 use serde_json::{Value, json};
 
 use crate::call::{Call, session_of};
@@ -40,7 +40,7 @@ pub async fn usage(call: Call<'_>, exchange: &mut Exchange) -> Result<Response<B
         _ => true,
     };
     let caps = policy.budget.caps(caller.team()).chain(caller.caps()).filter(is_told);
-    let terms = Terms::new(policy.budget.default_price(), caps, &payer);
+    let terms = Terms::new(Rate::default(), caps, &payer);
     let charge = |capped: &Capped| Charge {
         account: capped.account.clone(),
         every: capped.cap.every,

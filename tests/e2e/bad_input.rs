@@ -92,6 +92,32 @@ fn models_that_are_not_allowed_or_served() {
 }
 
 #[test]
+fn efforts_that_are_not_allowed() {
+    let provider = provider("scenarios: []");
+    let policy = "about: x\nidentity: { accept: [passthrough] }\nmodels: { allow: [{ model: m, efforts: [low] }], providers: [messages, openai] }\n";
+    let mut setup = Setup::new(&provider.url());
+    setup.policies = vec![("open".into(), policy.into())];
+    let case = Case { jetway: setup.start(), provider };
+    let ask = |path: &str, members: &str| {
+        let said = r#""messages":[{"role":"user","content":"x"}]"#;
+        let said = if path.ends_with("responses") { r#""input":"x""# } else { said };
+        post(path, format!(r#"{{"model":"m","max_tokens":5000,{said}{members}}}"#))
+    };
+    let high = "the effort `high` is not allowed for the model `m` by the policy `open`, which allows low";
+    case.refuses(&ask("/v1/messages", r#","output_config":{"effort":"high"}"#), 403, high);
+    case.refuses(&ask("/v1/messages", r#","thinking":{"type":"enabled","budget_tokens":20000}"#), 403, high);
+    case.refuses(&ask("/v1/chat/completions", r#","reasoning_effort":"high""#), 403, high);
+    case.refuses(&ask("/v1/chat/completions", r#","reasoning_effort":"ultra""#), 403, "the effort `ultra`");
+    case.refuses(&ask("/v1/responses", r#","reasoning":{"effort":"high"}"#), 403, high);
+    case.refuses(&ask("/v1/messages", ""), 403, "names no effort");
+    // Counting asks for no reply, and so for no effort.
+    let counted = ask("/v1/messages/count_tokens", "").send(case.jetway.data);
+    assert_eq!(counted.status, 200, "{}", counted.text());
+    let allowed = ask("/v1/messages", r#","output_config":{"effort":"low"}"#).send(case.jetway.data);
+    assert_eq!(allowed.status, 200, "{}", allowed.text());
+}
+
+#[test]
 fn bodies_that_are_too_large() {
     let case = case();
     let large = vec![b' '; 40 << 20];

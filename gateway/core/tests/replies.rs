@@ -146,6 +146,64 @@ fn usage_is_read_in_every_dialect() {
     assert_eq!(stream(Dialect::Messages, &[], MESSAGES).usage, usage(10, 5, 7, 3, 42));
     assert_eq!(stream(Dialect::Chat, &[], CHAT).usage, usage(16, 4, 0, 0, 7));
     assert_eq!(stream(Dialect::Responses, &[], RESPONSES).usage, usage(20, 10, 0, 0, 9));
+    // What OpenAI keeps for twelve hours costs what an hour or longer costs.
+    let kept = r#"{"cached_tokens":10,"cache_write_tokens":8,"cache_write_tokens_details":{"ttl_12h_tokens":6}}"#;
+    let kept = RESPONSES.replace(r#"{"cached_tokens":10}"#, kept);
+    assert_eq!(stream(Dialect::Responses, &[], &kept).usage, usage(12, 10, 8, 6, 9));
+    let failed =
+        r#"{"type":"response.failed","response":{"error":{"code":"x"},"usage":{"input_tokens":5,"output_tokens":2}}}"#;
+    assert_eq!(stream(Dialect::Responses, &[], &format!("data: {failed}\n\n")).usage, usage(5, 0, 0, 0, 2));
+}
+
+/// The model's name is there from the first event; the tier comes when it is known.
+#[track_caller]
+fn check_tier(dialect: Dialect, shape: Shape, reply: &str, expect: Option<&str>) {
+    let mut pipe = pipe(dialect, shape, &["*"], false);
+    let mut out = Vec::new();
+    pipe.feed(reply.as_bytes(), &mut out).unwrap();
+    pipe.close(&mut out).unwrap();
+    assert_eq!(pipe.steps().meter.reading().tier.as_deref(), expect, "{reply}");
+}
+
+#[test]
+fn the_tier_that_served_is_read_in_every_dialect() {
+    for (dialect, reply) in STREAMS {
+        check_tier(dialect, Shape::Event, reply, None);
+    }
+    let (m, c, r) = (Dialect::Messages, Dialect::Chat, Dialect::Responses);
+    let fast =
+        MESSAGES.replace("\"input_tokens\":10", "\"service_tier\":\"standard\",\"speed\":\"fast\",\"input_tokens\":10");
+    check_tier(m, Shape::Event, &fast, Some("fast"));
+    let late = MESSAGES.replace("{\"output_tokens\":42}", "{\"output_tokens\":42,\"service_tier\":\"priority\"}");
+    check_tier(m, Shape::Event, &late, Some("priority"));
+    check_tier(m, Shape::Whole, r#"{"content":[],"usage":{"output_tokens":1,"service_tier":"batch"}}"#, Some("batch"));
+    let chunk = CHAT.replace("\"model\":\"gpt-x\"", "\"model\":\"gpt-x\",\"service_tier\":\"flex\"");
+    check_tier(c, Shape::Event, &chunk, Some("flex"));
+    check_tier(c, Shape::Whole, r#"{"choices":[],"service_tier":"default"}"#, Some("default"));
+    // The beginning repeats what was asked for, the end says what came of it.
+    let asked = RESPONSES.replace("\"output\":[]", "\"output\":[],\"service_tier\":\"auto\"");
+    check_tier(r, Shape::Event, &asked, None);
+    let served = asked.replace(
+        "\"status\":\"completed\",\"output\"",
+        "\"status\":\"completed\",\"service_tier\":\"priority\",\"output\"",
+    );
+    check_tier(r, Shape::Event, &served, Some("priority"));
+    check_tier(r, Shape::Whole, r#"{"status":"completed","output":[],"service_tier":"flex"}"#, Some("flex"));
+}
+
+#[test]
+fn thinking_that_is_not_shown_counts_as_the_provider_estimates_it() {
+    let thought = |tokens| {
+        format!(
+            "data: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"thinking_delta\",\"thinking\":\"\",\"estimated_tokens\":{tokens}}}}}\n\n"
+        )
+    };
+    let start = MESSAGES.split("event: content_block_stop").next().unwrap();
+    let mut pipe = pipe(Dialect::Messages, Shape::Event, &["*"], false);
+    let reply = format!("{start}{}{}{}", thought("50"), thought("null"), thought("100"));
+    pipe.feed(reply.as_bytes(), &mut Vec::new()).unwrap();
+    let (usage, estimated) = pipe.steps().meter.reading().usage_or_estimate(7);
+    assert_eq!((usage.input, usage.output, estimated), (10, 150, true));
 }
 
 #[test]

@@ -4,6 +4,8 @@
 
 use bytes::Bytes;
 use jetway_core::wire::Dialect;
+use jetway_core::wire::effort::{Asked, Effort};
+use jetway_core::wire::facts::Caching;
 use jetway_core::wire::json::Json;
 use jetway_core::wire::patch::Patch;
 use jetway_core::wire::request::{Malformed, Request};
@@ -242,6 +244,84 @@ fn sessions_are_found_in_bodies() {
 }
 
 #[test]
+fn effort_is_read_in_every_dialect() {
+    let check = |dialect, members: &str, expect: Effort| {
+        let body = format!(r#"{{"model":"m","messages":[],"input":"x",{members}}}"#);
+        assert_eq!(read(dialect, &body).unwrap().effort, Asked::Known(expect), "{members}");
+    };
+    check(Dialect::Messages, r#""output_config":{"effort":"medium"},"thinking":{"type":"adaptive"}"#, Effort::Medium);
+    check(Dialect::Chat, r#""reasoning_effort":"low""#, Effort::Low);
+    check(Dialect::Responses, r#""reasoning":{"effort":"xhigh"}"#, Effort::Xhigh);
+    for dialect in [Dialect::Messages, Dialect::Chat, Dialect::Responses] {
+        check(dialect, r#""stream":true"#, Effort::Default);
+    }
+}
+
+#[test]
+fn the_effort_of_a_single_message_counts_too() {
+    let body = |inner: &str| {
+        format!(
+            r#"{{"model":"m","output_config":{{"effort":"low"}},"messages":[{{"role":"user","content":"x"}},{{"role":"system","content":[],"output_config":{inner}}},{{"role":"user","content":"y"}}]}}"#
+        )
+    };
+    let effort = |inner: &str| read(Dialect::Messages, &body(inner)).map(|request| request.effort);
+    assert_eq!(effort(r#"{"effort":"max"}"#), Ok(Asked::Known(Effort::Max)));
+    assert_eq!(effort(r#"{"effort":"minimal"}"#), Ok(Asked::Known(Effort::Low)));
+    assert_eq!(effort("{}"), Ok(Asked::Known(Effort::Low)));
+    assert_eq!(effort(r#"{"effort":"ultra"}"#), Ok(Asked::Unknown("ultra".into())));
+    assert!(effort(r#"{"Effort":"max"}"#).unwrap_err().to_string().contains("could be read as `effort`"));
+    let outside = body("{}").replace("[],\"output_config\"", "[],\"Output_Config\"");
+    assert!(read(Dialect::Messages, &outside).unwrap_err().to_string().contains("`output_config`"));
+}
+
+#[test]
+fn a_second_model_is_refused_wherever_one_is_named() {
+    for dialect in [Dialect::Messages, Dialect::Chat, Dialect::Responses] {
+        for (members, field) in [
+            (r#""models":["a","b"]"#, "`models`"),
+            (r#""fallbacks":[{"model":"b"}]"#, "`fallbacks`"),
+            (r#""fallbacks":"default""#, "`fallbacks`"),
+            (r#""route":"fallback""#, "`route`"),
+            (r#""Models":["a"]"#, "could be read as `models`"),
+        ] {
+            let body = format!(r#"{{"model":"m","messages":[],"input":"x",{members}}}"#);
+            let found = read(dialect, &body).unwrap_err().to_string();
+            assert!(found.contains(field), "{found}");
+            let none = body.replace(members, r#""models":null,"fallbacks":null"#);
+            assert!(read(dialect, &none).is_ok());
+        }
+    }
+    let advisor = r#"{"type":"advisor_20260301","name":"advisor","model":"claude-opus-5-5"}"#;
+    let tool = format!(r#"{{"model":"m","messages":[],"tools":[{advisor}]}}"#);
+    let added = format!(
+        r#"{{"model":"m","messages":[{{"role":"user","content":[{{"type":"tool_addition","tool":{{"type":"tool_definition","definition":{advisor}}}}}]}}]}}"#
+    );
+    for body in [tool, added] {
+        let found = read(Dialect::Messages, &body).unwrap_err().to_string();
+        assert!(found.contains("`tools.model` must be left out"), "{found}");
+    }
+}
+
+#[test]
+fn facts_of_the_price_are_read_in_every_dialect() {
+    let check = |dialect, members: &str, expect: (Caching, Option<&str>, u64)| {
+        let body = format!(r#"{{"model":"m",{members}}}"#);
+        let request = read(dialect, &body).unwrap();
+        assert_eq!((request.caching, request.tier.as_deref(), request.remote), expect, "{body}");
+    };
+    let (m, c, r) = (Dialect::Messages, Dialect::Chat, Dialect::Responses);
+    check(m, r#""messages":[]"#, (Caching::None, None, 0));
+    let marked = r#""messages":[{"role":"user","content":[{"type":"document","source":{"type":"file","file_id":"f"},"cache_control":{"type":"ephemeral","ttl":"1h"}}]}],"speed":"fast""#;
+    check(m, marked, (Caching::Hour, Some("fast"), 1));
+    check(c, r#""messages":[],"service_tier":"flex""#, (Caching::Minutes, Some("flex"), 0));
+    let picture = r#""messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x"}}]}]"#;
+    check(c, picture, (Caching::Minutes, None, 1));
+    check(r, r#""input":"x","service_tier":"priority""#, (Caching::Minutes, Some("priority"), 0));
+    let kept = r#""input":[{"role":"user","content":[{"type":"input_image","file_id":"f"}]}],"prompt_cache_options":{"ttl":"12h"}"#;
+    check(r, kept, (Caching::Hour, None, 1));
+}
+
+#[test]
 fn malformed_requests_say_what_is_wrong() {
     let check = |dialect, body: &str, expect: &str| {
         let found = read(dialect, body).unwrap_err().to_string();
@@ -272,6 +352,8 @@ fn malformed_requests_say_what_is_wrong() {
         r#"{"model":"m","input":[{"type":"additional_tools","Tools":[]}]}"#,
         "could be read as `tools`",
     );
+    check(m, r#"{"model":"m","messages":[],"thread":{"type":"continue"}}"#, "`thread` must be left out");
+    check(Dialect::Chat, r#"{"model":"m","messages":[],"preset":"p"}"#, "`preset` must be left out");
     check(Dialect::Chat, r#"{"model":"m","messages":[],"stream_options":5}"#, "`stream_options`");
     check(m, "{\"model\":\"m\",\"messages\":[],\"tool\u{17f}\":[]}", "could be read as `tools`");
     let long = format!("{{\"{0}\":1,\"{0}\":2}}", "k".repeat(1 << 20));

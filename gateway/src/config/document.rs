@@ -6,6 +6,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use jetway_core::glob::Glob;
+use jetway_core::price::{Dollars, Times};
 use jetway_core::units::{Size, Span};
 use jetway_core::wire::Dialect;
 use schemars::JsonSchema;
@@ -147,7 +148,8 @@ impl Default for Timeouts {
     }
 }
 
-/// `config/prices.yaml`: dollars a million tokens.
+/// `config/prices.yaml`: dollars a million tokens. What a request may cost is reckoned with these
+/// before it is sent, and what it did cost when it ends, so they are what budgets hold to.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Prices {
@@ -159,17 +161,49 @@ pub(in crate::config) struct Prices {
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct PriceRow {
     pub model: Glob,
-    pub input: f64,
-    pub output: f64,
+    pub input: Dollars,
+    pub output: Dollars,
     /// Input that the provider had cached; by default what `input` costs.
     #[serde(default)]
-    pub cache_read: Option<f64>,
+    pub cache_read: Option<Dollars>,
     /// Input that it takes into its cache; by default what `input` costs.
     #[serde(default)]
-    pub cache_write: Option<f64>,
-    /// The same for an hour, where the provider has such a tier; by default as `cache_write`.
+    pub cache_write: Option<Dollars>,
+    /// The same for an hour or longer, where the provider charges that apart; by default as
+    /// `cache_write`.
     #[serde(default)]
-    pub cache_write_hour: Option<f64>,
+    pub cache_write_hour: Option<Dollars>,
+    /// What a request costs, as a whole, that has more input than a bound.
+    #[serde(default)]
+    pub long_context: Option<LongContext>,
+    /// How many times these prices a request costs that is served at a tier, by the provider's
+    /// own word for it: OpenAI's `service_tier` (`priority`, `fast`, `ultrafast`, `flex`,
+    /// `scale`), Anthropic's (`priority`, `batch`) and its `speed` (`fast`). `standard`,
+    /// `default`, `standard_only` and `on_demand` cost once, and so does `auto`, which also stands
+    /// for a request that names no tier: list `auto` where your account is served at another tier
+    /// without asking. Any other word that is not listed costs as much as the dearest that is,
+    /// and at least 6 times, so that an unknown tier is never cheap.
+    #[serde(default)]
+    pub tiers: BTreeMap<String, Times>,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct LongContext {
+    /// Tokens of input, cached ones included. With one more, these prices hold for the whole
+    /// request.
+    pub above: u64,
+    pub input: Dollars,
+    pub output: Dollars,
+    /// By default what `input` costs here.
+    #[serde(default)]
+    pub cache_read: Option<Dollars>,
+    /// By default what `input` costs here.
+    #[serde(default)]
+    pub cache_write: Option<Dollars>,
+    /// By default as `cache_write` here.
+    #[serde(default)]
+    pub cache_write_hour: Option<Dollars>,
 }
 
 fn at_least_one(count: usize) -> NonZeroUsize {

@@ -2,6 +2,7 @@
 
 mod document;
 mod policies;
+mod prices;
 mod providers;
 pub mod schema;
 pub mod yaml;
@@ -10,8 +11,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use jetway_core::policy::budget;
-use jetway_core::price::{Price, Prices};
+use jetway_core::price::Prices;
 
 pub use document::{Kind, Limits};
 pub use policies::Policy;
@@ -60,7 +60,7 @@ impl Config {
         let mut problems = Vec::new();
         let names: Vec<String> = document.providers.keys().cloned().collect();
         let providers = providers::load((file, &text), document.providers, secrets, &mut problems);
-        let prices = keep(prices(&folder.join("prices.yaml")), &mut problems).unwrap_or_default();
+        let prices = keep(prices::load(&folder.join("prices.yaml")), &mut problems).unwrap_or_default();
         let policies_folder = root.join(&document.policies);
         let policies = policies::load(&policies_folder, &names, &mut problems);
         if !policies.contains_key(&document.default_policy) && problems.is_empty() {
@@ -95,28 +95,6 @@ fn above(folder: &Path) -> PathBuf {
 
 fn keep<T>(result: Result<T, Problem>, problems: &mut Vec<Problem>) -> Option<T> {
     result.map_err(|problem| problems.push(problem)).ok()
-}
-
-fn prices(file: &Path) -> Result<Prices, Problem> {
-    let text = yaml::text(file)?;
-    let document: document::Prices = yaml::parse(file, &text)?;
-    let row = |row: document::PriceRow| {
-        let dollars = |amount: f64| {
-            budget::micros(amount).map_err(|error| Problem::at_word(file, &text, row.model.as_str(), error.to_string()))
-        };
-        let or = |amount: Option<f64>, other| amount.map_or(Ok(other), dollars);
-        let input = dollars(row.input)?;
-        let cache_write = or(row.cache_write, input)?;
-        let price = Price {
-            input,
-            cache_read: or(row.cache_read, input)?,
-            cache_write,
-            cache_write_hour: or(row.cache_write_hour, cache_write)?,
-            output: dollars(row.output)?,
-        };
-        Ok((row.model, price))
-    };
-    document.prices.into_iter().map(row).collect::<Result<_, _>>().map(Prices::new)
 }
 
 /// A variable of the environment; none when it is not set or is empty.

@@ -114,4 +114,22 @@ mod tests {
         check("budgt: {}", (4, 1), "unknown field `budgt`");
         check("about: y", (4, 1), "duplicate");
     }
+
+    #[test]
+    fn a_mistake_in_an_entry_of_models_has_its_place_too() {
+        let check = |entry: &str, column: u64, why: &str| {
+            let text =
+                format!("about: x\nidentity: {{ accept: [keys] }}\nmodels: {{ allow: [{entry}], providers: [p] }}");
+            let problem = parse::<Document>(Path::new("policy.yaml"), &text).unwrap_err();
+            assert_eq!((problem.place, problem.message.contains(why)), (Some((3, column)), true), "{problem}");
+        };
+        check("{ model: a, efforts: [lots] }", 41, "unknown value `lots`");
+        check("{ model: a, effort: [low] }", 31, "unknown field `effort`");
+        check("{ model: a, efforts: [] }", 19, "`efforts` of `a` is empty");
+        check("{ model: a, efforts: }", 38, "a list is expected here");
+        check("{ efforts: [low] }", 21, "missing field `model`");
+        check("''", 19, "a pattern must not be empty");
+        check("[a]", 19, "a pattern, or { model: a pattern, efforts: [a list] }");
+        check("", 18, "`allow` is empty");
+    }
 }

@@ -15,9 +15,10 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
 
+use jetway_core::policy::budget::OnError;
 use jetway_core::policy::budget::account::Standing;
 use jetway_core::policy::budget::window::Every;
-use jetway_core::policy::budget::{OnError, micros};
+use jetway_core::price::{BadDollars, micros};
 use jiff::Timestamp;
 
 /// What a ledger is waited for by.
@@ -159,7 +160,7 @@ pub fn is_money(account: &str) -> bool {
 ///
 /// # Errors
 /// When it is no amount of dollars.
-pub fn amount_for(account: &str, written: f64) -> Result<u64, jetway_core::policy::budget::Problem> {
+pub fn amount_for(account: &str, written: f64) -> Result<u64, BadDollars> {
     let micros = micros(written)?;
     Ok(if is_money(account) { micros } else { micros / 1_000_000 })
 }

@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use jetway_core::policy::budget::Low as OnLow;
 use jetway_core::policy::budget::account::Standing;
 use jetway_core::policy::budget::cap::{Denied, Payer};
-use jetway_core::policy::budget::hold::{Holding, Mode, Terms};
+use jetway_core::policy::budget::hold::{Holding, Mode, Rate, Terms};
 use jetway_core::policy::identity::Caller;
 use jetway_core::wire::{Dialect, limits};
 use jiff::Timestamp;
@@ -19,6 +19,9 @@ use crate::ledger::{Ask, Refused, Unreachable};
 use crate::stage::render::Outbound;
 use crate::tab::{Lesser, Tab};
 
+/// Tokens of a picture or a document that is only referred to: as many as the largest picture
+/// has, or a few pages. Nobody can tell beforehand.
+const REMOTE_TOKENS: u64 = 5_000;
 /// What a reply may have where nothing limits it.
 const UNLIMITED_OUTPUT: u64 = 128_000;
 
@@ -78,17 +81,19 @@ fn payer(gate: &Gate, policy: &Policy, caller: &Caller, (run, model): (&str, &st
 
 /// What the request is charged by.
 fn tab(jetway: &Jetway, call: Call<'_>, caller: &Caller, outbound: &Outbound, payer: Payer) -> Tab {
-    let budget = &call.policy.budget;
+    let (budget, facts) = (&call.policy.budget, outbound.facts());
     let price = call.gate.config.prices.find(outbound.model()).map_or(budget.default_price(), |(_, price)| price);
+    let rate = Rate { price: Arc::clone(price), caching: facts.caching, tier: facts.tier.clone() };
     let caps = budget.caps(caller.team()).chain(caller.caps());
     let bytes = outbound.bytes().len() as u64;
     // A token is a byte at the least, whatever was learned.
-    let input = if budget.mode == Mode::Strict { bytes } else { jetway.learned.ratio(&payer.model).tokens(bytes) };
-    let limit = outbound.output_limit().unwrap_or(UNLIMITED_OUTPUT).saturating_mul(outbound.replies());
-    let usual = outbound.streams().then(|| jetway.learned.usual(&payer.policy, &payer.model));
+    let text = if budget.mode == Mode::Strict { bytes } else { jetway.learned.ratio(&payer.model).tokens(bytes) };
+    let input = text.saturating_add(facts.remote.saturating_mul(REMOTE_TOKENS));
+    let limit = outbound.output_limit().unwrap_or(UNLIMITED_OUTPUT).saturating_mul(facts.replies);
+    let usual = facts.streams.then(|| jetway.learned.usual(&payer.policy, &payer.model));
     Tab {
-        terms: Terms::new(price, caps, &payer),
-        holding: Holding::new(budget.mode, input, limit, usual.map(|usual| usual.saturating_mul(outbound.replies()))),
+        terms: Terms::new(rate, caps, &payer),
+        holding: Holding::new(budget.mode, input, limit, usual.map(|usual| usual.saturating_mul(facts.replies))),
         payer,
         bytes,
         input,

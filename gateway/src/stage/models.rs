@@ -1,6 +1,6 @@
 //! Whether the model may be called, and who is asked for it.
 
-use jetway_core::policy::models::{self, Denied};
+use jetway_core::policy::models::{self, Allowed, Denied, Wanted};
 use jetway_core::wire::request::Request;
 
 use crate::config::Policy;
@@ -20,10 +20,20 @@ impl<'a> Admitted<'a> {
     }
 }
 
+/// Admits a request. A caller's own list can only narrow what the policy allows; a request that
+/// asks for no reply asks for no effort either.
+///
 /// # Errors
-/// [`Denied`] when the policy does not allow the model, or nobody serves it.
-pub fn admit<'a>(gate: &'a Gate, policy: &Policy, request: &Request, model: &str) -> Result<Admitted<'a>, Denied> {
-    let names = models::decide(&policy.models, &policy.name, request.dialect, model, &gate.offers)?;
+/// [`Denied`] when the model or its effort is not allowed, or nobody serves it.
+pub fn admit<'a>(
+    gate: &'a Gate,
+    policy: &Policy,
+    callers: Option<&Allowed>,
+    (request, model, is_reply): (&Request, &str, bool),
+) -> Result<Admitted<'a>, Denied> {
+    let effort = is_reply.then_some(&request.effort);
+    let wanted = Wanted { dialect: request.dialect, model, effort };
+    let names = models::decide(&policy.models, &policy.name, callers, &wanted, &gate.offers)?;
     let upstreams = names.iter().filter_map(|name| gate.upstreams.get(*name)).collect();
     Ok(Admitted { upstreams })
 }

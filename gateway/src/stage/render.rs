@@ -2,6 +2,7 @@
 //! to change, and nothing re-serialised.
 
 use bytes::Bytes;
+use jetway_core::wire::facts::Caching;
 use jetway_core::wire::patch::Overlap;
 use jetway_core::wire::request::Request;
 
@@ -15,10 +16,23 @@ use crate::tab::Lesser;
 pub struct Outbound {
     bytes: Bytes,
     output_limit: Option<u64>,
-    replies: u64,
     model: String,
-    streams: bool,
+    facts: Facts,
     hides_usage: bool,
+}
+
+/// What the cost of a request depends on, besides its length.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// How many replies it asks for at once.
+    pub replies: u64,
+    /// Whether the reply comes as a stream.
+    pub streams: bool,
+    pub caching: Caching,
+    /// The tier that it asks for.
+    pub tier: Option<String>,
+    /// Pictures and documents that it only refers to.
+    pub remote: u64,
 }
 
 impl Outbound {
@@ -33,21 +47,16 @@ impl Outbound {
         self.output_limit
     }
 
+    /// What its cost depends on.
     #[must_use]
-    pub fn replies(&self) -> u64 {
-        self.replies
+    pub fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     /// The model that is called.
     #[must_use]
     pub fn model(&self) -> &str {
         &self.model
-    }
-
-    /// Whether the reply comes as a stream.
-    #[must_use]
-    pub fn streams(&self) -> bool {
-        self.streams
     }
 
     /// Whether usage was asked for that the agent does not expect.
@@ -90,6 +99,13 @@ impl Draft<'_> {
         let hides_usage = request.ask_for_usage(&mut patch);
         let bytes = patch.apply(&request.json)?;
         let model = lesser.model.clone().unwrap_or_else(|| request.model.clone());
-        Ok(Outbound { bytes, output_limit, replies: request.replies, model, streams: request.stream, hides_usage })
+        let facts = Facts {
+            replies: request.replies,
+            streams: request.stream,
+            caching: request.caching,
+            tier: request.tier.clone(),
+            remote: request.remote,
+        };
+        Ok(Outbound { bytes, output_limit, model, facts, hides_usage })
     }
 }

@@ -157,6 +157,64 @@ fn an_unknown_model_is_never_free() {
     eventually(|| used(&jetway) == (100 * 1000 + 200 * 100, 0));
 }
 
+/// What is set aside, in micro-dollars, for a request of 16 tokens of output, and what it costs in
+/// the end. The bytes of the request are taken out, at so much each, so that they make no difference.
+fn held_and_spent(reply: &str, body: &str, input_price: i64) -> (i64, i64) {
+    let fixed = jetway_support::fixed::Fixed::whole(reply);
+    let jetway = Setup::new(&fixed.url()).with(&budget("{ per: user, usd: 10, every: day }")).start();
+    let path = if body.contains("claude") { "/v1/messages" } else { "/v1/chat/completions" };
+    assert_eq!(post(path, body).send(jetway.data).status, 200);
+    let exchange = jetway.exchanges(1).remove(0);
+    let figure = |name: &str| exchange[name].as_i64().unwrap();
+    let sent = i64::try_from(fixed.bodies()[0].len()).unwrap();
+    (figure("held_micros") - (sent + 2) / 3 * input_price, figure("cost_micros"))
+}
+
+#[test]
+fn a_tier_costs_what_it_costs_before_and_after() {
+    let reply = |tier: &str| {
+        format!(
+            r#"{{"model":"gpt-5","service_tier":"{tier}","choices":[],"usage":{{"prompt_tokens":1000,"completion_tokens":100}}}}"#
+        )
+    };
+    let body = |tier: &str| format!(r#"{{"model":"gpt-5","max_completion_tokens":16,"messages":[]{tier}}}"#);
+    // Output is 16 tokens at 30 dollars a million: 480. Input may be written to the cache, at 6.25:
+    // six are taken out, and the quarter of some thirty tokens stays.
+    let (held, spent) = held_and_spent(&reply("default"), &body(""), 6);
+    assert!((480..520).contains(&held), "{held}");
+    assert_eq!(spent, 8_000);
+    let (held, spent) = held_and_spent(&reply("priority"), &body(r#","service_tier":"priority""#), 12);
+    assert!((960..1_040).contains(&held), "{held}");
+    assert_eq!(spent, 16_000);
+    // Asked for cheaply, served at the ordinary tier.
+    let (held, spent) = held_and_spent(&reply("default"), &body(r#","service_tier":"flex""#), 6);
+    assert!((480..520).contains(&held), "{held}");
+    assert_eq!(spent, 8_000);
+    assert_eq!(held_and_spent(&reply("flex"), &body(r#","service_tier":"flex""#), 6).1, 4_000);
+}
+
+#[test]
+fn a_long_context_and_a_long_cache_cost_more() {
+    let reply = |written: u64| {
+        format!(
+            r#"{{"type":"message","model":"m","content":[],"usage":{{"input_tokens":100000,"cache_creation_input_tokens":{written},"cache_creation":{{"ephemeral_1h_input_tokens":{written}}},"output_tokens":100}}}}"#
+        )
+    };
+    let body = |mark: &str| {
+        format!(
+            r#"{{"model":"claude-sonnet-5-5","max_tokens":16,"system":[{{"type":"text","text":"s"{mark}}}],"messages":[]}}"#
+        )
+    };
+    let hour = body(r#","cache_control":{"type":"ephemeral","ttl":"1h"}"#);
+    assert_eq!(held_and_spent(&reply(0), &body(""), 3), (240, 301_500));
+    assert_eq!(held_and_spent(&reply(100_000), &hour, 6), (240, 300_000 + 600_000 + 1_500));
+    // One token more, and all of it is a long context.
+    assert_eq!(held_and_spent(&reply(100_001), &hour, 6), (240, 600_000 + 1_200_012 + 2_250));
+    let picture = r#"{"role":"user","content":[{"type":"image","source":{"type":"url","url":"https://x/a.png"}}]}"#;
+    let (held, _) = held_and_spent(&reply(0), &body("").replace("[]", &format!("[{picture}]")), 3);
+    assert_eq!(held, 240 + 5_000 * 3);
+}
+
 #[test]
 fn output_limits_are_lowered_and_set() {
     let provider = provider(SCRIPT);

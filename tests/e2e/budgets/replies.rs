@@ -37,8 +37,8 @@ fn the_reported_input_takes_the_place_of_the_estimate() {
     let _stream = ask(&"x ".repeat(40_000), 100, true).open(jetway.data);
     eventually(|| used(&jetway) == (0, 30 + 6_000 + 1_500));
     eventually(|| used(&jetway) == (30 + 6_000 + 150, 0));
-    // Strict: every byte could be a token, and be written to the cache at the dearest price.
-    assert!(jetway.exchanges(1)[0]["held_micros"].as_i64().unwrap() > 6 * 80_000);
+    // Strict: every byte could be a token.
+    assert!(jetway.exchanges(1)[0]["held_micros"].as_i64().unwrap() > 3 * 80_000);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::policy::budget::cap::{Cap, Own, Per};
+use crate::policy::models::Allowed;
 
 /// As written: `identity:` in `policy.yaml`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -95,9 +96,17 @@ pub struct Caller {
     team: Option<String>,
     key: Option<String>,
     caps: Vec<Cap>,
+    models: Option<Allowed>,
 }
 
 impl Caller {
+    /// The models that it may call, where it carries a list of its own: it can only narrow the
+    /// policy's.
+    #[must_use]
+    pub fn models(&self) -> Option<&Allowed> {
+        self.models.as_ref()
+    }
+
     /// The caps that it carries itself, besides the policy's.
     pub fn caps(&self) -> impl Iterator<Item = Cap> {
         self.caps.iter().copied()
@@ -171,13 +180,13 @@ pub fn decide(rules: &Rules, policy: &str, presented: Presented) -> Result<Calle
         }
         Presented::Key(Some(key)) => {
             let caps = key.caps.iter().map(|own| own.of(Per::Key)).collect();
-            Ok(Caller { user: key.user, team: key.team, key: Some(key.id), caps })
+            Ok(Caller { user: key.user, team: key.team, key: Some(key.id), caps, models: None })
         }
         Presented::Foreign { .. } if !rules.accepts(Way::Passthrough) => {
             Err(Denied::PassthroughNotAccepted { policy: named() })
         }
         Presented::Foreign { digest } => {
-            Ok(Caller { user: format!("pass:{digest}"), team: None, key: None, caps: Vec::new() })
+            Ok(Caller { user: format!("pass:{digest}"), team: None, key: None, caps: Vec::new(), models: None })
         }
     }
 }

@@ -15,6 +15,10 @@ pub struct Reading {
     pub counted: bool,
     /// Bytes of text, thinking and arguments that the model wrote.
     pub written: usize,
+    /// Tokens of thinking that was not shown, as the provider estimated them on the way.
+    pub thought: u64,
+    /// The tier that the provider says it served this at, in its own word.
+    pub tier: Option<String>,
     /// Why the model stopped, in the dialect's spelling.
     pub stop: Option<String>,
     /// Whether the dialect's own end was seen.
@@ -32,7 +36,7 @@ impl Reading {
     /// count of what was written. The second value says whether anything was estimated.
     #[must_use]
     pub fn usage_or_estimate(&self, input_estimate: u64) -> (Usage, bool) {
-        let written = (self.written as u64).div_ceil(BYTES_PER_TOKEN);
+        let written = (self.written as u64).div_ceil(BYTES_PER_TOKEN).saturating_add(self.thought);
         match self.usage {
             Some(usage) if self.counted && (usage.output > 0 || written == 0) => (usage, false),
             Some(usage) => (Usage { output: usage.output.max(written), ..usage }, true),
@@ -58,23 +62,27 @@ impl Meter {
         &self.reading
     }
 
-    fn note(&mut self, event: Event) {
+    fn note(&mut self, event: Event<'_>) {
         let reading = &mut self.reading;
         match event {
             Event::Began { model } => {
-                reading.model.get_or_insert(model);
+                reading.model.get_or_insert_with(|| model.into_owned());
             }
-            Event::Wrote { bytes } => reading.written += bytes,
+            Event::Wrote { text } => reading.written += text.len(),
+            Event::Thought { tokens } => reading.thought = reading.thought.saturating_add(tokens),
             Event::Called(_) => {}
+            // Chat says it in every chunk.
+            Event::Served { tier } if reading.tier.as_deref() == Some(&*tier) => {}
+            Event::Served { tier } => reading.tier = Some(tier.into_owned()),
             // Counts that say nothing are no counts.
             Event::Usage { usage, .. } if usage.total() == 0 => {}
             Event::Usage { usage, last } => {
                 reading.usage = Some(reading.usage.unwrap_or_default().merged(usage));
                 reading.counted |= last;
             }
-            Event::Stopped { reason } => reading.stop = Some(reason),
+            Event::Stopped { reason } => reading.stop = Some(reason.into_owned()),
             Event::Ended => reading.ended = true,
-            Event::Failed { kind } => reading.failure = Some(kind),
+            Event::Failed { kind } => reading.failure = Some(kind.into_owned()),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The small vocabulary that every dialect's replies are read into.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 use crate::wire::json::Json;
@@ -13,7 +15,7 @@ pub struct Usage {
     pub cache_read: u64,
     /// Written to the cache, for however long.
     pub cache_write: u64,
-    /// Of these, written for an hour; the rest is for five minutes, or for as long as the
+    /// Of these, written for an hour or longer; the rest is for minutes, or for as long as the
     /// provider's only tier lasts.
     pub cache_write_hour: u64,
     pub output: u64,
@@ -41,23 +43,28 @@ impl Usage {
     }
 }
 
-/// What a reply says, in the order it says it.
+/// What a reply says, in the order it says it. Its texts are the frame's own wherever they stand
+/// there as they mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
+pub enum Event<'a> {
     /// The reply begins, by this model.
-    Began { model: String },
-    /// Bytes of text, thinking or arguments that the model wrote.
-    Wrote { bytes: usize },
+    Began { model: Cow<'a, str> },
+    /// Text, thinking or arguments that the model wrote.
+    Wrote { text: Cow<'a, str> },
+    /// Tokens that the model thought without showing them, as the provider estimates them.
+    Thought { tokens: u64 },
     /// A tool call begins.
     Called(Call),
+    /// The tier that serves the reply, in the provider's own word.
+    Served { tier: Cow<'a, str> },
     /// What was used so far; `last` when the dialect says no more about it.
     Usage { usage: Usage, last: bool },
     /// The model stopped, for this reason in the dialect's own spelling.
-    Stopped { reason: String },
+    Stopped { reason: Cow<'a, str> },
     /// The reply is complete.
     Ended,
     /// The provider reports a failure inside the reply.
-    Failed { kind: String },
+    Failed { kind: Cow<'a, str> },
 }
 
 /// A tool that the model calls.

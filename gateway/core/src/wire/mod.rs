@@ -6,8 +6,10 @@
 
 pub mod agent;
 pub mod chat;
+pub mod effort;
 pub mod error;
 pub mod event;
+pub mod facts;
 pub mod json;
 pub mod limits;
 pub mod messages;
@@ -46,7 +48,7 @@ impl Dialect {
 
     /// What a frame of a reply says.
     #[must_use]
-    pub fn events(self, frame: &Frame) -> Vec<Event> {
+    pub fn events(self, frame: &Frame) -> Vec<Event<'_>> {
         match self {
             Self::Messages => messages::reply::events(frame),
             Self::Chat => chat::reply::events(frame),

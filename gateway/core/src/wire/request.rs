@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
+use crate::wire::effort::Asked;
+use crate::wire::facts::Caching;
 use crate::wire::json::{self, Json, Kind, Unreadable, Value};
 use crate::wire::patch::Patch;
 use crate::wire::{Dialect, chat, messages, responses};
@@ -41,6 +43,15 @@ pub struct Request {
     pub session: Option<String>,
     /// How many replies it asks for at once; each may be as long as the limit.
     pub replies: u64,
+    /// How much effort it asks of the model.
+    pub effort: Asked,
+    /// How long it asks the provider to keep in its cache what it reads.
+    pub caching: Caching,
+    /// The tier that it asks to be served at, in the provider's own word.
+    pub tier: Option<String>,
+    /// Pictures and documents that it names by an address or an id, so that their tokens are not
+    /// among its bytes.
+    pub remote: u64,
 }
 
 /// A list of tools: an array in the body.
@@ -316,7 +327,7 @@ fn is_boilerplate(text: &str) -> bool {
 }
 
 /// Whether a lenient reader could take one name for the other.
-fn could_mean(name: &str, known: &str) -> bool {
+pub(in crate::wire) fn could_mean(name: &str, known: &str) -> bool {
     if name.is_ascii() {
         return name.eq_ignore_ascii_case(known);
     }
@@ -403,6 +414,35 @@ pub(in crate::wire) fn opening(messages: Value<'_>) -> Vec<String> {
         }
     }
     texts
+}
+
+/// Why a request may not point at a conversation or a prompt that the provider holds: it brings
+/// text and tools that no policy has seen, and costs what nobody can tell beforehand.
+pub(in crate::wire) const STORED: &str =
+    "left out: what is stored at the provider cannot be checked; send the whole conversation";
+
+/// Only one model is judged and priced. By these members servers are told of others.
+pub(in crate::wire) fn refuse_other_models(root: Value<'_>) -> Result<(), Malformed> {
+    const OTHERS: &[&str] = &["models", "fallbacks", "route"];
+    refuse_misspelled(root, OTHERS)?;
+    refuse_any(root, OTHERS, ONE_MODEL)
+}
+
+/// Why a request may not name a second model.
+pub(in crate::wire) const ONE_MODEL: &str =
+    "left out: only the model that the request itself names is allowed and paid for";
+
+/// Refuses a request that has one of these members: `expected` says why.
+pub(in crate::wire) fn refuse_any(
+    root: Value<'_>,
+    fields: &[&'static str],
+    expected: &'static str,
+) -> Result<(), Malformed> {
+    let present = |field: &&&'static str| root.get(field).is_some_and(|value| !value.is_null());
+    match fields.iter().find(present) {
+        Some(field) => Err(Malformed::WrongType { field, expected }),
+        None => Ok(()),
+    }
 }
 
 /// Lowers the member `field` to `most`, or adds it.

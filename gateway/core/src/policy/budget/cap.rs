@@ -3,10 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::policy::budget::Problem;
 use crate::policy::budget::account::Standing;
 use crate::policy::budget::window::Every;
-use crate::policy::budget::{Problem, micros};
-use crate::price::{Micros, Price};
+use crate::price::{Dollars, Micros, ONCE, Thousandths, Times};
 use crate::wire::event::Usage;
 
 /// A cap as written: either `usd` or `tokens`.
@@ -18,7 +18,7 @@ pub struct CapDocument {
     per: Per,
     /// The most dollars in a window.
     #[serde(default)]
-    usd: Option<f64>,
+    usd: Option<Dollars>,
     /// The most tokens in a window, of every kind together, each weighed by `weights`.
     #[serde(default)]
     tokens: Option<u64>,
@@ -36,7 +36,7 @@ pub struct CapDocument {
 pub struct OwnDocument {
     /// The most dollars in a window.
     #[serde(default)]
-    usd: Option<f64>,
+    usd: Option<Dollars>,
     /// The most tokens in a window, of every kind together.
     #[serde(default)]
     tokens: Option<u64>,
@@ -76,58 +76,44 @@ impl Per {
 }
 
 /// How much a token of each kind counts in a cap of tokens.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(rename = "Weights")]
 pub struct WeightsDocument {
-    input: f64,
-    cache_read: f64,
-    cache_write: f64,
-    output: f64,
+    input: Times,
+    cache_read: Times,
+    cache_write: Times,
+    output: Times,
 }
 
 impl Default for WeightsDocument {
     fn default() -> Self {
-        Self { input: 1.0, cache_read: 1.0, cache_write: 1.0, output: 1.0 }
+        Self { input: Times(ONCE), cache_read: Times(ONCE), cache_write: Times(ONCE), output: Times(ONCE) }
     }
 }
 
 /// Weights as meant, in thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
-#[serde(try_from = "WeightsDocument")]
+#[serde(from = "WeightsDocument")]
 pub struct Weights {
-    input: u32,
-    cache_read: u32,
-    cache_write: u32,
-    output: u32,
+    input: Thousandths,
+    cache_read: Thousandths,
+    cache_write: Thousandths,
+    output: Thousandths,
 }
 
 schema_of_document!(Weights, WeightsDocument);
 
 impl Default for Weights {
     fn default() -> Self {
-        Self { input: 1000, cache_read: 1000, cache_write: 1000, output: 1000 }
+        Self::from(WeightsDocument::default())
     }
 }
 
-impl TryFrom<WeightsDocument> for Weights {
-    type Error = Problem;
-
-    fn try_from(document: WeightsDocument) -> Result<Self, Problem> {
-        let thousandths = |weight: f64| {
-            if !(0.0..=1000.0).contains(&weight) {
-                return Err(Problem::Weight(weight));
-            }
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to a million")]
-            let rounded = (weight * 1000.0).round() as u32;
-            Ok(rounded)
-        };
-        Ok(Self {
-            input: thousandths(document.input)?,
-            cache_read: thousandths(document.cache_read)?,
-            cache_write: thousandths(document.cache_write)?,
-            output: thousandths(document.output)?,
-        })
+impl From<WeightsDocument> for Weights {
+    fn from(document: WeightsDocument) -> Self {
+        let WeightsDocument { input, cache_read, cache_write, output } = document;
+        Self { input: input.0, cache_read: cache_read.0, cache_write: cache_write.0, output: output.0 }
     }
 }
 
@@ -198,10 +184,10 @@ impl TryFrom<OwnDocument> for Own {
     }
 }
 
-fn limit(usd: Option<f64>, tokens: Option<u64>, weights: Option<Weights>) -> Result<Limit, Problem> {
+fn limit(usd: Option<Dollars>, tokens: Option<u64>, weights: Option<Weights>) -> Result<Limit, Problem> {
     match (usd, tokens, weights) {
         (Some(_), _, Some(_)) => Err(Problem::WeighedDollars),
-        (Some(usd), None, None) => micros(usd).map(Limit::Usd),
+        (Some(usd), None, None) => Ok(Limit::Usd(usd.0)),
         (None, Some(tokens), weights) => Ok(Limit::Tokens(tokens, weights.unwrap_or_default())),
         _ => Err(Problem::OneUnit),
     }
@@ -212,7 +198,7 @@ impl Own {
     ///
     /// # Errors
     /// [`Problem`] unless exactly one of both is given.
-    pub fn new(usd: Option<f64>, tokens: Option<u64>, every: Every) -> Result<Self, Problem> {
+    pub fn new(usd: Option<Dollars>, tokens: Option<u64>, every: Every) -> Result<Self, Problem> {
         Ok(Self { limit: limit(usd, tokens, None)?, every })
     }
 
@@ -260,20 +246,20 @@ impl Cap {
         }
     }
 
-    /// What a usage costs, in the unit of the cap.
+    /// What a usage of this price costs, in the unit of the cap.
     #[must_use]
-    pub fn cost(&self, price: &Price, usage: &Usage) -> u64 {
+    pub fn cost(&self, price: Micros, usage: &Usage) -> u64 {
         match self.limit {
-            Limit::Usd(_) => price.cost(usage),
+            Limit::Usd(_) => price,
             Limit::Tokens(_, weights) => weights.count(usage),
         }
     }
 
-    /// The most that so many tokens can cost, in the unit of the cap.
+    /// The most that so many tokens of this price can cost, in the unit of the cap.
     #[must_use]
-    pub fn worst(&self, price: &Price, input: u64, output: u64) -> u64 {
+    pub fn worst(&self, price: Micros, input: u64, output: u64) -> u64 {
         match self.limit {
-            Limit::Usd(_) => price.worst(input, output),
+            Limit::Usd(_) => price,
             Limit::Tokens(_, weights) => weights.worst(input, output),
         }
     }
@@ -418,7 +404,7 @@ mod tests {
         check(r#"{"per":"user","every":"day"}"#, "exactly one");
         check(r#"{"per":"user","usd":1,"tokens":1,"every":"day"}"#, "exactly one");
         check(r#"{"per":"user","usd":1,"weights":{},"every":"day"}"#, "weights");
-        check(r#"{"per":"user","tokens":1,"weights":{"output":-1},"every":"day"}"#, "-1");
+        check(r#"{"per":"user","tokens":1,"weights":{"output":-1},"every":"day"}"#, "-1 is no factor");
     }
 
     #[test]
@@ -426,10 +412,9 @@ mod tests {
         let cap: Cap =
             serde_json::from_str(r#"{"per":"user","tokens":9,"every":"day","weights":{"cache_read":0.1,"output":5}}"#)
                 .unwrap();
-        let price = Price { input: 0, cache_read: 0, cache_write: 0, cache_write_hour: 0, output: 0 };
         let usage = Usage { input: 10, cache_read: 101, cache_write: 3, cache_write_hour: 2, output: 7 };
-        assert_eq!(cap.cost(&price, &usage), 10 + 11 + 3 + 35);
-        assert_eq!(cap.worst(&price, 10, 2), 20);
+        assert_eq!(cap.cost(0, &usage), 10 + 11 + 3 + 35);
+        assert_eq!(cap.worst(0, 10, 2), 20);
     }
 
     #[test]

@@ -3,11 +3,14 @@
 //! Given an elastic hold of 4,096 tokens of output and 3,000 written: it asks for 2,048 more. Given
 //! that the provider reports the input, of which most came from its cache: it gives the rest back.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 
 use crate::policy::budget::cap::{Cap, Payer};
-use crate::price::Price;
+use crate::price::{Micros, Most, Price};
 use crate::wire::event::Usage;
+use crate::wire::facts::Caching;
 
 /// How much is set aside before a request is sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, schemars::JsonSchema)]
@@ -32,14 +35,37 @@ pub struct Capped {
 /// What tokens cost in one exchange, cap by cap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Terms {
-    pub price: Price,
+    pub rate: Rate,
     pub caps: Vec<Capped>,
+}
+
+/// What the tokens of one exchange are priced by.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rate {
+    pub price: Arc<Price>,
+    pub caching: Caching,
+    /// The tier that was asked for.
+    pub tier: Option<String>,
+}
+
+impl Rate {
+    /// What a usage costs, served at this tier; none where the provider did not say.
+    #[must_use]
+    pub fn cost(&self, usage: &Usage, served: Option<&str>) -> Micros {
+        self.price.owed(usage, self.tier.as_deref(), served)
+    }
+
+    /// The most that so many tokens can cost.
+    #[must_use]
+    pub fn worst(&self, input: u64, output: u64) -> Micros {
+        self.price.worst(&Most { input, output, caching: self.caching, tier: self.tier.as_deref() })
+    }
 }
 
 impl Terms {
     /// Where two caps share an account the lower one holds.
     #[must_use]
-    pub fn new(price: Price, caps: impl Iterator<Item = Cap>, payer: &Payer) -> Self {
+    pub fn new(rate: Rate, caps: impl Iterator<Item = Cap>, payer: &Payer) -> Self {
         let mut found: Vec<Capped> = Vec::new();
         for cap in caps {
             let account = cap.account(payer);
@@ -49,19 +75,21 @@ impl Terms {
                 None => found.push(Capped { cap, account }),
             }
         }
-        Self { price, caps: found }
+        Self { rate, caps: found }
     }
 
-    /// What a usage costs in each cap.
+    /// What a usage costs in each cap, served at this tier.
     #[must_use]
-    pub fn cost(&self, usage: &Usage) -> Vec<u64> {
-        self.caps.iter().map(|capped| capped.cap.cost(&self.price, usage)).collect()
+    pub fn cost(&self, usage: &Usage, served: Option<&str>) -> Vec<u64> {
+        let price = self.rate.cost(usage, served);
+        self.caps.iter().map(|capped| capped.cap.cost(price, usage)).collect()
     }
 
     /// The most that so many tokens can cost in each cap.
     #[must_use]
     pub fn worst(&self, input: u64, output: u64) -> Vec<u64> {
-        self.caps.iter().map(|capped| capped.cap.worst(&self.price, input, output)).collect()
+        let price = self.rate.worst(input, output);
+        self.caps.iter().map(|capped| capped.cap.worst(price, input, output)).collect()
     }
 
     /// The most tokens of output that fit what is left in each cap, beside this much input.
@@ -138,7 +166,7 @@ impl Holding {
     #[must_use]
     pub fn amounts(&self, terms: &Terms) -> Vec<u64> {
         match self.known {
-            Some(input) => terms.cost(&Usage { output: self.output.max(input.output), ..input }),
+            Some(input) => terms.cost(&Usage { output: self.output.max(input.output), ..input }, None),
             None => terms.worst(self.input, self.output),
         }
     }
@@ -184,19 +212,23 @@ mod tests {
     use super::*;
     use crate::policy::budget::cap::{Limit, Per};
     use crate::policy::budget::window::Every;
+    use crate::price::Rates;
 
-    const PRICE: Price = Price {
-        input: 3_000_000,
-        cache_read: 300_000,
-        cache_write: 3_750_000,
-        cache_write_hour: 6_000_000,
-        output: 15_000_000,
-    };
+    fn rate() -> Rate {
+        let rates = Rates {
+            input: 3_000_000,
+            cache_read: 300_000,
+            cache_write: 3_750_000,
+            cache_write_hour: 6_000_000,
+            output: 15_000_000,
+        };
+        Rate { price: Arc::new(Price::new(rates, None, Vec::new())), caching: Caching::Hour, tier: None }
+    }
 
     fn terms() -> Terms {
         let cap = |limit| Cap { per: Per::User, limit, every: Every::Day };
         let caps = [cap(Limit::Usd(1_000_000)), cap(Limit::Tokens(50_000, Default::default()))];
-        Terms::new(PRICE, caps.into_iter(), &Payer::default())
+        Terms::new(rate(), caps.into_iter(), &Payer::default())
     }
 
     fn so_far(output: u64) -> SoFar {
@@ -259,7 +291,7 @@ mod tests {
     #[test]
     fn caps_of_one_account_hold_as_the_lowest() {
         let cap = |usd| Cap { per: Per::User, limit: Limit::Usd(usd), every: Every::Day };
-        let terms = Terms::new(PRICE, [cap(9), cap(5), cap(7)].into_iter(), &Payer::default());
+        let terms = Terms::new(rate(), [cap(9), cap(5), cap(7)].into_iter(), &Payer::default());
         assert_eq!(terms.caps.iter().map(|capped| capped.cap.count()).collect::<Vec<_>>(), [5]);
     }
 }

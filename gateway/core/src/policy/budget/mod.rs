@@ -12,12 +12,13 @@ pub mod rate;
 pub mod window;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::price::{Micros, Price};
+use crate::price::{Dollars, Price};
 use crate::units::{Size, Span};
 use cap::{Cap, Own, Per};
 use hold::Mode;
@@ -65,14 +66,20 @@ pub struct Document {
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DefaultPrice {
-    pub input: f64,
-    pub output: f64,
+    pub input: Dollars,
+    pub output: Dollars,
 }
 
 impl Default for DefaultPrice {
     /// As dear as any model in common use: an unknown model must not be a way round a budget.
     fn default() -> Self {
-        Self { input: 15.0, output: 75.0 }
+        Self { input: Dollars(15_000_000), output: Dollars(75_000_000) }
+    }
+}
+
+impl DefaultPrice {
+    fn price(self) -> Arc<Price> {
+        Arc::new(Price::flat(self.input.0, self.output.0))
     }
 }
 
@@ -129,7 +136,7 @@ pub struct Rules {
     pub rates: Vec<Rate>,
     pub mode: Mode,
     output_limit: Option<u64>,
-    default_price: Price,
+    default_price: Arc<Price>,
     pub on_low: Low,
     pub on_exhausted: OnExhausted,
     pub on_client_gone: Gone,
@@ -165,16 +172,13 @@ schema_of_document!(Rules, Document);
 
 impl Default for Rules {
     fn default() -> Self {
-        let price = DefaultPrice::default();
-        let default_price =
-            flat(micros(price.input).unwrap_or(Micros::MAX), micros(price.output).unwrap_or(Micros::MAX));
         Self {
             caps: Vec::new(),
             teams: BTreeMap::new(),
             rates: Vec::new(),
             mode: Mode::default(),
             output_limit: None,
-            default_price,
+            default_price: DefaultPrice::default().price(),
             on_low: Low::Refuse,
             on_exhausted: OnExhausted::default(),
             on_client_gone: Gone::Cancel,
@@ -189,10 +193,6 @@ pub enum Problem {
     OneUnit,
     #[error("`weights` weigh tokens; a cap of dollars has no use for them")]
     WeighedDollars,
-    #[error("{0} is not a weight: use 0 to 1000")]
-    Weight(f64),
-    #[error("{0} is not an amount of dollars: use zero or more, up to a billion")]
-    Dollars(f64),
     #[error("`output_limit` must be at least 1")]
     NoOutput,
     #[error("a rate needs either `requests` and `every`, or `concurrent`")]
@@ -220,14 +220,13 @@ impl TryFrom<Document> for Rules {
         }
         let low = low(&document)?;
         let gone = gone(&document)?;
-        let DefaultPrice { input, output } = document.default_price;
         Ok(Self {
             caps: document.caps,
             teams: document.teams,
             rates: document.rates,
             mode: document.mode,
             output_limit: document.output_limit,
-            default_price: flat(micros(input)?, micros(output)?),
+            default_price: document.default_price.price(),
             on_low: low,
             on_exhausted: document.on_exhausted,
             on_client_gone: gone,
@@ -260,25 +259,6 @@ fn gone(document: &Document) -> Result<Gone, Problem> {
     }
 }
 
-/// Dollars as they are written, to whole micro-dollars.
-///
-/// # Errors
-/// [`Problem::Dollars`] for negative amounts and those beyond a billion.
-pub fn micros(dollars: f64) -> Result<Micros, Problem> {
-    if !(0.0..=1e9).contains(&dollars) {
-        return Err(Problem::Dollars(dollars));
-    }
-    // The range was just checked, so nothing is cut off.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 10^15")]
-    let micros = (dollars * 1e6).round() as Micros;
-    Ok(micros)
-}
-
-/// A price of a model of which only two figures are known: the cache costs what input costs.
-fn flat(input: Micros, output: Micros) -> Price {
-    Price { input, cache_read: input, cache_write: input, cache_write_hour: input, output }
-}
-
 impl Rules {
     /// The caps that apply to callers of this team.
     pub fn caps(&self, team: Option<&str>) -> impl Iterator<Item = Cap> {
@@ -292,22 +272,14 @@ impl Rules {
     }
 
     #[must_use]
-    pub fn default_price(&self) -> Price {
-        self.default_price
+    pub fn default_price(&self) -> &Arc<Price> {
+        &self.default_price
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn dollars_are_read_exactly() {
-        assert_eq!(micros(0.1 + 0.2), Ok(300_000));
-        assert_eq!(micros(5.0), Ok(5_000_000));
-        assert_eq!(micros(-1.0), Err(Problem::Dollars(-1.0)));
-        assert!(micros(f64::NAN).is_err());
-    }
 
     #[track_caller]
     fn wrong(text: &str, why: &str) {

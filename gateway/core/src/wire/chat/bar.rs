@@ -116,7 +116,7 @@ impl Choice {
             }
             let index = entry.get("index").and_then(Value::integer).unwrap_or(at as u64);
             let id = text_of(entry, "id").filter(|id| !id.is_empty());
-            let (call, has_input) = (reply::call(entry), reply::input(entry) > 0);
+            let (call, has_input) = (reply::call(entry), reply::inputs(entry).next().is_some());
             let known =
                 self.calls.get(&index).filter(|fate| is_piece_of(fate, id.as_deref(), call.as_ref(), has_input));
             let mut fate = self.fate(known.cloned(), call, judge, cut)?;

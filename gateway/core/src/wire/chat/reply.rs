@@ -1,10 +1,12 @@
 //! What a Chat Completions reply says.
 
-use crate::wire::event::{Call, Event, Frame, Shape, Usage};
-use crate::wire::json::Value;
-use crate::wire::request::text_of;
+use std::borrow::Cow;
 
-pub(in crate::wire) fn events(frame: &Frame) -> Vec<Event> {
+use crate::wire::event::{Call, Event, Frame, Shape, Usage};
+use crate::wire::facts::tier;
+use crate::wire::json::Value;
+
+pub(in crate::wire) fn events(frame: &Frame) -> Vec<Event<'_>> {
     if frame.is_done_mark() {
         return vec![Event::Ended];
     }
@@ -14,16 +16,15 @@ pub(in crate::wire) fn events(frame: &Frame) -> Vec<Event> {
         return vec![failed(root)];
     }
     let mut out = Vec::new();
-    if let Some(model) = text_of(root, "model") {
-        out.push(Event::Began { model });
-    }
+    out.extend(root.get("model").and_then(Value::text).map(|model| Event::Began { model }));
+    out.extend(tier(root).map(|tier| Event::Served { tier }));
     for choice in root.get("choices").into_iter().flat_map(Value::items) {
         let said = match frame.shape {
             Shape::Event => choice.get("delta"),
             Shape::Whole => choice.get("message"),
         };
         out.extend(said.into_iter().flat_map(message));
-        out.extend(text_of(choice, "finish_reason").map(|reason| Event::Stopped { reason }));
+        out.extend(choice.get("finish_reason").and_then(Value::text).map(|reason| Event::Stopped { reason }));
     }
     out.extend(usage(root));
     if frame.shape == Shape::Whole {
@@ -32,21 +33,20 @@ pub(in crate::wire) fn events(frame: &Frame) -> Vec<Event> {
     out
 }
 
-fn message(message: Value<'_>) -> Vec<Event> {
+fn message(message: Value<'_>) -> Vec<Event<'_>> {
     let mut out = Vec::new();
-    let mut bytes = 0;
-    for field in ["content", "reasoning_content", "reasoning", "refusal"] {
-        bytes += message.get(field).and_then(Value::text).map_or(0, |text| text.len());
-    }
+    let text = |field| message.get(field).and_then(Value::text);
+    // Servers know one name or the other for the thinking, and some write both.
+    let said = [text("content"), text("reasoning_content").or_else(|| text("reasoning")), text("refusal")];
+    out.extend(said.into_iter().flatten().map(|text| Event::Wrote { text }));
     for entry in message.get("tool_calls").into_iter().flat_map(Value::items) {
         out.extend(call(entry).map(Event::Called));
-        bytes += input(entry);
+        out.extend(inputs(entry).map(|text| Event::Wrote { text }));
     }
     if let Some(old) = message.get("function_call") {
         out.extend(old.get("name").and_then(Value::text).map(|name| Event::Called(named(&name))));
-        bytes += old.get("arguments").and_then(Value::text).map_or(0, |text| text.len());
+        out.extend(old.get("arguments").and_then(Value::text).map(|text| Event::Wrote { text }));
     }
-    out.push(Event::Wrote { bytes });
     out
 }
 
@@ -60,18 +60,17 @@ pub(in crate::wire) fn call(entry: Value<'_>) -> Option<Call> {
     names.into_iter().find(|name| !name.is_empty()).map(|name| named(&name))
 }
 
-/// The piece of a call's input that an entry brings.
-pub(in crate::wire) fn input(entry: Value<'_>) -> usize {
+/// The pieces of a call's input that an entry brings.
+pub(in crate::wire) fn inputs(entry: Value<'_>) -> impl Iterator<Item = Cow<'_, str>> {
     let written = [["function", "arguments"], ["custom", "input"]];
-    written.iter().filter_map(|path| entry.at(path)?.text()).map(|text| text.len()).sum()
+    written.into_iter().filter_map(move |path| entry.at(&path)?.text()).filter(|text| !text.is_empty())
 }
 
-fn failed(root: Value<'_>) -> Event {
-    let kind = root.get("error").and_then(|error| text_of(error, "type"));
-    Event::Failed { kind: kind.unwrap_or_default() }
+fn failed(root: Value<'_>) -> Event<'_> {
+    Event::Failed { kind: root.at(&["error", "type"]).and_then(Value::text).unwrap_or_default() }
 }
 
-fn usage(root: Value<'_>) -> Option<Event> {
+fn usage(root: Value<'_>) -> Option<Event<'_>> {
     let reported = root.get("usage").filter(|usage| !usage.is_null())?;
     let count = |path: &[&str]| reported.at(path).and_then(Value::count).unwrap_or(0);
     let cached = count(&["prompt_tokens_details", "cached_tokens"]);
@@ -80,7 +79,7 @@ fn usage(root: Value<'_>) -> Option<Event> {
         input: count(&["prompt_tokens"]).saturating_sub(cached).saturating_sub(written),
         cache_read: cached,
         cache_write: written,
-        cache_write_hour: 0,
+        cache_write_hour: count(&["prompt_tokens_details", "cache_write_tokens_details", "ttl_12h_tokens"]),
         output: count(&["completion_tokens"]),
     };
     Some(Event::Usage { usage, last: true })

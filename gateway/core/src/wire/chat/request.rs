@@ -1,11 +1,13 @@
 //! A Chat Completions request: where its parts are and how they are changed.
 
 use crate::wire::Dialect;
+use crate::wire::effort;
+use crate::wire::facts::{self, Caching};
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{
-    Choice, Malformed, Place, Request, Shelf, Stray, Tool, count, flag, list, lower, model, opening, refuse_misspelled,
-    text_of,
+    Choice, Malformed, Place, Request, STORED, Shelf, Stray, Tool, count, flag, list, lower, model, opening,
+    refuse_any, refuse_misspelled, refuse_other_models, text_of,
 };
 
 /// The keys that a stage judges by.
@@ -26,6 +28,7 @@ const KNOWN: &[&str] = &[
     "search_parameters",
     "plugins",
     "n",
+    "preset",
 ];
 const KNOWN_IN_TOOL: &[&str] = &["name", "type", "function", "custom"];
 
@@ -35,10 +38,14 @@ pub(in crate::wire) const CHOICE: Choice =
 pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let root = json.root();
     refuse_misspelled(root, KNOWN)?;
+    refuse_other_models(root)?;
+    refuse_any(root, &["preset"], STORED)?;
     let model = model(root)?;
     let messages = list(root, "messages")?.ok_or(Malformed::Missing("messages"))?;
     let shelves = shelves(root)?;
     let strays = strays(root);
+    let effort = effort::read(root)?;
+    let facts = facts::read(root, &["messages", "tools"], Caching::Minutes)?;
     if let Some(options) = root.get("stream_options")
         && !matches!(options.kind(), Kind::Object | Kind::Null)
     {
@@ -60,6 +67,10 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         opening,
         session,
         replies,
+        effort,
+        caching: facts.caching,
+        tier: facts.tier,
+        remote: facts.remote,
         json,
     })
 }

@@ -1,10 +1,13 @@
 //! What a Messages reply says.
 
+use std::borrow::Cow;
+
 use crate::wire::event::{Call, Event, Frame, Shape, Usage};
+use crate::wire::facts::tier;
 use crate::wire::json::Value;
 use crate::wire::request::text_of;
 
-pub(in crate::wire) fn events(frame: &Frame) -> Vec<Event> {
+pub(in crate::wire) fn events(frame: &Frame) -> Vec<Event<'_>> {
     let Some(json) = &frame.json else { return Vec::new() };
     let root = json.root();
     match frame.shape {
@@ -13,24 +16,23 @@ pub(in crate::wire) fn events(frame: &Frame) -> Vec<Event> {
     }
 }
 
-fn event(root: Value<'_>) -> Vec<Event> {
+fn event(root: Value<'_>) -> Vec<Event<'_>> {
     let mut out = Vec::new();
     match text_of(root, "type").as_deref() {
         Some("message_start") => {
             if let Some(message) = root.get("message") {
-                out.push(Event::Began { model: text_of(message, "model").unwrap_or_default() });
+                out.push(began(message));
                 out.extend(usage(message, false));
             }
         }
         Some("content_block_start") => {
             if let Some(block) = root.get("content_block") {
                 out.extend(call(block).map(Event::Called));
+                out.extend(written(block));
             }
         }
         Some("content_block_delta") => {
-            let written = ["text", "thinking", "partial_json"];
-            let bytes = written.iter().filter_map(|field| root.at(&["delta", field])?.text());
-            out.push(Event::Wrote { bytes: bytes.map(|text| text.len()).sum() });
+            out.extend(root.get("delta").into_iter().flat_map(written));
         }
         Some("message_delta") => {
             out.extend(usage(root, true));
@@ -43,14 +45,24 @@ fn event(root: Value<'_>) -> Vec<Event> {
     out
 }
 
-fn whole(root: Value<'_>) -> Vec<Event> {
+/// What a block begins with, or a piece adds to it.
+fn written(piece: Value<'_>) -> impl Iterator<Item = Event<'_>> {
+    piece.members().filter_map(|member| match &*member.name() {
+        "text" | "thinking" | "partial_json" => Some(Event::Wrote { text: member.value.text()? }),
+        // Thinking that is not shown is only told of by this.
+        "estimated_tokens" => Some(Event::Thought { tokens: member.value.count()? }),
+        _ => None,
+    })
+}
+
+fn whole(root: Value<'_>) -> Vec<Event<'_>> {
     if text_of(root, "type").as_deref() == Some("error") {
         return vec![failed(root)];
     }
-    let mut out = vec![Event::Began { model: text_of(root, "model").unwrap_or_default() }];
+    let mut out = vec![began(root)];
     for block in root.get("content").into_iter().flat_map(Value::items) {
         out.extend(call(block).map(Event::Called));
-        out.push(Event::Wrote { bytes: block.raw().len() });
+        out.push(Event::Wrote { text: Cow::Borrowed(block.raw()) });
     }
     out.extend(usage(root, true));
     out.extend(stopped(root));
@@ -76,17 +88,21 @@ pub(in crate::wire) fn call(block: Value<'_>) -> Option<Call> {
     }
 }
 
-fn stopped(holder: Value<'_>) -> Option<Event> {
-    Some(Event::Stopped { reason: text_of(holder, "stop_reason")? })
+fn began(message: Value<'_>) -> Event<'_> {
+    Event::Began { model: message.get("model").and_then(Value::text).unwrap_or_default() }
 }
 
-fn failed(root: Value<'_>) -> Event {
-    let kind = root.get("error").and_then(|error| text_of(error, "type"));
-    Event::Failed { kind: kind.unwrap_or_default() }
+fn stopped(holder: Value<'_>) -> Option<Event<'_>> {
+    Some(Event::Stopped { reason: holder.get("stop_reason")?.text()? })
 }
 
-fn usage(holder: Value<'_>, last: bool) -> Option<Event> {
-    let reported = holder.get("usage")?;
+fn failed(root: Value<'_>) -> Event<'_> {
+    Event::Failed { kind: root.at(&["error", "type"]).and_then(Value::text).unwrap_or_default() }
+}
+
+/// What was used so far, and at which tier.
+fn usage(holder: Value<'_>, last: bool) -> Vec<Event<'_>> {
+    let Some(reported) = holder.get("usage") else { return Vec::new() };
     // A reply that compacts its own context bills each pass, and sums up only the last one.
     let passes = reported.get("iterations").into_iter().flat_map(Value::items).map(counts);
     let summed = passes.fold(Usage::default(), |sum, pass| Usage {
@@ -96,7 +112,9 @@ fn usage(holder: Value<'_>, last: bool) -> Option<Event> {
         cache_write_hour: sum.cache_write_hour + pass.cache_write_hour,
         output: sum.output + pass.output,
     });
-    Some(Event::Usage { usage: counts(reported).merged(summed), last })
+    let served = tier(reported).map(|tier| Event::Served { tier });
+    let usage = Event::Usage { usage: counts(reported).merged(summed), last };
+    served.into_iter().chain([usage]).collect()
 }
 
 fn counts(reported: Value<'_>) -> Usage {

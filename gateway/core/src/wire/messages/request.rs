@@ -3,17 +3,29 @@
 use std::borrow::Cow;
 
 use crate::wire::Dialect;
+use crate::wire::effort::{self, Asked};
+use crate::wire::facts::{self, Caching};
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{
-    Choice, Malformed, Place, Request, Shelf, Stray, Tool, count, flag, list, lower, model, opening, refuse_misspelled,
-    text_of,
+    Choice, Malformed, ONE_MODEL, Place, Request, STORED, Shelf, Stray, Tool, count, flag, list, lower, model, opening,
+    refuse_any, refuse_misspelled, refuse_other_models, text_of,
 };
 
 /// The keys that a stage judges by.
-const KNOWN: &[&str] =
-    &["model", "messages", "system", "tools", "tool_choice", "mcp_servers", "max_tokens", "stream", "metadata"];
-const KNOWN_IN_TOOL: &[&str] = &["name", "type", "mcp_server_name"];
+const KNOWN: &[&str] = &[
+    "model",
+    "messages",
+    "system",
+    "tools",
+    "tool_choice",
+    "mcp_servers",
+    "max_tokens",
+    "stream",
+    "metadata",
+    "thread",
+];
+const KNOWN_IN_TOOL: &[&str] = &["name", "type", "mcp_server_name", "model"];
 
 pub(in crate::wire) const CHOICE: Choice = Choice { auto: "{\"type\":\"auto\"}", without_tools: &["tool_choice"] };
 
@@ -25,10 +37,14 @@ const LEAST_THINKING: u64 = 1024;
 pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let root = json.root();
     refuse_misspelled(root, KNOWN)?;
+    refuse_other_models(root)?;
+    refuse_any(root, &["thread"], STORED)?;
     let model = model(root)?;
     let messages = list(root, "messages")?.ok_or(Malformed::Missing("messages"))?;
     let shelves = shelves(root)?;
     let strays = strays(messages)?;
+    let effort = effort(root, messages)?;
+    let facts = facts::read(root, &["system", "tools", "messages"], Caching::None)?;
     let opening = opening(messages);
     let session = session(root);
     let stream = flag(root, "stream")?;
@@ -43,6 +59,10 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         opening,
         session,
         replies: 1,
+        effort,
+        caching: facts.caching,
+        tier: facts.tier,
+        remote: facts.remote,
         json,
     })
 }
@@ -51,7 +71,10 @@ fn shelves(root: Value<'_>) -> Result<Vec<Shelf>, Malformed> {
     let mut shelves = Vec::new();
     for (member, tool) in [("tools", tool as fn(Value<'_>) -> Tool), ("mcp_servers", server)] {
         if let Some(list) = list(root, member)? {
-            list.items().try_for_each(|item| refuse_misspelled(item, KNOWN_IN_TOOL))?;
+            for item in list.items() {
+                refuse_misspelled(item, KNOWN_IN_TOOL)?;
+                refuse_own_model(item)?;
+            }
             shelves.push(Shelf::read(member, list, &tool));
         }
     }
@@ -70,6 +93,14 @@ fn server(item: Value<'_>) -> Tool {
     Tool::server(text_of(item, "name"))
 }
 
+/// A tool that is a model of its own, which the provider asks unseen.
+fn refuse_own_model(tool: Value<'_>) -> Result<(), Malformed> {
+    match tool.get("model") {
+        Some(model) if !model.is_null() => Err(Malformed::WrongType { field: "tools.model", expected: ONE_MODEL }),
+        _ => Ok(()),
+    }
+}
+
 /// Blocks inside messages by which tools come and go in mid-conversation.
 const TOOL_BLOCKS: &[&str] = &["tool_addition", "tool_removal", "tool_reference", "tool_definition"];
 
@@ -78,19 +109,24 @@ const TOOL_BLOCKS: &[&str] = &["tool_addition", "tool_removal", "tool_reference"
 fn strays(messages: Value<'_>) -> Result<Vec<Stray>, Malformed> {
     let mut strays = Vec::new();
     for message in messages.items() {
-        refuse_misspelled(message, &["role", "content"])?;
+        refuse_misspelled(message, &["role", "content", "output_config"])?;
         for block in message.get("content").into_iter().flat_map(Value::items) {
-            stray(block, &mut strays);
+            stray(block, &mut strays)?;
             let inside = [block.get("content"), block.at(&["content", "tool_references"])];
-            inside.into_iter().flatten().flat_map(Value::items).for_each(|inner| stray(inner, &mut strays));
+            inside.into_iter().flatten().flat_map(Value::items).try_for_each(|inner| stray(inner, &mut strays))?;
         }
     }
     Ok(strays)
 }
 
-fn stray(block: Value<'_>, strays: &mut Vec<Stray>) {
+fn stray(block: Value<'_>, strays: &mut Vec<Stray>) -> Result<(), Malformed> {
     if !text_of(block, "type").is_some_and(|kind| TOOL_BLOCKS.contains(&kind.as_str())) {
-        return;
+        return Ok(());
+    }
+    let definitions = [block.get("tool"), block.at(&["tool", "definition"]), block.get("definition")];
+    for definition in definitions.into_iter().flatten() {
+        refuse_misspelled(definition, KNOWN_IN_TOOL)?;
+        refuse_own_model(definition)?;
     }
     let named = [
         &["tool_name"][..],
@@ -102,6 +138,12 @@ fn stray(block: Value<'_>, strays: &mut Vec<Stray>) {
     ];
     let name = named.iter().find_map(|path| block.at(path)?.text()).map(Cow::into_owned);
     strays.push(Stray { tool: Tool::named(name), place: Place::Block(block.index()) });
+    Ok(())
+}
+
+/// A message may ask for another effort from its turn on, so the highest of all counts.
+fn effort(root: Value<'_>, messages: Value<'_>) -> Result<Asked, Malformed> {
+    messages.items().try_fold(effort::read(root)?, |most, message| Ok(most.max(effort::of_message(message)?)))
 }
 
 /// Claude Code writes its session into `metadata.user_id`, as JSON inside a string.

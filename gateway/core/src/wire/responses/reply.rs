@@ -1,11 +1,14 @@
 //! What a Responses reply says.
 
+use std::borrow::Cow;
+
 use crate::wire::event::{Call, Event, Frame, Shape, Usage};
+use crate::wire::facts::tier;
 use crate::wire::json::Value;
 use crate::wire::request::text_of;
 use crate::wire::responses::builtin;
 
-pub(in crate::wire) fn events(frame: &Frame) -> Vec<Event> {
+pub(in crate::wire) fn events(frame: &Frame) -> Vec<Event<'_>> {
     let Some(json) = &frame.json else { return Vec::new() };
     let root = json.root();
     match frame.shape {
@@ -14,7 +17,7 @@ pub(in crate::wire) fn events(frame: &Frame) -> Vec<Event> {
             let mut out = began(root);
             for item in root.get("output").into_iter().flat_map(Value::items) {
                 out.extend(call(item).map(Event::Called));
-                out.push(Event::Wrote { bytes: item.raw().len() });
+                out.push(Event::Wrote { text: Cow::Borrowed(item.raw()) });
             }
             out.extend(finished(root));
             out
@@ -23,30 +26,35 @@ pub(in crate::wire) fn events(frame: &Frame) -> Vec<Event> {
     }
 }
 
-fn event(root: Value<'_>) -> Vec<Event> {
+fn event(root: Value<'_>) -> Vec<Event<'_>> {
     let kind = text_of(root, "type").unwrap_or_default();
     match kind.as_str() {
         "response.created" => root.get("response").map(began).unwrap_or_default(),
         "response.output_item.added" => root.get("item").and_then(call).map(Event::Called).into_iter().collect(),
         "response.completed" | "response.incomplete" => root.get("response").map(finished).unwrap_or_default(),
-        "response.failed" => root.get("response").map(|response| vec![failed(response)]).unwrap_or_default(),
-        "error" => vec![Event::Failed { kind: text_of(root, "code").unwrap_or_default() }],
+        "response.failed" => {
+            let response = root.get("response").into_iter();
+            response.flat_map(|response| usage(response).into_iter().chain([failed(response)])).collect()
+        }
+        "error" => vec![Event::Failed { kind: root.get("code").and_then(Value::text).unwrap_or_default() }],
         // Every kind of text, thinking and argument streams as `….delta` with a string.
         _ if kind.ends_with(".delta") => {
-            let bytes = root.get("delta").and_then(Value::text).map_or(0, |text| text.len());
-            vec![Event::Wrote { bytes }]
+            let text = root.get("delta").and_then(Value::text);
+            text.into_iter().map(|text| Event::Wrote { text }).collect()
         }
         _ => Vec::new(),
     }
 }
 
-fn began(response: Value<'_>) -> Vec<Event> {
-    text_of(response, "model").map(|model| Event::Began { model }).into_iter().collect()
+fn began(response: Value<'_>) -> Vec<Event<'_>> {
+    response.get("model").and_then(Value::text).map(|model| Event::Began { model }).into_iter().collect()
 }
 
-fn finished(response: Value<'_>) -> Vec<Event> {
-    let mut out: Vec<_> = usage(response).into_iter().collect();
-    let reason = text_of(response, "status").unwrap_or_default();
+/// Its end is where a reply says which tier served it: its beginning repeats what was asked for.
+fn finished(response: Value<'_>) -> Vec<Event<'_>> {
+    let mut out: Vec<_> = tier(response).map(|tier| Event::Served { tier }).into_iter().collect();
+    out.extend(usage(response));
+    let reason = response.get("status").and_then(Value::text).unwrap_or_default();
     out.push(Event::Stopped { reason });
     out.push(Event::Ended);
     out
@@ -67,13 +75,13 @@ pub(in crate::wire) fn call(item: Value<'_>) -> Option<Call> {
     Some(Call { name, namespace })
 }
 
-fn failed(response: Value<'_>) -> Event {
-    let error = response.get("error");
-    let kind = error.and_then(|error| text_of(error, "code").or_else(|| text_of(error, "type")));
+fn failed(response: Value<'_>) -> Event<'_> {
+    let text = |path: &[&str]| response.at(path).and_then(Value::text);
+    let kind = text(&["error", "code"]).or_else(|| text(&["error", "type"]));
     Event::Failed { kind: kind.unwrap_or_default() }
 }
 
-fn usage(response: Value<'_>) -> Option<Event> {
+fn usage(response: Value<'_>) -> Option<Event<'_>> {
     let reported = response.get("usage").filter(|usage| !usage.is_null())?;
     let count = |path: &[&str]| reported.at(path).and_then(Value::count).unwrap_or(0);
     let cached = count(&["input_tokens_details", "cached_tokens"]);
@@ -82,7 +90,7 @@ fn usage(response: Value<'_>) -> Option<Event> {
         input: count(&["input_tokens"]).saturating_sub(cached).saturating_sub(written),
         cache_read: cached,
         cache_write: written,
-        cache_write_hour: 0,
+        cache_write_hour: count(&["input_tokens_details", "cache_write_tokens_details", "ttl_12h_tokens"]),
         output: count(&["output_tokens"]),
     };
     Some(Event::Usage { usage, last: true })

@@ -1,10 +1,13 @@
 //! A Responses request: where its parts are and how they are changed.
 
 use crate::wire::Dialect;
+use crate::wire::effort;
+use crate::wire::facts::{self, Caching};
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{
-    Choice, Malformed, Request, Shelf, Tool, count, flag, list, lower, model, refuse_misspelled, text_of, texts_of,
+    Choice, Malformed, Request, STORED, Shelf, Tool, count, flag, list, lower, model, refuse_any, refuse_misspelled,
+    refuse_other_models, text_of, texts_of,
 };
 use crate::wire::responses::builtin;
 
@@ -32,6 +35,7 @@ pub(in crate::wire) const CHOICE: Choice =
 pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let root = json.root();
     refuse_misspelled(root, KNOWN)?;
+    refuse_other_models(root)?;
     let model = model(root)?;
     let input = root.get("input").ok_or(Malformed::Missing("input"))?;
     if !matches!(input.kind(), Kind::String | Kind::Array) {
@@ -47,6 +51,8 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     refuse_stored(root, input)?;
     let shelves = shelves(root, input)?;
     let opening = opening(input);
+    let effort = effort::read(root)?;
+    let facts = facts::read(root, &["input", "tools"], Caching::Minutes)?;
     let session = text_of(root, "prompt_cache_key");
     let stream = flag(root, "stream")?;
     let output_limit = count(root, "max_output_tokens")?;
@@ -60,22 +66,18 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         opening,
         session,
         replies: 1,
+        effort,
+        caching: facts.caching,
+        tier: facts.tier,
+        remote: facts.remote,
         json,
     })
 }
 
-/// What is stored at the provider brings text and tools that no policy has seen, and costs what
-/// nobody can tell beforehand.
 fn refuse_stored(root: Value<'_>, input: Value<'_>) -> Result<(), Malformed> {
-    const EXPECTED: &str =
-        "left out: what is stored at the provider cannot be checked; send the whole conversation as `input`";
-    for field in ["prompt", "previous_response_id", "conversation"] {
-        if root.get(field).is_some_and(|value| !value.is_null()) {
-            return Err(Malformed::WrongType { field, expected: EXPECTED });
-        }
-    }
+    refuse_any(root, &["prompt", "previous_response_id", "conversation"], STORED)?;
     let refers = input.items().any(|item| is_type(item, "item_reference"));
-    if refers { Err(Malformed::WrongType { field: "item_reference", expected: EXPECTED }) } else { Ok(()) }
+    if refers { Err(Malformed::WrongType { field: "item_reference", expected: STORED }) } else { Ok(()) }
 }
 
 /// The top-level tools, and those that newer agents send inside items of the input.
