@@ -184,8 +184,10 @@ async fn purge(jetway: Arc<Jetway>, stop: CancellationToken) {
             () = tokio::time::sleep(BETWEEN_PURGES) => {}
         }
         let now = jiff::Timestamp::now();
-        let (ledger, state) = tokio::join!(jetway.ledger.purge(), jetway.state.purge(now));
-        let errors = [ledger.err().map(|error| error.to_string()), state.err().map(|error| error.to_string())];
+        let (ledger, state, keys) =
+            tokio::join!(jetway.ledger.purge(), jetway.state.purge(now), jetway.keys.purge(now));
+        let text = |error: crate::store::StoreError| error.to_string();
+        let errors = [ledger.err().map(|error| error.to_string()), state.err().map(text), keys.err().map(text)];
         for error in errors.into_iter().flatten() {
             tracing::warn!(error, "old records could not be forgotten");
         }

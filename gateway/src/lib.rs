@@ -3,7 +3,7 @@
 //! Floors, lowest first. A module imports only from lower floors, and modules on one floor do not
 //! import each other; a test reads the `use` lines and holds them.
 //!
-//! `errand, secret, telemetry, tls` < `store` < `config` < `docs, keys, learned, ledger, rates, runs` < `amend, metrics, upstream`
+//! `errand, secret, telemetry, tls` < `store` < `config` < `docs, keys, learned, ledger, rates, runs` < `amend, metrics, mint, upstream`
 //! < `gate` < `tab` < `call, exchange` < `receive, stage` < `dispatch, refusal, reply` < `catalog, usage` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
 
@@ -23,6 +23,7 @@ pub mod keys;
 pub mod learned;
 pub mod ledger;
 pub mod metrics;
+pub mod mint;
 pub mod pipeline;
 pub mod rates;
 pub mod receive;

@@ -146,7 +146,10 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     let bytes = receive::body(&head.headers, body, &gate.config.limits).await?;
     exchange.record.bytes_in = bytes.len();
     let asked = Asked::read(call.dialect, Json::read(bytes)?)?;
-    let run = run_of(&jetway, policy, caller.user(), (&asked, head));
+    let run = match caller.run() {
+        Some(run) => run.to_owned(),
+        None => run_of(&jetway, policy, caller.user(), (&asked, head)),
+    };
     exchange.asks(&asked, &run);
     let admitted = models::admit(gate, policy, caller.models(), (&asked, &asked.model, is_reply))?;
     let targets = targets(admitted.upstreams(), head, caller.key().is_some())?;

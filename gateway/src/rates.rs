@@ -90,6 +90,17 @@ impl Rates {
         Ok(admission)
     }
 
+    /// Counts something that is no request: in one rate, for one name.
+    ///
+    /// # Errors
+    /// [`TooFast`] when the rate is used up.
+    pub fn count(&self, what: &str, rate: Rate, whose: &str) -> Result<(), TooFast> {
+        match self.counter(what, rate) {
+            Counter::Requests(requests) => requests.check(whose).map(drop).map_err(|wait| TooFast { rate, wait }),
+            Counter::Concurrent(_) => Ok(()),
+        }
+    }
+
     fn counter(&self, policy: &str, rate: Rate) -> Counter {
         let mut counters = held(&self.counters);
         if counters.len() >= MOST_COUNTERS {

@@ -23,7 +23,9 @@ pub async fn usage(call: Call<'_>, exchange: &mut Exchange) -> Result<Response<B
     let policy = call.policy;
     let caller = identity::identify(&jetway, policy, &call.head.headers).await??;
     exchange.called_by(&caller);
-    let run = session_of(&call.head.headers).map(|session| jetway.run_of_session(&policy.name, caller.user(), session));
+    let named = || session_of(&call.head.headers);
+    let run = caller.run().map(str::to_owned);
+    let run = run.or_else(|| named().map(|session| jetway.run_of_session(&policy.name, caller.user(), session)));
     let query = call.head.uri.query().unwrap_or_default();
     let model = query.split('&').find_map(|pair| pair.strip_prefix("model="));
     let payer = Payer {

@@ -10,3 +10,4 @@ mod faults;
 mod identity;
 mod lockdown;
 mod operations;
+mod tokens;

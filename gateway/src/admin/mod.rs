@@ -1,6 +1,7 @@
 //! The admin port: health for whoever asks; metrics and operations for those with the token.
 
 mod budgets;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,10 +50,16 @@ async fn answer(admin: &Admin, request: Request<Incoming>) -> Answered {
         (&Method::GET, "/metrics") => Ok(metrics(&admin.jetway)),
         (&Method::GET, "/v1/budgets") => budgets::list(&admin.jetway, head.uri.query()).await,
         (&Method::POST, "/v1/budgets") => budgets::amend(&admin.jetway, read(body).await?).await,
-        (_, "/metrics" | "/v1/budgets") => {
+        (&Method::GET, "/v1/tokens") => tokens::list(&admin.jetway, head.uri.query()).await,
+        (&Method::POST, "/v1/tokens") => tokens::mint(&admin.jetway, read(body).await?).await,
+        (&Method::DELETE, path) if path.starts_with(TOKEN) => tokens::revoke(&admin.jetway, &path[TOKEN.len()..]).await,
+        (_, "/metrics" | "/v1/budgets" | "/v1/tokens") => {
             Err(refused(StatusCode::METHOD_NOT_ALLOWED, "this path takes another method"))
         }
-        _ => Err(refused(StatusCode::NOT_FOUND, "the admin port serves /metrics, /healthz, /readyz and /v1/budgets")),
+        _ => Err(refused(
+            StatusCode::NOT_FOUND,
+            "the admin port serves /metrics, /healthz, /readyz, /v1/budgets and /v1/tokens",
+        )),
     }
 }
 
@@ -66,6 +73,9 @@ fn metrics(jetway: &Jetway) -> Response<Bytes> {
     answer.headers_mut().insert(header::CONTENT_TYPE, kind);
     answer
 }
+
+/// Before the id of a run token.
+const TOKEN: &str = "/v1/tokens/";
 
 /// The most bytes of a request to this port, and how long they may take.
 const LARGEST: usize = 64 << 10;

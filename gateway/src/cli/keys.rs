@@ -1,6 +1,7 @@
 //! `jetway keys`.
 
 use anyhow::bail;
+use jetway_core::policy::budget::cap::Own;
 use jiff::Timestamp;
 use serde_json::json;
 
@@ -22,6 +23,15 @@ pub(super) enum Command {
         /// The user's team.
         #[arg(long)]
         team: Option<String>,
+        /// A cap of its own, in dollars, besides those of the policy.
+        #[arg(long, value_name = "DOLLARS", conflicts_with = "tokens")]
+        usd: Option<f64>,
+        /// A cap of its own, in tokens, besides those of the policy.
+        #[arg(long, value_name = "COUNT")]
+        tokens: Option<u64>,
+        /// The window of its own cap: minute, hour, day, week, month, a length such as 5h, or run.
+        #[arg(long, value_name = "WINDOW", default_value = "month")]
+        every: String,
         /// Write the result as JSON.
         #[arg(long)]
         json: bool,
@@ -42,20 +52,21 @@ pub(super) enum Command {
 pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
     let connection = keys::connect(&config.state.join(files::KEYS))?;
     match command {
-        Command::Create { policy, user, team, json } => {
+        Command::Create { policy, user, team, usd, tokens, every, json } => {
             if !config.policies.contains_key(&policy) {
                 let known = config.policies.keys().cloned().collect::<Vec<_>>().join(", ");
                 bail!("there is no policy {policy:?}; the policies here are {known}");
             }
-            if [Some(&user), team.as_ref()].into_iter().flatten().any(|name| !is_name(name)) {
+            if [Some(&user), team.as_ref()].into_iter().flatten().any(|name| !keys::is_name(name)) {
                 bail!(
                     "names of users and teams have 1 to 100 characters, none of them a space, a slash or a control character"
                 );
             }
-            let holder = Holder { policy, user, team };
+            let caps = caps(usd, tokens, &every)?;
+            let holder = Holder { policy, user, team, caps };
             let made = keys::create(&connection, &holder, Timestamp::now())?;
             if json {
-                let made = json!({ "id": made.id, "key": made.text, "policy": holder.policy, "user": holder.user, "team": holder.team });
+                let made = json!({ "id": made.id, "key": made.text, "policy": holder.policy, "user": holder.user, "team": holder.team, "caps": serde_json::from_str::<serde_json::Value>(&holder.caps)? });
                 return out::line(&made.to_string());
             }
             out::line(&made.text)?;
@@ -83,13 +94,29 @@ fn list(keys: &[keys::Listed], json: bool) -> anyhow::Result<()> {
         .map(|key| {
             let state = key.revoked.map_or_else(|| String::from("valid"), |at| format!("revoked {at}"));
             let team = key.team.clone().unwrap_or_default();
-            vec![key.id.clone(), key.policy.clone(), key.user.clone(), team, key.created.to_string(), state]
+            let caps = key.caps.as_array().into_iter().flatten().map(cap).collect::<Vec<_>>().join(", ");
+            vec![key.id.clone(), key.policy.clone(), key.user.clone(), team, caps, key.created.to_string(), state]
         })
         .collect();
-    out::raw(out::table(&["ID", "POLICY", "USER", "TEAM", "CREATED", "STATE"], &rows).as_bytes())
+    out::raw(out::table(&["ID", "POLICY", "USER", "TEAM", "OWN CAP", "CREATED", "STATE"], &rows).as_bytes())
 }
 
-fn is_name(name: &str) -> bool {
-    let plain = |c: char| !c.is_control() && !c.is_whitespace() && c != '/';
-    (1..=100).contains(&name.chars().count()) && name.chars().all(plain)
+fn cap(cap: &serde_json::Value) -> String {
+    let every = cap["every"].as_str().unwrap_or_default();
+    match cap["usd"].as_f64() {
+        Some(usd) => format!("${usd:.2} a {every}"),
+        None => format!("{} tokens a {every}", cap["tokens"]),
+    }
+}
+
+/// The caps of a key, as they are kept.
+fn caps(usd: Option<f64>, tokens: Option<u64>, every: &str) -> anyhow::Result<String> {
+    let cap = match (usd, tokens) {
+        (None, None) => return Ok(String::from("[]")),
+        (Some(usd), _) => json!({ "usd": usd, "every": every }),
+        (None, Some(tokens)) => json!({ "tokens": tokens, "every": every }),
+    };
+    let text = json!([cap]).to_string();
+    serde_json::from_str::<Vec<Own>>(&text).map_err(|error| anyhow::anyhow!("this is no cap: {error}"))?;
+    Ok(text)
 }

@@ -9,6 +9,7 @@ mod out;
 mod runs;
 mod serve;
 mod timeline;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -52,6 +53,9 @@ enum Command {
     /// Make, list and revoke the keys of callers.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Mint, list and revoke run tokens: keys for one run, with a cap and an end.
+    #[command(subcommand)]
+    Tokens(tokens::Command),
     /// List runs, or show one as a timeline.
     Runs(runs::Args),
     /// Ask the documents of a policy what they would show for a task.
@@ -89,6 +93,7 @@ fn obey(cli: Cli) -> anyhow::Result<()> {
         Command::Demo(args) => demo::run(cli.config, cli.state, &args),
         Command::Budgets(args) => budgets::run(&load(&cli.config, cli.state.as_deref())?, args),
         Command::Keys(command) => keys::run(&load(&cli.config, cli.state.as_deref())?, command),
+        Command::Tokens(command) => tokens::run(&load(&cli.config, cli.state.as_deref())?, command),
         Command::Runs(args) => runs::run(&load(&cli.config, cli.state.as_deref())?, &args),
         Command::Docs(args) => docs::run(&load(&cli.config, None)?, &args),
         Command::Schema { folder } => write_schemas(&folder),

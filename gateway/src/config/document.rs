@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use jetway_core::glob::Glob;
+use jetway_core::policy::budget::window::Every;
 use jetway_core::price::{Dollars, Times};
 use jetway_core::units::{Size, Span};
 use jetway_core::wire::Dialect;
@@ -42,11 +43,28 @@ pub(in crate::config) struct Admin {
     /// /healthz and /readyz wants the token in `<state>/admin-token`.
     #[serde(default = "admin_address")]
     pub listen: SocketAddr,
+    /// How many run tokens may be minted for one user.
+    #[serde(default)]
+    pub mints: Mints,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: admin_address() }
+        Self { listen: admin_address(), mints: Mints::default() }
+    }
+}
+
+/// How many run tokens may be minted for one user in a window.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Mints {
+    pub tokens: NonZeroU32,
+    pub every: Every,
+}
+
+impl Default for Mints {
+    fn default() -> Self {
+        Self { tokens: NonZeroU32::MIN.saturating_add(59), every: Every::Hour }
     }
 }
 

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use jetway_core::policy::budget::rate::{Rate, Scope};
 use jetway_core::price::Prices;
 
 pub use document::{Kind, Limits};
@@ -23,6 +24,8 @@ pub use yaml::Problem;
 pub struct Config {
     pub listen: SocketAddr,
     pub admin: SocketAddr,
+    /// How many run tokens may be minted for one user.
+    pub mints: Rate,
     pub state: PathBuf,
     pub default_policy: String,
     pub limits: Limits,
@@ -67,12 +70,14 @@ impl Config {
             let message = format!("`default_policy` is {:?}, and there is no such policy", document.default_policy);
             problems.push(Problem::at_word(file, &text, "default_policy", message));
         }
-        if !problems.is_empty() {
-            return Err(problems);
-        }
+        let document::Mints { tokens, every } = document.admin.mints;
+        let mints = Rate::of_requests(Scope::User, tokens, every)
+            .map_err(|error| problems.push(Problem::at_word(file, &text, "mints", error.to_string())));
+        let (Ok(mints), true) = (mints, problems.is_empty()) else { return Err(problems) };
         Ok(Self {
             listen: document.listen,
             admin: document.admin.listen,
+            mints,
             state: root.join(&document.state),
             default_policy: document.default_policy,
             limits: document.limits,

@@ -2,6 +2,7 @@
 
 mod known_failures;
 mod low;
+mod many;
 mod operators;
 mod rates;
 mod replies;
@@ -35,6 +36,19 @@ fn used(jetway: &Jetway) -> (i64, i64) {
     let connection = rusqlite::Connection::open(path).unwrap();
     let sums = "SELECT coalesce(sum(used), 0), coalesce(sum(held), 0) FROM slot WHERE account LIKE '%usd%'";
     connection.query_row(sums, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+}
+
+/// What the provider would bill for all that it served, in micro-dollars at Sonnet's prices. It is
+/// the provider's own account, to the token.
+fn billed(provider: &jetway_scripted::Provider) -> i64 {
+    let cost = |served: jetway_scripted::Served| {
+        let millionths = served.input * 3_000_000
+            + served.cache_read * 300_000
+            + served.cache_write * 3_750_000
+            + served.output * 15_000_000;
+        i64::try_from(millionths.div_ceil(1_000_000)).unwrap()
+    };
+    provider.seen().into_iter().map(|seen| cost(seen.served)).sum()
 }
 
 fn budget(caps: &str) -> String {

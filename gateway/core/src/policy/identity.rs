@@ -13,6 +13,7 @@ use crate::policy::models::Allowed;
 #[schemars(rename = "Identity")]
 pub struct Document {
     /// How a caller may say who it is. `keys`: a key made with `jetway keys create`.
+    /// `runs`: a token that was minted for one run.
     /// `passthrough`: its own credential for the provider, which is passed on; Jetway keeps only
     /// a keyed hash of it.
     accept: Vec<Way>,
@@ -23,6 +24,7 @@ pub struct Document {
 #[serde(rename_all = "lowercase")]
 pub enum Way {
     Keys,
+    Runs,
     Passthrough,
 }
 
@@ -36,7 +38,7 @@ pub struct Rules {
 schema_of_document!(Rules, Document);
 
 #[derive(Debug, thiserror::Error)]
-#[error("`accept` is empty, so nobody could call; list `keys`, `passthrough` or both")]
+#[error("`accept` is empty, so nobody could call; list `keys`, `runs`, `passthrough` or several")]
 pub struct NobodyAccepted;
 
 impl TryFrom<Document> for Rules {
@@ -54,7 +56,7 @@ impl Rules {
     /// Rules for trying Jetway out: any credential will do.
     #[must_use]
     pub fn anybody() -> Self {
-        Self { accept: vec![Way::Keys, Way::Passthrough] }
+        Self { accept: vec![Way::Keys, Way::Runs, Way::Passthrough] }
     }
 
     #[must_use]
@@ -85,8 +87,13 @@ pub struct Key {
     pub user: String,
     pub team: Option<String>,
     pub revoked: bool,
+    pub expired: bool,
     /// Caps of its own, besides the policy's.
     pub caps: Vec<Own>,
+    /// The models that it may call, where it is not for all of the policy's.
+    pub models: Option<Allowed>,
+    /// The run that it was made for; none for a key that is for any.
+    pub run: Option<String>,
 }
 
 /// Whom a request is made for. Made only here.
@@ -97,9 +104,16 @@ pub struct Caller {
     key: Option<String>,
     caps: Vec<Cap>,
     models: Option<Allowed>,
+    run: Option<String>,
 }
 
 impl Caller {
+    /// The run that its token was made for.
+    #[must_use]
+    pub fn run(&self) -> Option<&str> {
+        self.run.as_deref()
+    }
+
     /// The models that it may call, where it carries a list of its own: it can only narrow the
     /// policy's.
     #[must_use]
@@ -150,10 +164,14 @@ pub enum Denied {
     UnknownKey { policy: String },
     #[error("this Jetway key was revoked; ask an operator for a new one")]
     Revoked,
+    #[error("this run token has expired; whoever started the run must mint a new one")]
+    Expired,
     #[error(
         "this key belongs to the policy `{key}`, and the request came to `{asked}`; use the base URL that ends in /{key}"
     )]
     OtherPolicy { key: String, asked: String },
+    #[error("the policy `{policy}` takes no run tokens; an operator adds `runs` to `identity.accept`")]
+    RunsNotAccepted { policy: String },
     #[error("the policy `{policy}` takes no Jetway keys; send your own credential for the provider")]
     KeysNotAccepted { policy: String },
     #[error(
@@ -172,22 +190,38 @@ pub fn decide(rules: &Rules, policy: &str, presented: Presented) -> Result<Calle
         Presented::Nothing if rules.accepts(Way::Passthrough) => Err(Denied::NoCredentialOfAnyKind),
         Presented::Nothing => Err(Denied::NoCredential { policy: named() }),
         Presented::Ambiguous => Err(Denied::Ambiguous),
-        Presented::Key(_) if !rules.accepts(Way::Keys) => Err(Denied::KeysNotAccepted { policy: named() }),
+        Presented::Key(Some(key)) if key.run.is_some() && !rules.accepts(Way::Runs) => {
+            Err(Denied::RunsNotAccepted { policy: named() })
+        }
+        Presented::Key(Some(key)) if key.run.is_none() && !rules.accepts(Way::Keys) => {
+            Err(Denied::KeysNotAccepted { policy: named() })
+        }
+        Presented::Key(None) if !rules.accepts(Way::Keys) && !rules.accepts(Way::Runs) => {
+            Err(Denied::KeysNotAccepted { policy: named() })
+        }
         Presented::Key(None) => Err(Denied::UnknownKey { policy: named() }),
         Presented::Key(Some(key)) if key.revoked => Err(Denied::Revoked),
+        Presented::Key(Some(key)) if key.expired => Err(Denied::Expired),
         Presented::Key(Some(key)) if key.policy != policy => {
             Err(Denied::OtherPolicy { key: key.policy, asked: named() })
         }
         Presented::Key(Some(key)) => {
-            let caps = key.caps.iter().map(|own| own.of(Per::Key)).collect();
-            Ok(Caller { user: key.user, team: key.team, key: Some(key.id), caps, models: None })
+            let per = if key.run.is_some() { Per::Run } else { Per::Key };
+            let caps = key.caps.iter().map(|own| own.of(per)).collect();
+            let Key { user, team, id, models, run, .. } = key;
+            Ok(Caller { user, team, key: Some(id), caps, models, run })
         }
         Presented::Foreign { .. } if !rules.accepts(Way::Passthrough) => {
             Err(Denied::PassthroughNotAccepted { policy: named() })
         }
-        Presented::Foreign { digest } => {
-            Ok(Caller { user: format!("pass:{digest}"), team: None, key: None, caps: Vec::new(), models: None })
-        }
+        Presented::Foreign { digest } => Ok(Caller {
+            user: format!("pass:{digest}"),
+            team: None,
+            key: None,
+            caps: Vec::new(),
+            models: None,
+            run: None,
+        }),
     }
 }
 
@@ -202,7 +236,10 @@ mod tests {
             user: "ada".into(),
             team: Some("core".into()),
             revoked,
+            expired: false,
             caps: Vec::new(),
+            models: None,
+            run: None,
         }))
     }
 
@@ -228,6 +265,18 @@ mod tests {
     fn a_revoked_or_unknown_key_is_refused() {
         check(&[Way::Keys], key("wizard", true), Err(Denied::Revoked));
         check(&[Way::Keys], Presented::Key(None), Err(Denied::UnknownKey { policy: "wizard".into() }));
+    }
+
+    #[test]
+    fn a_run_token_is_its_user_until_it_expires() {
+        let token = |expired| {
+            let Presented::Key(Some(key)) = key("wizard", false) else { unreachable!() };
+            Presented::Key(Some(Key { run: Some("run_1".into()), expired, ..key }))
+        };
+        check(&[Way::Runs], token(false), Ok("ada"));
+        check(&[Way::Runs], token(true), Err(Denied::Expired));
+        check(&[Way::Keys], token(false), Err(Denied::RunsNotAccepted { policy: "wizard".into() }));
+        check(&[Way::Runs], key("wizard", false), Err(Denied::KeysNotAccepted { policy: "wizard".into() }));
     }
 
     #[test]

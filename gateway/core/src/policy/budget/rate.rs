@@ -64,23 +64,29 @@ impl TryFrom<Document> for Rate {
 
     fn try_from(document: Document) -> Result<Self, Problem> {
         let Document { per, requests, every, concurrent } = document;
-        let bound = match (requests, every, concurrent) {
-            (Some(requests), Some(every), None) => {
-                let seconds = match every {
-                    Every::Minute => 60,
-                    Every::Hour => 3_600,
-                    Every::Day => 86_400,
-                    Every::Rolling(seconds) => seconds,
-                    Every::Week | Every::Month | Every::Run => return Err(Problem::SlowRate),
-                };
-                Bound::Requests { count: NonZeroU32::new(requests).ok_or(Problem::NoRequests)?, seconds, every }
-            }
-            (None, None, Some(concurrent)) => {
-                Bound::Concurrent(NonZeroU32::new(concurrent).ok_or(Problem::NoRequests)?)
-            }
-            _ => return Err(Problem::OneBound),
+        let count = |count: u32| NonZeroU32::new(count).ok_or(Problem::NoRequests);
+        match (requests, every, concurrent) {
+            (Some(requests), Some(every), None) => Self::of_requests(per, count(requests)?, every),
+            (None, None, Some(concurrent)) => Ok(Self { per, bound: Bound::Concurrent(count(concurrent)?) }),
+            _ => Err(Problem::OneBound),
+        }
+    }
+}
+
+impl Rate {
+    /// So many requests in a window.
+    ///
+    /// # Errors
+    /// [`Problem::SlowRate`] for a window of more than a day.
+    pub fn of_requests(per: Scope, count: NonZeroU32, every: Every) -> Result<Self, Problem> {
+        let seconds = match every {
+            Every::Minute => 60,
+            Every::Hour => 3_600,
+            Every::Day => 86_400,
+            Every::Rolling(seconds) => seconds,
+            Every::Week | Every::Month | Every::Run => return Err(Problem::SlowRate),
         };
-        Ok(Self { per, bound })
+        Ok(Self { per, bound: Bound::Requests { count, seconds, every } })
     }
 }
 

@@ -1,7 +1,10 @@
 //! API keys of callers: made once, shown once, kept as a digest.
 
+pub mod run;
+
 use std::path::Path;
 
+use jetway_core::policy::budget::cap::Own;
 use jetway_core::policy::identity::Key;
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
@@ -12,7 +15,8 @@ use crate::store::{self, Durability, Store, StoreError};
 /// What every Jetway key begins with.
 pub const PREFIX: &str = "jw_";
 
-const TABLES: &[&str] = &["
+const TABLES: &[&str] = &[
+    "
     CREATE TABLE key (
         id TEXT PRIMARY KEY,
         digest BLOB NOT NULL UNIQUE,
@@ -22,7 +26,21 @@ const TABLES: &[&str] = &["
         created INTEGER NOT NULL,
         revoked INTEGER
     ) STRICT;
-"];
+    ",
+    "
+    ALTER TABLE key ADD COLUMN caps TEXT NOT NULL DEFAULT '[]';
+    CREATE TABLE run_token (
+        id TEXT PRIMARY KEY,
+        digest BLOB NOT NULL UNIQUE,
+        policy TEXT NOT NULL,
+        granted TEXT NOT NULL,
+        created INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        revoked INTEGER
+    ) STRICT;
+    CREATE INDEX run_token_expires ON run_token (expires);
+    ",
+];
 
 /// A key as an operator sees it.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -31,6 +49,8 @@ pub struct Listed {
     pub policy: String,
     pub user: String,
     pub team: Option<String>,
+    /// Caps of its own, as JSON.
+    pub caps: serde_json::Value,
     pub created: Timestamp,
     pub revoked: Option<Timestamp>,
 }
@@ -47,6 +67,8 @@ pub struct Holder {
     pub policy: String,
     pub user: String,
     pub team: Option<String>,
+    /// Caps of its own, as they are written: `[{"usd": 5, "every": "day"}]`.
+    pub caps: String,
 }
 
 /// Looks keys up for a running gateway. Each look reads the database, so that a revoked key is
@@ -69,11 +91,15 @@ impl Keys {
     /// [`StoreError`] when the database cannot be read.
     pub async fn find(&self, text: &str) -> Result<Option<Key>, StoreError> {
         let digest = secret::sha256(text.as_bytes());
+        let is_run = text.starts_with(run::PREFIX);
+        let now = Timestamp::now();
         self.store
             .call(move |transaction| {
-                let mut statement =
-                    transaction.prepare_cached("SELECT id, policy, user, team, revoked FROM key WHERE digest = ?1")?;
-                statement.query_row([digest], key).optional()
+                if is_run {
+                    return run::key(transaction, &digest, now);
+                }
+                let sql = "SELECT id, policy, user, team, revoked, caps FROM key WHERE digest = ?1";
+                transaction.prepare_cached(sql)?.query_row([digest], key).optional()
             })
             .await
     }
@@ -87,8 +113,26 @@ fn key(row: &Row<'_>) -> rusqlite::Result<Key> {
         user: row.get(2)?,
         team: row.get(3)?,
         revoked: revoked.is_some(),
-        caps: Vec::new(),
+        expired: false,
+        caps: caps(row, 5)?,
+        models: None,
+        run: None,
     })
+}
+
+/// Caps as they are kept: JSON, as one writes them. What cannot be read must not be no cap.
+fn caps(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<Own>> {
+    let text: String = row.get(column)?;
+    serde_json::from_str(&text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+    })
+}
+
+/// Whether this can be the name of a user or a team.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    let plain = |c: char| !c.is_control() && !c.is_whitespace() && c != '/';
+    (1..=100).contains(&name.chars().count()) && name.chars().all(plain)
 }
 
 /// Opens the keys for the command line, beside a gateway that may be running.
@@ -107,8 +151,16 @@ pub fn create(connection: &Connection, holder: &Holder, now: Timestamp) -> anyho
     let text = secret::token(PREFIX)?;
     let id = format!("key_{}", &secret::hex(&secret::random(6)?));
     connection.execute(
-        "INSERT INTO key (id, digest, policy, user, team, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-        params![id, secret::sha256(text.as_bytes()), holder.policy, holder.user, holder.team, now.as_second()],
+        "INSERT INTO key (id, digest, policy, user, team, created, caps) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            id,
+            secret::sha256(text.as_bytes()),
+            holder.policy,
+            holder.user,
+            holder.team,
+            now.as_second(),
+            holder.caps
+        ],
     )?;
     Ok(Made { id, text })
 }
@@ -119,7 +171,7 @@ pub fn create(connection: &Connection, holder: &Holder, now: Timestamp) -> anyho
 /// When the database cannot be read.
 pub fn list(connection: &Connection) -> rusqlite::Result<Vec<Listed>> {
     let mut statement =
-        connection.prepare("SELECT id, policy, user, team, created, revoked FROM key ORDER BY created, id")?;
+        connection.prepare("SELECT id, policy, user, team, created, revoked, caps FROM key ORDER BY created, id")?;
     let rows = statement.query_map([], |row| {
         let at = |seconds: i64| Timestamp::from_second(seconds).unwrap_or_default();
         let revoked: Option<i64> = row.get(5)?;
@@ -128,6 +180,7 @@ pub fn list(connection: &Connection) -> rusqlite::Result<Vec<Listed>> {
             policy: row.get(1)?,
             user: row.get(2)?,
             team: row.get(3)?,
+            caps: serde_json::from_str(&row.get::<_, String>(6)?).unwrap_or_default(),
             created: at(row.get(4)?),
             revoked: revoked.map(at),
         })
@@ -148,17 +201,19 @@ pub fn revoke(connection: &Connection, id: &str, now: Timestamp) -> rusqlite::Re
 mod tests {
     use super::*;
 
+    const CAPS: &str = r#"[{"usd":5,"every":"day"}]"#;
+
     #[tokio::test]
     async fn a_key_is_found_until_it_is_revoked() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.db");
         let keys = Keys::open(&path).unwrap();
         let beside = connect(&path).unwrap();
-        let holder = Holder { policy: "wizard".into(), user: "ada".into(), team: None };
+        let holder = Holder { policy: "wizard".into(), user: "ada".into(), team: None, caps: CAPS.into() };
         let made = create(&beside, &holder, Timestamp::UNIX_EPOCH).unwrap();
 
         let found = keys.find(&made.text).await.unwrap().unwrap();
-        assert_eq!((found.user.as_str(), found.revoked), ("ada", false));
+        assert_eq!((found.user.as_str(), found.revoked, found.caps.len()), ("ada", false, 1));
         assert_eq!(keys.find("jw_other").await.unwrap(), None);
 
         assert!(revoke(&beside, &made.id, Timestamp::UNIX_EPOCH).unwrap());
