@@ -141,6 +141,36 @@ fn a_budget_that_ends_in_mid_run_ends_the_run() {
     }
 }
 
+#[test]
+fn a_rate_that_is_used_up_is_waited_for() {
+    let rate = "budget: { rates: [{ per: user, requests: 1, every: 10s }] }\n";
+    for agent in [Agent::ClaudeCode, CODEX] {
+        let turns = json!([{ "calls": [harmless(agent)] }, { "text": DONE }]);
+        let Came { ran, exchanges, .. } = run(agent, json!({ "name": "fast", "turns": turns }), rate);
+        assert!(ran.code == Some(0) && ran.out.contains(DONE), "{ran:?}");
+        let outcomes = each(&exchanges, "outcome");
+        assert!(outcomes.len() > 2 && *outcomes[0] == "complete", "{ran:?}");
+        assert_eq!(**outcomes.last().unwrap(), "complete", "{ran:?}");
+        let refused: Vec<_> = exchanges.iter().filter(|exchange| exchange["outcome"] == "refused").collect();
+        // It waits as long as it is told, give or take its own pace.
+        assert!((1..=3).contains(&refused.len()), "{exchanges:#?}");
+        assert!(refused.iter().all(|exchange| exchange["reason"] == "rate"), "{exchanges:#?}");
+    }
+}
+
+#[test]
+fn a_rate_that_is_used_up_for_long_ends_the_run_with_a_sentence() {
+    let rate = "budget: { rates: [{ per: user, requests: 1, every: day }] }\n";
+    for agent in [Agent::ClaudeCode, CODEX] {
+        let turns = json!([{ "calls": [harmless(agent)] }, { "text": "This is never said." }]);
+        let Came { ran, exchanges, .. } = run(agent, json!({ "name": "fast", "turns": turns }), rate);
+        assert_eq!(each(&exchanges, "outcome"), ["complete", "refused"], "{ran:?}");
+        let sentence = exchanges[1]["detail"].as_str().unwrap();
+        assert!(sentence.contains("1 requests for each user a day") && ran.says(sentence), "{sentence}: {ran:?}");
+        assert!(ran.code == Some(1) && ran.took < AT_ONCE, "{ran:?}");
+    }
+}
+
 const LOCK: &str = "lockdown: { allow: ['*'], deny: [Bash, exec, exec_command], advice: Ask an operator. }\n";
 
 /// The sentence that stands in the place of a call of this agent's shell.

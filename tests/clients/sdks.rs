@@ -96,7 +96,7 @@ fn a_barred_call_reads_as_a_text_in_its_place() {
 /// the status, and a part of the message.
 const REFUSALS: [(&str, &str, [&str; 2], u16, &str); 5] = [
     ("keys", "{}", ["AuthenticationError"; 2], 401, "takes only Jetway keys"),
-    ("poor", "{}", ["RateLimitError"; 2], 429, "has $0.00 left"),
+    ("poor", "{}", ["RateLimitError"; 2], 429, "has $0.000001 left"),
     ("narrow", "{}", ["PermissionDeniedError"; 2], 403, "is not allowed by the policy `narrow`, which allows small-*"),
     ("open", r#"{"extra":{"Tools":[]}}"#, ["BadRequestError"; 2], 400, "\"Tools\" could be read as `tools`"),
     ("open", r#"{"say":"LONG"}"#, ["ContentTooLargeError", "APIStatusError"], 413, "larger than 64 KiB"),
