@@ -4,7 +4,6 @@ mod document;
 mod policies;
 mod providers;
 pub mod schema;
-pub mod units;
 pub mod yaml;
 
 use std::collections::BTreeMap;
@@ -15,6 +14,7 @@ use jetway_core::policy::budget;
 use jetway_core::price::{Price, Prices};
 
 pub use document::{Kind, Limits};
+pub use jetway_core::units;
 pub use policies::Policy;
 pub use providers::{Credentials, Provider, Timeouts};
 pub use yaml::Problem;
