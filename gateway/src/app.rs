@@ -73,7 +73,7 @@ impl Source {
     }
 }
 
-/// Every provider becomes the scripted one, and anybody may call.
+/// Every provider becomes the scripted one, and anybody may call, in plain HTTP.
 fn play_scripted(config: &mut Config, url: &str) {
     for (name, provider) in &mut config.providers {
         let base = if provider.kind == Kind::Anthropic { url.to_owned() } else { format!("{url}/v1") };
@@ -84,6 +84,7 @@ fn play_scripted(config: &mut Config, url: &str) {
     for policy in config.policies.values_mut() {
         policy.identity = identity::Rules::anybody();
     }
+    config.tls = None;
 }
 
 /// Starts a gateway.
@@ -119,13 +120,15 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         stop: stop.clone(),
         tasks: jetway.tasks.clone(),
         metrics: jetway.metrics.clone(),
+        tls: Some(Arc::clone(&jetway)),
     };
     let serving = Arc::clone(&jetway);
     servers.spawn(serve(data, door.clone(), move |request| pipeline::handle(Arc::clone(&serving), request)));
     let admin = Arc::new(Admin { jetway: Arc::clone(&jetway), token: token.trim().to_owned().into() });
+    let door = Door { tls: None, ..door };
     servers.spawn(serve(admin_listener, door, move |request| admin::handle(Arc::clone(&admin), request)));
     jetway.tasks.spawn(purge(Arc::clone(&jetway), stop.clone()));
-    let watcher = watch(&jetway, source, &config.watched, &stop)?;
+    let watcher = watch(&jetway, source, &config, &stop)?;
     Ok(Running {
         jetway,
         data: addresses.0,
@@ -197,7 +200,7 @@ const BETWEEN_PURGES: Duration = Duration::from_secs(3600);
 fn watch(
     jetway: &Arc<Jetway>,
     source: Source,
-    folders: &[PathBuf],
+    config: &Config,
     stop: &CancellationToken,
 ) -> anyhow::Result<notify::RecommendedWatcher> {
     let (changed, mut changes) = mpsc::channel::<()>(1);
@@ -208,8 +211,14 @@ fn watch(
             tracing::trace!(full, "a file of the configuration changed");
         }
     })?;
-    for folder in folders {
+    for folder in &config.watched {
         watcher.watch(folder, RecursiveMode::Recursive)?;
+    }
+    for folder in &config.watched_alone {
+        // To watch a folder a second time would be to watch no more what is below it.
+        if !config.watched.iter().any(|watched| folder.starts_with(watched)) {
+            watcher.watch(folder, RecursiveMode::NonRecursive)?;
+        }
     }
     let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
     let (jetway, stop) = (Arc::clone(jetway), stop.clone());
@@ -251,6 +260,9 @@ fn reload(jetway: &Jetway, source: &Source) {
             }
             drop(before);
             jetway.gate.store(Arc::new(gate));
+            let gate = jetway.gate.load();
+            let rules = gate.config.policies.values().filter_map(|policy| policy.identity.jwt());
+            jetway.tokens.forget_all_but(rules.map(|rules| rules.keys()));
             tracing::info!("the configuration was read again and is in force");
             "applied"
         }

@@ -3,8 +3,8 @@
 //! Floors, lowest first. A module imports only from lower floors, and modules on one floor do not
 //! import each other; a test reads the `use` lines and holds them.
 //!
-//! `secret, telemetry, tls` < `store` < `config` < `docs, keys, ledger, runs` < `metrics, upstream`
-//! < `gate` < `call, exchange` < `receive, stage` < `dispatch, refusal, reply` < `catalog` < `pipeline`
+//! `secret, telemetry` < `store, tls` < `config` < `docs, keys, ledger, runs` < `metrics, upstream`
+//! < `tokens` < `gate` < `call, exchange` < `receive, stage` < `dispatch, refusal, reply` < `catalog` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
 
 pub mod admin;
@@ -31,4 +31,5 @@ pub mod stage;
 pub mod store;
 pub mod telemetry;
 pub mod tls;
+pub mod tokens;
 pub mod upstream;

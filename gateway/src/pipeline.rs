@@ -125,15 +125,16 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         return Err(Refusal::Full);
     }
     // Identified before its body is read: strangers cannot make us hold megabytes.
-    let caller = identity::identify(&jetway, policy, &head.headers).await??;
-    exchange.called_by(&caller);
+    let identified = identity::identify((&jetway, gate), policy, head).await?;
+    let caller = &identified.caller;
+    exchange.called_by(caller);
     let bytes = receive::body(&head.headers, body, &gate.config.limits).await?;
     exchange.record.bytes_in = bytes.len();
     let asked = Asked::read(call.dialect, Json::read(bytes)?)?;
     let run = run_of(&jetway, policy, caller.user(), (&asked, head));
     exchange.asks(&asked, &run);
     let admitted = models::admit(gate, policy, &asked)?;
-    let targets = targets(admitted.upstreams(), head, caller.key().is_some())?;
+    let targets = targets(admitted.upstreams(), &identified)?;
     let permit = lockdown::lock(policy, &asked);
     exchange.offers(permit.offered(), permit.removed());
     let context = context::inform((&jetway, gate), policy, (&run, is_reply), &asked).await?;
@@ -144,7 +145,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     }
     // Reserved after rendering: the context that was added is part of what is paid for.
     exchange.reserving(outbound.cost().clone());
-    let hold = budget::reserve(&jetway, policy, &caller, &exchange.record.id, &outbound).await?;
+    let hold = budget::reserve(&jetway, policy, caller, &exchange.record.id, &outbound).await?;
     exchange.holds(&hold);
     Ok((asked, outbound, targets, hold))
 }

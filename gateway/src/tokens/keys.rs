@@ -1,0 +1,216 @@
+//! The keys of an issuer, as it publishes them (JWKS, RFC 7517), and how long they count.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::{HeaderMap, header};
+use jetway_core::policy::identity::Unfit;
+use jetway_core::policy::identity::claims::Claims;
+use jetway_core::policy::identity::jwt::{Algorithm, Signed};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
+use jsonwebtoken::{DecodingKey, DecodingKeyKind};
+
+use crate::tokens::later;
+
+/// The most keys of one issuer that are looked at.
+const MOST: usize = 100;
+/// The fewest bytes of an RSA modulus: 2048 bits.
+const SHORTEST_MODULUS: usize = 256;
+
+/// The keys of one issuer. Those that no signature of ours could be by are not among them.
+#[derive(Debug, Default)]
+pub(super) struct KeySet(Vec<Key>);
+
+#[derive(Debug)]
+struct Key {
+    id: Option<String>,
+    /// The one algorithm that it is for, where the issuer says so.
+    algorithm: Option<String>,
+    kind: Kind,
+    key: DecodingKey,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Rsa,
+    P256,
+    P384,
+    Ed25519,
+}
+
+impl Kind {
+    fn signs(self, algorithm: Algorithm) -> bool {
+        match algorithm {
+            Algorithm::Rs256
+            | Algorithm::Rs384
+            | Algorithm::Rs512
+            | Algorithm::Ps256
+            | Algorithm::Ps384
+            | Algorithm::Ps512 => self == Self::Rsa,
+            Algorithm::Es256 => self == Self::P256,
+            Algorithm::Es384 => self == Self::P384,
+            Algorithm::EdDsa => self == Self::Ed25519,
+        }
+    }
+}
+
+impl KeySet {
+    /// Reads a set; none when it is not one. A key that cannot be used is left out.
+    pub(super) fn read(document: &Claims) -> Option<Self> {
+        let keys = document.get("keys")?.as_array()?;
+        Some(Self(keys.iter().take(MOST).filter_map(key).collect()))
+    }
+
+    /// Whether a token could be signed with one of them.
+    pub(super) fn fits(&self, signed: &Signed<'_>) -> bool {
+        self.fitting(signed).next().is_some()
+    }
+
+    /// Checks the signature of a token.
+    pub(super) fn check(&self, signed: &Signed<'_>) -> Result<(), Unfit> {
+        let fitting: Vec<&Key> = self.fitting(signed).collect();
+        // A token that does not say which key it is signed with is no reason to try them all.
+        if fitting.is_empty() || signed.key.is_none() && fitting.len() > 1 {
+            return Err(Unfit::UnknownKey);
+        }
+        let algorithm = signed.algorithm.name().parse().map_err(|_| Unfit::Signature)?;
+        let verifies = |key: &&Key| {
+            let result = jsonwebtoken::crypto::verify(signed.signature, signed.message.as_bytes(), &key.key, algorithm);
+            result.is_ok_and(|is_right| is_right)
+        };
+        if fitting.iter().any(verifies) { Ok(()) } else { Err(Unfit::Signature) }
+    }
+
+    fn fitting(&self, signed: &Signed<'_>) -> impl Iterator<Item = &Key> {
+        self.0.iter().filter(|key| {
+            let is_meant = signed.key.is_none() || key.id.as_deref() == signed.key;
+            let is_for = key.algorithm.as_deref().is_none_or(|name| name == signed.algorithm.name());
+            is_meant && is_for && key.kind.signs(signed.algorithm)
+        })
+    }
+}
+
+fn key(json: &serde_json::Value) -> Option<Key> {
+    let jwk: Jwk = serde_json::from_value(json.clone()).ok()?;
+    let is_for_signing = matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature));
+    let verifies =
+        jwk.common.key_operations.as_ref().is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+    if !is_for_signing || !verifies {
+        return None;
+    }
+    let kind = match &jwk.algorithm {
+        AlgorithmParameters::RSA(_) => Kind::Rsa,
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => Kind::P256,
+        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P384 => Kind::P384,
+        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => Kind::Ed25519,
+        // A shared secret that is published is none, and must never check anything.
+        _ => return None,
+    };
+    let key = DecodingKey::from_jwk(&jwk).ok()?;
+    if let DecodingKeyKind::RsaModulusExponent { n, .. } = key.kind()
+        && n.iter().skip_while(|byte| **byte == 0).count() < SHORTEST_MODULUS
+    {
+        return None;
+    }
+    let algorithm = jwk.common.key_algorithm.map(|algorithm| algorithm.to_string());
+    Some(Key { id: jwk.common.key_id, algorithm, kind, key })
+}
+
+/// Keys count at least so long before they are asked for again, whatever their issuer says.
+const LEAST: Duration = Duration::from_secs(60);
+/// And so long at most.
+const LONGEST: Duration = Duration::from_secs(24 * 3600);
+/// And so long where it says nothing.
+const UNSAID: Duration = Duration::from_secs(900);
+/// How long they count beyond that while the issuer cannot be reached.
+const GRACE: Duration = Duration::from_secs(24 * 3600);
+/// How long an issuer is left alone that could not be reached, or was asked for a key that it did
+/// not list: else anybody could make us ask by making tokens up.
+const REST: Duration = Duration::from_secs(10);
+/// The same while there is no key at all, so that nobody can be let in.
+const SHORT_REST: Duration = Duration::from_secs(2);
+
+/// How long an answer counts, by its own headers.
+pub(super) fn lifetime(headers: &HeaderMap) -> Duration {
+    let values = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|value| value.to_str().ok());
+    let directives: Vec<String> =
+        values.flat_map(|value| value.split(',')).map(|directive| directive.trim().to_ascii_lowercase()).collect();
+    if directives.iter().any(|directive| matches!(directive.as_str(), "no-store" | "no-cache")) {
+        return LEAST;
+    }
+    let said =
+        directives.iter().find_map(|directive| directive.strip_prefix("max-age=")?.trim_matches('"').parse().ok());
+    said.map_or(UNSAID, Duration::from_secs).clamp(LEAST, LONGEST)
+}
+
+/// What is kept of an issuer's keys, and when it may be asked for them.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    keys: Option<Fetched>,
+    /// The issuer is not asked before.
+    rests: Option<Instant>,
+    /// How often it was asked.
+    asked: u64,
+}
+
+#[derive(Debug)]
+struct Fetched {
+    keys: Arc<KeySet>,
+    fresh: Instant,
+    usable: Instant,
+}
+
+/// What to do about a token.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Judge it by these keys.
+    Judge(Arc<KeySet>),
+    /// Ask the issuer first. `forced` when there are fresh keys, and none of them fits.
+    Ask { asked: u64, forced: bool },
+    /// There is nothing to judge it by.
+    Unreachable,
+}
+
+impl Kept {
+    pub(super) fn next(&self, signed: &Signed<'_>, now: Instant) -> Next {
+        let is_fresh = self.keys.as_ref().is_some_and(|fetched| now < fetched.fresh);
+        if let Some(fetched) = &self.keys
+            && is_fresh
+            && fetched.keys.fits(signed)
+        {
+            return Next::Judge(Arc::clone(&fetched.keys));
+        }
+        if self.rests.is_none_or(|until| now >= until) {
+            return Next::Ask { asked: self.asked, forced: is_fresh };
+        }
+        self.settled(now)
+    }
+
+    /// What to do when the issuer was just asked, or is left alone.
+    pub(super) fn settled(&self, now: Instant) -> Next {
+        match &self.keys {
+            Some(fetched) if now < fetched.usable => Next::Judge(Arc::clone(&fetched.keys)),
+            _ => Next::Unreachable,
+        }
+    }
+
+    /// Whether the issuer was asked since.
+    pub(super) fn was_asked_since(&self, asked: u64) -> bool {
+        self.asked != asked
+    }
+
+    /// Notes what came of asking.
+    pub(super) fn note(&mut self, answer: Option<(KeySet, Duration)>, forced: bool, now: Instant) {
+        self.asked += 1;
+        let rest = match answer {
+            Some((keys, lifetime)) => {
+                let fresh = later(now, lifetime);
+                self.keys = Some(Fetched { keys: Arc::new(keys), fresh, usable: later(fresh, GRACE) });
+                forced.then_some(REST)
+            }
+            None if self.keys.as_ref().is_some_and(|fetched| now < fetched.usable) => Some(REST),
+            None => Some(SHORT_REST),
+        };
+        self.rests = rest.map(|rest| later(now, rest));
+    }
+}
