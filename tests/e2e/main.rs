@@ -8,5 +8,7 @@ mod bytes;
 mod context;
 mod faults;
 mod identity;
+mod identity_tls;
+mod identity_tokens;
 mod lockdown;
 mod operations;

@@ -175,3 +175,80 @@ fn encoded(text: &str) -> String {
     }
     encoded
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn answer(active: bool) -> Arc<Claims> {
+        Arc::new(json!({ "active": active }).as_object().unwrap().clone())
+    }
+
+    fn is_known(kept: &mut Kept, digest: &str, now: Instant) -> bool {
+        let found = matches!(kept.find(digest, now), Found::Known(_));
+        kept.asked.clear();
+        found
+    }
+
+    #[test]
+    fn no_more_answers_are_kept_than_there_is_room_for_and_those_that_count_stay() {
+        let (mut kept, now) = (Kept::default(), Instant::now());
+        let until = now + Duration::from_secs(60);
+        let (good, bad) = (answer(true), answer(false));
+        kept.note("good".into(), Some((&good, until)));
+        kept.note("first".into(), Some((&bad, until - Duration::from_secs(1))));
+        for number in 0..MOST_KEPT {
+            kept.note(format!("bad{number}"), Some((&bad, until)));
+        }
+        assert_eq!((kept.known.len(), kept.order.len()), (MOST_KEPT, MOST_KEPT));
+        assert!(is_known(&mut kept, "good", now) && !is_known(&mut kept, "first", now));
+        for number in 0..MOST_KEPT {
+            kept.note(format!("good{number}"), Some((&good, until + Duration::from_secs(1))));
+        }
+        assert_eq!((kept.known.len(), kept.order.len()), (MOST_KEPT, MOST_KEPT));
+        assert!(!is_known(&mut kept, "good", now), "the one that ends soonest makes room");
+    }
+
+    #[test]
+    fn an_answer_counts_until_its_end_and_a_new_one_takes_its_place() {
+        let (mut kept, now) = (Kept::default(), Instant::now());
+        let until = now + Duration::from_secs(60);
+        kept.note("a".into(), Some((&answer(true), until)));
+        kept.note("a".into(), Some((&answer(false), until)));
+        assert_eq!((kept.known.len(), kept.order.len()), (1, 1));
+        let Found::Known(found) = kept.find("a", now) else { panic!("it is known") };
+        assert!(!is_active(&found));
+        assert!(!is_known(&mut kept, "a", until));
+        assert_eq!((kept.known.len(), kept.order.len()), (0, 0));
+        kept.note("b".into(), Some((&answer(true), now)));
+        assert!(kept.known.is_empty(), "what is over is not kept");
+    }
+
+    #[test]
+    fn one_asks_and_the_others_wait_and_too_many_are_turned_away() {
+        let (mut kept, now) = (Kept::default(), Instant::now());
+        let mut asking = Vec::new();
+        for number in 0..MOST_ASKED {
+            let Found::Ask(tell, _) = kept.find(&number.to_string(), now) else { panic!("there is room") };
+            asking.push(tell);
+        }
+        assert!(matches!(kept.find("0", now), Found::Asked(_)));
+        assert!(matches!(kept.find("one more", now), Found::Full));
+        kept.note("0".into(), None);
+        let Found::Ask(_tell, _) = kept.find("one more", now) else { panic!("there is room again") };
+        assert!(matches!(kept.find("another", now), Found::Full));
+        // One that broke tells nobody, and holds no place.
+        drop(asking.pop());
+        assert!(matches!(kept.find("another", now), Found::Ask(..)));
+    }
+
+    #[test]
+    fn forms_are_encoded() {
+        assert_eq!(encoded("aZ9-_.*"), "aZ9-_.*");
+        assert_eq!(encoded("a b+c/=&%ä~"), "a+b%2Bc%2F%3D%26%25%C3%A4%7E");
+    }
+}

@@ -214,3 +214,117 @@ impl Kept {
         self.rests = rest.map(|rest| later(now, rest));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn set(ids: &[&str]) -> KeySet {
+        let key = |id: &&str| json!({ "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": id });
+        let document = json!({ "keys": ids.iter().map(key).collect::<Vec<_>>() });
+        KeySet::read(document.as_object().unwrap()).unwrap()
+    }
+
+    fn signed<'a>(key: &'a str, claims: &'a Claims) -> Signed<'a> {
+        Signed { algorithm: Algorithm::Es256, key: Some(key), message: "m", signature: "AA", claims }
+    }
+
+    /// What is to be done about a token of this key, in a word.
+    fn next(kept: &Kept, key: &str, now: Instant) -> &'static str {
+        let claims = Claims::new();
+        match kept.next(&signed(key, &claims), now) {
+            Next::Judge(_) => "judge",
+            Next::Ask { forced: true, .. } => "ask, forced",
+            Next::Ask { forced: false, .. } => "ask",
+            Next::Unreachable => "unreachable",
+        }
+    }
+
+    const MINUTE: Duration = Duration::from_secs(60);
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    #[test]
+    fn keys_are_asked_for_when_they_are_not_fresh() {
+        let (mut kept, begin) = (Kept::default(), Instant::now());
+        assert_eq!(next(&kept, "a", begin), "ask");
+        kept.note(Some((set(&["a"]), MINUTE)), false, begin);
+        assert!(kept.was_asked_since(0) && !kept.was_asked_since(1));
+        assert_eq!(next(&kept, "a", begin + MINUTE / 2), "judge");
+        assert_eq!(next(&kept, "a", begin + MINUTE), "ask");
+    }
+
+    #[test]
+    fn an_unknown_key_is_asked_for_at_once_and_then_not_again_for_a_while() {
+        let (mut kept, begin) = (Kept::default(), Instant::now());
+        kept.note(Some((set(&["a"]), DAY)), false, begin);
+        assert_eq!(next(&kept, "b", begin), "ask, forced");
+        kept.note(Some((set(&["a"]), DAY)), true, begin);
+        // Judged by the keys that there are: refused.
+        assert_eq!(next(&kept, "b", begin + REST / 2), "judge");
+        assert_eq!(next(&kept, "a", begin + REST / 2), "judge");
+        assert_eq!(next(&kept, "b", begin + REST), "ask, forced");
+    }
+
+    #[test]
+    fn keys_outlive_an_issuer_that_is_down_by_a_day_and_no_longer() {
+        let (mut kept, begin) = (Kept::default(), Instant::now());
+        kept.note(Some((set(&["a"]), MINUTE)), false, begin);
+        let stale = begin + MINUTE;
+        kept.note(None, false, stale);
+        assert_eq!(next(&kept, "a", stale), "judge");
+        assert_eq!(next(&kept, "a", stale + REST), "ask");
+        let last = begin + MINUTE + GRACE;
+        kept.note(None, false, last - REST / 2);
+        assert_eq!(next(&kept, "a", last - Duration::from_millis(1)), "judge");
+        assert_eq!(next(&kept, "a", last), "unreachable");
+        assert!(matches!(kept.settled(last), Next::Unreachable));
+    }
+
+    #[test]
+    fn an_issuer_that_was_never_reached_is_left_alone_for_a_moment() {
+        let (mut kept, begin) = (Kept::default(), Instant::now());
+        kept.note(None, false, begin);
+        assert_eq!(next(&kept, "a", begin), "unreachable");
+        assert_eq!(next(&kept, "a", begin + SHORT_REST), "ask");
+    }
+
+    #[test]
+    fn an_issuer_says_how_long_its_keys_count_within_bounds() {
+        let check = |value: &str, seconds: u64| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CACHE_CONTROL, value.parse().unwrap());
+            assert_eq!(lifetime(&headers).as_secs(), seconds, "{value}");
+        };
+        check("public, max-age=3600", 3600);
+        check("Max-Age=3600", 3600);
+        check("max-age=5", 60);
+        check("max-age=0", 60);
+        check("max-age=99999999999", 24 * 3600);
+        check("max-age=-1", 900);
+        check("max-age=soon", 900);
+        check("no-store, max-age=3600", 60);
+        check("no-cache", 60);
+        assert_eq!(lifetime(&HeaderMap::new()).as_secs(), 900);
+    }
+
+    #[test]
+    fn a_key_that_no_signature_of_ours_could_be_by_is_left_out() {
+        let usable = |key: serde_json::Value| {
+            let document = json!({ "keys": [key] });
+            KeySet::read(document.as_object().unwrap()).unwrap().0.len() == 1
+        };
+        let modulus = |zeros: usize, ones: usize| format!("{}{}w", "A".repeat(zeros), "_".repeat(ones));
+        assert!(usable(json!({ "kty": "RSA", "n": modulus(0, 341), "e": "AQAB" })));
+        assert!(!usable(json!({ "kty": "RSA", "n": modulus(0, 169), "e": "AQAB" })), "1020 bits");
+        assert!(!usable(json!({ "kty": "RSA", "n": modulus(171, 170), "e": "AQAB" })));
+        assert!(!usable(json!({ "kty": "RSA", "n": "no base64!", "e": "AQAB" })));
+        assert!(!usable(json!({ "kty": "EC", "crv": "P-521", "x": "AA", "y": "AA" })));
+        assert!(!usable(json!({ "kty": "OKP", "crv": "X25519", "x": "AA" })));
+        assert!(!usable(json!({ "kty": "oct", "k": "c2VjcmV0" })));
+        assert!(!usable(json!({ "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "use": "enc" })));
+        assert!(!usable(json!({ "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "key_ops": ["sign"] })));
+        assert!(KeySet::read(json!({ "keys": {} }).as_object().unwrap()).is_none());
+    }
+}

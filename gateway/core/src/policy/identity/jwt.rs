@@ -252,6 +252,10 @@ impl<'a> Unverified<'a> {
             return Err(Unfit::TooLong);
         }
         let claims = self.claims.as_ref().ok_or(Unfit::Malformed)?;
+        // Of another issuer, as it says itself: then ours need not be asked for its keys.
+        if !rules.is_of_issuer(self) {
+            return Err(Unfit::Issuer { expected: rules.keys.issuer.clone() });
+        }
         if self.header.contains_key("crit") {
             return Err(Unfit::Critical);
         }
@@ -370,7 +374,7 @@ mod tests {
 
     #[track_caller]
     fn signed(header: &str, expect: Result<(Algorithm, Option<&str>), Unfit>) {
-        let text = format!("{}.{}.c2ln", encode(header), encode("{}"));
+        let text = format!("{}.{}.c2ln", encode(header), encode(r#"{"iss":"https://id.example.com"}"#));
         let token = recognise(&text).unwrap();
         let rules = rules(r#","algorithms":["RS256","ES256"]"#);
         let found = token.signed(&rules).map(|signed| (signed.algorithm, signed.key));
@@ -388,6 +392,15 @@ mod tests {
         signed(r#"{"alg":"RS256","crit":["b64"],"b64":false}"#, Err(Unfit::Critical));
         signed(r#"{"alg":"RS256","crit":[]}"#, Err(Unfit::Critical));
         signed(r#"{"alg":"RS256","kid":7}"#, Err(Unfit::Malformed));
+    }
+
+    #[test]
+    fn a_token_of_another_issuer_is_refused_before_ours_is_asked_about_it() {
+        for claims in ["{}", r#"{"iss":"https://evil.example.com"}"#] {
+            let text = format!("{}.{}.c2ln", encode(r#"{"alg":"RS256"}"#), encode(claims));
+            let found = recognise(&text).unwrap().signed(&rules("")).unwrap_err();
+            assert_eq!(found, Unfit::Issuer { expected: "https://id.example.com".into() });
+        }
     }
 
     #[test]
