@@ -255,6 +255,29 @@ fn a_renewed_certificate_is_shown_to_new_connections_while_a_stream_goes_on() {
 }
 
 #[test]
+fn tls_that_is_added_while_it_runs_is_spoken_at_once_and_kept_up_to_date() {
+    let provider = provider("scenarios: []");
+    let (old, new) = (Authority::new("old"), Authority::new("new"));
+    let mut setup = setup(&provider.url(), (&old.server(), None), "", "{ accept: [keys] }");
+    let tls = std::mem::take(&mut setup.more);
+    let jetway = setup.start();
+    let (_, key) = jetway.key("open", "ada");
+    let ask = ask().header("x-api-key", &key);
+    assert_eq!(ask.send(jetway.data).status, 200);
+    let file = jetway.folder.path().join("config/gateway.yaml");
+    let plain = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{plain}{tls}")).unwrap();
+    eventually(|| ask.send(jetway.data).text().contains("use https://"));
+    assert_eq!(Caller::new(&old.pem, None).send(&ask, jetway.data).status, 200);
+    let renewed = new.server();
+    put(&jetway, "server.key", &renewed.key);
+    put(&jetway, "server.pem", &renewed.certificate);
+    eventually(|| Caller::new(&new.pem, None).try_send(&ask, jetway.data).is_some());
+    std::fs::write(&file, plain).unwrap();
+    eventually(|| ask.send(jetway.data).status == 200);
+}
+
+#[test]
 fn whoever_does_not_finish_a_handshake_or_says_nothing_after_it_holds_no_place() {
     let (provider, authority) = (provider("scenarios: []"), Authority::new("servers"));
     let mut setup = setup(&provider.url(), (&authority.server(), None), "", "{ accept: [keys] }");
