@@ -44,7 +44,6 @@ pub struct Running {
     stop: CancellationToken,
     drain_time: Duration,
     _scripted: Option<Scripted>,
-    _watcher: notify::RecommendedWatcher,
     _lock: File,
 }
 
@@ -73,7 +72,7 @@ impl Source {
     }
 }
 
-/// Every provider becomes the scripted one, and anybody may call.
+/// Every provider becomes the scripted one, and anybody may call, in plain HTTP.
 fn play_scripted(config: &mut Config, url: &str) {
     for (name, provider) in &mut config.providers {
         let base = if provider.kind == Kind::Anthropic { url.to_owned() } else { format!("{url}/v1") };
@@ -84,6 +83,7 @@ fn play_scripted(config: &mut Config, url: &str) {
     for policy in config.policies.values_mut() {
         policy.identity = identity::Rules::anybody();
     }
+    config.tls = None;
 }
 
 /// Starts a gateway.
@@ -119,13 +119,15 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         stop: stop.clone(),
         tasks: jetway.tasks.clone(),
         metrics: jetway.metrics.clone(),
+        tls: Some(Arc::clone(&jetway)),
     };
     let serving = Arc::clone(&jetway);
     servers.spawn(serve(data, door.clone(), move |request| pipeline::handle(Arc::clone(&serving), request)));
     let admin = Arc::new(Admin { jetway: Arc::clone(&jetway), token: token.trim().to_owned().into() });
+    let door = Door { tls: None, ..door };
     servers.spawn(serve(admin_listener, door, move |request| admin::handle(Arc::clone(&admin), request)));
     jetway.tasks.spawn(purge(Arc::clone(&jetway), stop.clone()));
-    let watcher = watch(&jetway, source, &config.watched, &stop)?;
+    watch(&jetway, source, &config, &stop)?;
     Ok(Running {
         jetway,
         data: addresses.0,
@@ -134,7 +136,6 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         stop,
         drain_time: config.limits.drain_time.0,
         _scripted: scripted,
-        _watcher: watcher,
         _lock: lock,
     })
 }
@@ -197,12 +198,7 @@ async fn purge(jetway: Arc<Jetway>, stop: CancellationToken) {
 const BETWEEN_PURGES: Duration = Duration::from_secs(3600);
 
 /// Rereads the configuration when a file changes, or on SIGHUP.
-fn watch(
-    jetway: &Arc<Jetway>,
-    source: Source,
-    folders: &[PathBuf],
-    stop: &CancellationToken,
-) -> anyhow::Result<notify::RecommendedWatcher> {
+fn watch(jetway: &Arc<Jetway>, source: Source, config: &Config, stop: &CancellationToken) -> anyhow::Result<()> {
     let (changed, mut changes) = mpsc::channel::<()>(1);
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
         // One waiting signal says all that many would. Reading a file is no change to it.
@@ -211,13 +207,12 @@ fn watch(
             tracing::trace!(full, "a file of the configuration changed");
         }
     })?;
-    for folder in folders {
-        watcher.watch(folder, RecursiveMode::Recursive)?;
-    }
+    observe(&mut watcher, config)?;
+    let folders = |config: &Config| (config.watched.clone(), config.watched_alone.clone());
+    let mut watched = folders(config);
     let mut hangup = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?;
-    let (jetway, stop) = (Arc::clone(jetway), stop.clone());
-    let tasks = jetway.tasks.clone();
-    tasks.spawn(async move {
+    let (serving, stop) = (Arc::clone(jetway), stop.clone());
+    jetway.tasks.spawn(async move {
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -228,14 +223,33 @@ fn watch(
             tokio::time::sleep(SETTLED).await;
             while changes.try_recv().is_ok() {}
             // Documents are read and indexed, which is no work for a thread that serves.
-            let (jetway, source) = (Arc::clone(&jetway), source.clone());
+            let (jetway, source) = (Arc::clone(&serving), source.clone());
             let done = tokio::task::spawn_blocking(move || reload(&jetway, &source)).await;
             if let Err(error) = done {
                 tracing::error!(%error, "reading the configuration again failed");
             }
+            let gate = serving.gate.load_full();
+            if std::mem::replace(&mut watched, folders(&gate.config)) != watched
+                && let Err(error) = observe(&mut watcher, &gate.config)
+            {
+                tracing::warn!(%error, "a folder of the configuration is not watched");
+            }
         }
     });
-    Ok(watcher)
+    Ok(())
+}
+
+/// Watches the folders of a configuration; those that are watched already stay so.
+fn observe(watcher: &mut notify::RecommendedWatcher, config: &Config) -> notify::Result<()> {
+    for folder in &config.watched {
+        watcher.watch(folder, RecursiveMode::Recursive)?;
+    }
+    // To watch a folder a second time, alone, would be to watch no more what is below it.
+    let is_watched = |folder: &&PathBuf| config.watched.iter().any(|watched| folder.starts_with(watched));
+    for folder in config.watched_alone.iter().filter(|folder| !is_watched(folder)) {
+        watcher.watch(folder, RecursiveMode::NonRecursive)?;
+    }
+    Ok(())
 }
 
 /// The least that an admin token has.
@@ -254,6 +268,9 @@ fn reload(jetway: &Jetway, source: &Source) {
             }
             drop(before);
             jetway.gate.store(Arc::new(gate));
+            let gate = jetway.gate.load();
+            let rules = gate.config.policies.values().filter_map(|policy| policy.identity.jwt());
+            jetway.tokens.forget_all_but(rules.map(|rules| rules.keys()));
             tracing::info!("the configuration was read again and is in force");
             "applied"
         }

@@ -24,13 +24,13 @@ const LARGEST_LIST: usize = 4 << 20;
 /// [`Refusal`] when the caller is not known, or no provider answers.
 pub async fn models(call: Call<'_>, exchange: &mut Exchange) -> Result<Response<Bytes>, Refusal> {
     let jetway = std::sync::Arc::clone(exchange.jetway());
-    let caller = identity::identify(&jetway, call.policy, &call.head.headers).await??;
-    exchange.called_by(&caller);
+    let identified = identity::identify((&jetway, call.gate), call.policy, call.head).await?;
+    exchange.called_by(&identified.caller);
     let mut listed = Vec::new();
     let mut failed = None;
     let named = call.policy.models.providers().iter().filter_map(|name| call.gate.upstreams.get(name));
     let speaking: Vec<&Upstream> = named.filter(|upstream| speaks(upstream, call.dialect)).collect();
-    for target in targets(&speaking, call.head, caller.key().is_some())? {
+    for target in targets(&speaking, &identified)? {
         match list(call, target).await {
             Ok(json) => listed.push(json),
             Err(refusal) => failed = failed.or(Some(refusal)),

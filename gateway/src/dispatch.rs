@@ -10,8 +10,9 @@ use jetway_core::wire::route::Endpoint;
 
 use crate::exchange::Exchange;
 use crate::stage::budget::Hold;
+use crate::stage::identity::Identified;
 use crate::stage::render::Outbound;
-use crate::upstream::{Failed, NoCredential, Outgoing, Upstream, headers};
+use crate::upstream::{Failed, NoCredential, Outgoing, Upstream};
 
 /// A provider, and the headers that it is sent.
 #[derive(Debug)]
@@ -25,15 +26,15 @@ pub struct Target<'a> {
 ///
 /// # Errors
 /// [`NoCredential`] of the first, when there is none for any.
-pub fn targets<'a>(upstreams: &[&'a Upstream], head: &Parts, has_key: bool) -> Result<Vec<Target<'a>>, NoCredential> {
+pub fn targets<'a>(upstreams: &[&'a Upstream], identified: &Identified) -> Result<Vec<Target<'a>>, NoCredential> {
     let mut found: Vec<Target<'a>> = Vec::with_capacity(upstreams.len());
     let mut missing = None;
     for upstream in upstreams {
         if upstream.takes_the_callers() && found.iter().any(|target| target.upstream.takes_the_callers()) {
             continue;
         }
-        let mut headers = headers::outbound(&head.headers);
-        match upstream.authorize(&mut headers, has_key) {
+        let mut headers = identified.onward.clone();
+        match upstream.authorize(&mut headers, identified.caller.is_known()) {
             Ok(()) => found.push(Target { upstream, headers }),
             Err(error) => missing = missing.or(Some(error)),
         }

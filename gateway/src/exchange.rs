@@ -111,6 +111,7 @@ impl Exchange {
         self.record.user = Some(caller.user().to_owned());
         self.record.team = caller.team().map(str::to_owned);
         self.record.key = caller.key().map(str::to_owned);
+        self.record.way = Some(caller.way().name());
     }
 
     /// What it asks for, and in which run.

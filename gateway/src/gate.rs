@@ -21,6 +21,7 @@ use crate::rates::Rates;
 use crate::runs::log::Log;
 use crate::runs::state::State;
 use crate::secret::Keyed;
+use crate::tokens::Tokens;
 use crate::upstream::Upstream;
 use crate::{docs, tls};
 
@@ -87,6 +88,8 @@ pub struct Jetway {
     pub log: Log,
     pub metrics: Metrics,
     pub keyed: Keyed,
+    /// What the issuers of tokens said, and the way to ask them.
+    pub tokens: Tokens,
     /// Places for requests that are served at once.
     pub places: Arc<Semaphore>,
     /// What must be finished before the process may end: settlements, open connections.
@@ -127,6 +130,8 @@ impl Jetway {
         let now = Timestamp::now();
         let keyed = Keyed::load(&state.join(files::SECRET))
             .map_err(|error| anyhow::anyhow!("{} cannot be used: {error}", state.join(files::SECRET).display()))?;
+        let (metrics, tasks) = (Metrics::new()?, TaskTracker::new());
+        let tokens = Tokens::new(tls::client()?, tasks.clone(), metrics.clone());
         Ok(Arc::new(Self {
             gate: ArcSwap::from_pointee(gate),
             ledger: Arc::new(Embedded::open(&state.join(files::LEDGER))?),
@@ -135,10 +140,11 @@ impl Jetway {
             keys: Keys::open(&state.join(files::KEYS))?,
             state: State::open(&state.join(files::STATE), now)?,
             log: Log::open(&state.join(files::RUNS))?,
-            metrics: Metrics::new()?,
+            metrics,
             keyed,
+            tokens,
             places,
-            tasks: TaskTracker::new(),
+            tasks,
         }))
     }
 }

@@ -3,8 +3,9 @@
 //! Floors, lowest first. A module imports only from lower floors, and modules on one floor do not
 //! import each other; a test reads the `use` lines and holds them.
 //!
-//! `errand, secret, telemetry, tls` < `store` < `config` < `docs, keys, learned, ledger, rates, runs` < `amend, metrics, mint, upstream`
-//! < `gate` < `tab` < `call, exchange` < `receive, stage` < `dispatch, refusal, reply` < `catalog, usage` < `pipeline`
+//! `errand, secret, telemetry` < `store, tls` < `config` < `docs, keys, learned, ledger, rates, runs`
+//! < `amend, metrics, mint, upstream` < `tokens` < `gate` < `tab` < `call, exchange` < `receive, stage`
+//! < `dispatch, refusal, reply` < `catalog, usage` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
 
 pub mod admin;
@@ -37,5 +38,6 @@ pub mod store;
 pub mod tab;
 pub mod telemetry;
 pub mod tls;
+pub mod tokens;
 pub mod upstream;
 pub mod usage;

@@ -15,6 +15,10 @@ pub struct Metrics {
     /// Exchanges that ended.
     pub exchanges: IntCounterVec,
     pub refusals: IntCounterVec,
+    /// Exchanges whose caller was recognised, by how.
+    pub recognised: IntCounterVec,
+    /// Questions to those who know about tokens.
+    pub asked_issuers: IntCounterVec,
     pub tokens: IntCounterVec,
     pub cost: IntCounterVec,
     pub tools_removed: IntCounterVec,
@@ -70,11 +74,7 @@ impl Metrics {
             "jetway_decide_seconds",
             "Time from a request's headers to its dispatch that Jetway itself took, its body's arrival included.",
         );
-        let build = registered(
-            &registry,
-            IntGaugeVec::new(Opts::new("jetway_build_info", "The version that runs; always 1."), &["version"])?,
-        )?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        say_version(&registry)?;
         Ok(Self {
             exchanges: of(
                 "jetway_exchanges_total",
@@ -82,6 +82,16 @@ impl Metrics {
                 &["policy", "model", "provider", "outcome"],
             )?,
             refusals: of("jetway_refusals_total", "Requests refused by Jetway, by reason.", &["policy", "reason"])?,
+            recognised: of(
+                "jetway_recognised_total",
+                "Exchanges whose caller was recognised, by the way that it said who it is.",
+                &["policy", "way"],
+            )?,
+            asked_issuers: of(
+                "jetway_issuer_questions_total",
+                "Questions to the issuers of tokens: for their keys, or about a token.",
+                &["about", "result"],
+            )?,
             tokens: of("jetway_tokens_total", "Tokens, by kind.", &["policy", "model", "kind"])?,
             cost: of(
                 "jetway_cost_microdollars_total",
@@ -142,6 +152,9 @@ impl Metrics {
         if let (Outcome::Refused, Some(reason)) = (outcome, record.reason) {
             self.refusals.with_label_values(&[policy, reason]).inc();
         }
+        if let Some(way) = record.way {
+            self.recognised.with_label_values(&[policy, way]).inc();
+        }
         let usage = record.usage;
         let kinds = [
             ("input", usage.input),
@@ -174,6 +187,13 @@ impl Metrics {
         }
         text
     }
+}
+
+fn say_version(registry: &Registry) -> prometheus::Result<()> {
+    let options = Opts::new("jetway_build_info", "The version that runs; always 1.");
+    let build = registered(registry, IntGaugeVec::new(options, &["version"])?)?;
+    build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+    Ok(())
 }
 
 fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {

@@ -9,7 +9,6 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
-use jetway_core::policy::identity::Caller;
 use jetway_core::stream::hide::HideUsage;
 use jetway_core::stream::meter::Meter;
 use jetway_core::stream::shape_of;
@@ -30,6 +29,7 @@ use crate::refusal::Refusal;
 use crate::reply::{Reply, Watch, whole};
 use crate::runs::Outcome;
 use crate::stage::budget::{Hold, Low, Short};
+use crate::stage::identity::Identified;
 use crate::stage::render::{Draft, Outbound};
 use crate::stage::{budget, context, identity, lockdown, models};
 use crate::tab::Lesser;
@@ -137,11 +137,12 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         return Err(Refusal::Full);
     }
     // Identified before its body is read: strangers cannot make us hold megabytes.
-    let caller = identity::identify(&jetway, policy, &head.headers).await??;
-    exchange.called_by(&caller);
+    let identified = identity::identify((&jetway, gate), policy, head).await?;
+    let caller = &identified.caller;
+    exchange.called_by(caller);
     // Counting tokens is free, and agents do it by the dozen.
     if is_reply {
-        exchange.keeps(jetway.rates.admit(&policy.name, &policy.budget.rates, &caller)?);
+        exchange.keeps(jetway.rates.admit(&policy.name, &policy.budget.rates, caller)?);
     }
     let bytes = receive::body(&head.headers, body, &gate.config.limits).await?;
     exchange.record.bytes_in = bytes.len();
@@ -152,7 +153,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     };
     exchange.asks(&asked, &run);
     let admitted = models::admit(gate, policy, caller.models(), (&asked, &asked.model, is_reply))?;
-    let targets = targets(admitted.upstreams(), head, caller.key().is_some())?;
+    let targets = targets(admitted.upstreams(), &identified)?;
     let permit = lockdown::lock(policy, &asked);
     exchange.offers(permit.offered(), permit.removed());
     let context = context::inform((&jetway, gate), policy, (&run, is_reply), &asked).await?;
@@ -163,10 +164,10 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         return Ok((asked, outbound, targets, Hold::free()));
     }
     // Reserved after rendering: the context that was added is part of what is paid for.
-    let secured = match budget::reserve(call, &caller, (&run, &outbound), exchange).await {
+    let secured = match budget::reserve(call, caller, (&run, &outbound), exchange).await {
         Ok(hold) => (outbound, targets, hold),
         Err(Short::Unreachable(error)) => return Err(error.into()),
-        Err(Short::Low(low)) => with_less(call, &caller, (&run, draft), low, exchange).await?,
+        Err(Short::Low(low)) => with_less(call, &identified, (&run, draft), low, exchange).await?,
     };
     let (outbound, targets, hold) = secured;
     Ok((asked, outbound, targets, hold))
@@ -176,15 +177,16 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
 /// another model; by the policy's choice, and never silently.
 async fn with_less<'a>(
     call: Call<'a>,
-    caller: &Caller,
+    identified: &Identified,
     (run, draft): (&str, Draft<'_>),
     low: Low,
     exchange: &mut Exchange,
 ) -> Result<(Outbound, Vec<Target<'a>>, Hold), Refusal> {
     let Some(lesser) = budget::lesser(call.policy, &low) else { return Err(low.denied.into()) };
+    let caller = &identified.caller;
     let model = lesser.model.as_ref().unwrap_or(&draft.request.model);
     let admitted = models::admit(call.gate, call.policy, caller.models(), (draft.request, model, true))?;
-    let targets = targets(admitted.upstreams(), call.head, caller.key().is_some())?;
+    let targets = targets(admitted.upstreams(), identified)?;
     let outbound = draft.render(&lesser)?;
     exchange.lesser = lesser;
     match budget::reserve(call, caller, (run, &outbound), exchange).await {

@@ -12,9 +12,11 @@ use jetway_core::wire::json::Unreadable;
 use jetway_core::wire::patch::Overlap;
 use jetway_core::wire::request::Malformed;
 
-use crate::ledger::Unreachable;
+use crate::ledger;
 use crate::receive::Unfit;
+use crate::stage::identity::Unidentified;
 use crate::store::StoreError;
+use crate::tokens::Unreachable;
 use crate::upstream::{Failed, NoCredential};
 
 /// Why a request is not served.
@@ -34,6 +36,10 @@ pub enum Refusal {
     Full,
     #[error(transparent)]
     Identity(#[from] identity::Denied),
+    #[error(
+        "Jetway cannot reach the one that this policy asks about tokens, so it cannot say who is calling; try again soon"
+    )]
+    Unreachable(#[from] Unreachable),
     #[error(transparent)]
     Unfit(#[from] Unfit),
     #[error(transparent)]
@@ -49,7 +55,7 @@ pub enum Refusal {
     #[error(
         "Jetway cannot reach the ledger that budgets are counted in, so it serves nothing for the moment; try again soon"
     )]
-    Ledger(#[from] Unreachable),
+    Ledger(#[from] ledger::Unreachable),
     #[error("Jetway cannot reach its own records, so it serves nothing for the moment; try again soon")]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -66,6 +72,16 @@ impl From<Unreadable> for Refusal {
     }
 }
 
+impl From<Unidentified> for Refusal {
+    fn from(error: Unidentified) -> Self {
+        match error {
+            Unidentified::Denied(denied) => Self::Identity(denied),
+            Unidentified::Store(error) => Self::Store(error),
+            Unidentified::Unreachable(error) => Self::Unreachable(error),
+        }
+    }
+}
+
 impl Refusal {
     /// The metric label and the word in the run log: one of these, for ever.
     #[must_use]
@@ -75,6 +91,7 @@ impl Refusal {
             Self::Upgrade => "upgrade",
             Self::Full => "full",
             Self::Identity(_) => "identity",
+            Self::Unreachable(_) => "issuer",
             Self::Unfit(Unfit::TooLarge { .. }) => "too_large",
             Self::Unfit(_) => "unfit",
             Self::Malformed(_) => "malformed",
@@ -101,17 +118,16 @@ impl Refusal {
             Self::NoEndpoint { .. } | Self::NoPolicy { .. } => No::NotFound,
             Self::Method { .. } => No::Method,
             Self::Upgrade => No::Upgrade,
-            Self::Identity(identity::Denied::OtherPolicy { .. }) | Self::Models(_) | Self::Credential(_) => {
-                No::Forbidden
-            }
+            Self::Identity(denied) if denied.is_known() => No::Forbidden,
             Self::Identity(_) => No::Unauthenticated,
+            Self::Models(_) | Self::Credential(_) => No::Forbidden,
             Self::Unfit(Unfit::TooLarge { .. }) => No::TooLarge,
             Self::Unfit(Unfit::ContentType { .. } | Unfit::Encoding { .. }) => No::MediaType,
             Self::Unfit(Unfit::Slow { .. }) => No::Slow,
             Self::Unfit(_) | Self::Malformed(_) => No::Malformed,
             Self::Budget(_) => No::Exhausted,
             Self::TooFast(fast) => No::TooFast { wait: fast.wait },
-            Self::Store(_) | Self::Ledger(_) | Self::Full => No::Unavailable,
+            Self::Store(_) | Self::Ledger(_) | Self::Full | Self::Unreachable(_) => No::Unavailable,
             Self::Provider(Failed::Slow { .. }) => No::GatewayTimeout,
             Self::Provider(_) | Self::Unchecked { .. } => No::BadGateway,
             Self::Overlap(_) => No::Internal,

@@ -21,7 +21,7 @@ use crate::tab;
 pub async fn usage(call: Call<'_>, exchange: &mut Exchange) -> Result<Response<Bytes>, Refusal> {
     let jetway = std::sync::Arc::clone(exchange.jetway());
     let policy = call.policy;
-    let caller = identity::identify(&jetway, policy, &call.head.headers).await??;
+    let caller = identity::identify((&jetway, call.gate), policy, call.head).await?.caller;
     exchange.called_by(&caller);
     let named = || session_of(&call.head.headers);
     let run = caller.run().map(str::to_owned);

@@ -79,7 +79,7 @@ fn a_key_of_ours_may_come_beside_a_credential_for_the_provider() {
     assert_eq!(both.status, 200);
     assert_eq!(provider.seen().pop().unwrap().headers["x-api-key"], "sk-adas-own");
     let only = post("/v1/messages", BODY).header("x-api-key", &key).send(jetway.data);
-    assert!(only.message().contains("brought only a Jetway key"), "{}", only.text());
+    assert!(only.message().contains("brought only what tells Jetway who calls"), "{}", only.text());
     let two = post("/v1/messages", BODY).header("authorization", "Bearer sk-other").send(jetway.data);
     assert!(two.message().contains("different credentials"), "{}", two.text());
 }

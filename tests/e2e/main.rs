@@ -8,6 +8,8 @@ mod bytes;
 mod context;
 mod faults;
 mod identity;
+mod identity_tls;
+mod identity_tokens;
 mod lockdown;
 mod operations;
 mod tokens;

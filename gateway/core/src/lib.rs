@@ -1,12 +1,13 @@
 //! What Jetway decides. Pure: no clock, no files, no environment, no async.
 //!
 //! Floors, lowest first; a module imports only from lower ones:
-//! `glob`, `units`, `wire` < `stream` < `retrieval`, `price` < `policy`.
+//! `glob`, `secret`, `units`, `wire` < `stream` < `retrieval`, `price` < `policy`.
 
 pub mod glob;
 pub mod policy;
 pub mod price;
 pub mod retrieval;
+pub mod secret;
 pub mod stream;
 pub mod units;
 pub mod wire;

@@ -45,14 +45,15 @@ fn greeting(running: &Running, demo: bool) -> String {
     let providers = names(gate.config.providers.keys().collect());
     let scripted = if demo { " (scripted: nothing leaves this machine, any key will do)" } else { "" };
     let (data, default) = (running.data, &gate.config.default_policy);
+    let http = if gate.config.tls.is_some() { "https" } else { "http" };
     let token = gate.config.state.join(crate::gate::files::ADMIN_TOKEN);
     format!(
         "\
-agents     http://{data}
+agents     {http}://{data}
 admin      http://{}  (token in {})
 policies   {policies}; {default} where the base URL names none
 providers  {providers}{scripted}
-point at   export ANTHROPIC_BASE_URL=http://{data}/{default} OPENAI_BASE_URL=http://{data}/{default}/v1  # Codex, in config.toml: openai_base_url = \"http://{data}/{default}/v1\"
+point at   export ANTHROPIC_BASE_URL={http}://{data}/{default} OPENAI_BASE_URL={http}://{data}/{default}/v1  # Codex, in config.toml: openai_base_url = \"{http}://{data}/{default}/v1\"
 ",
         running.admin,
         token.display(),

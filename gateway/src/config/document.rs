@@ -19,6 +19,10 @@ pub(in crate::config) struct Gateway {
     /// Where agents connect.
     #[serde(default = "data_address")]
     pub listen: SocketAddr,
+    /// Leave it out to speak plain HTTP to agents, where they are on this machine or something
+    /// in front of Jetway ends TLS.
+    #[serde(default)]
+    pub tls: Option<Tls>,
     /// Where operators and Prometheus connect.
     #[serde(default)]
     pub admin: Admin,
@@ -66,6 +70,31 @@ impl Default for Mints {
     fn default() -> Self {
         Self { tokens: NonZeroU32::MIN.saturating_add(59), every: Every::Hour }
     }
+}
+
+/// TLS on the port of agents. The files are PEM, their paths relative to the folder above this
+/// file's; they are read again with the configuration, and when one of them changes.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Tls {
+    /// Our certificate, and those between it and its authority.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
+    /// The authority that signs callers' certificates. Only a certificate that it signed counts.
+    #[serde(default)]
+    pub client_ca: Option<String>,
+    /// Whether a connection without such a certificate is refused; `required` by default. With
+    /// `optional` a policy may accept certificates, and another one something else.
+    #[serde(default)]
+    pub client: Option<Client>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::config) enum Client {
+    Required,
+    Optional,
 }
 
 /// Bounds on what is taken in.
@@ -119,7 +148,8 @@ pub(in crate::config) struct Provider {
     /// The models it serves.
     pub models: Vec<Glob>,
     /// `passthrough` sends the caller's own credential on. `{ env: NAME }` and `{ file: PATH }`
-    /// hold a key of yours, which is used only for callers with a Jetway key.
+    /// hold a key of yours, which is used only for callers that we know: by a Jetway key, a token
+    /// of an issuer, or a certificate.
     pub credentials: Credentials,
     #[serde(default)]
     pub timeouts: Timeouts,

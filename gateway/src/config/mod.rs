@@ -5,6 +5,8 @@ mod policies;
 mod prices;
 mod providers;
 pub mod schema;
+mod secrets;
+mod tls;
 pub mod yaml;
 
 use std::collections::BTreeMap;
@@ -15,14 +17,19 @@ use jetway_core::policy::budget::rate::{Rate, Scope};
 use jetway_core::price::Prices;
 
 pub use document::{Kind, Limits};
+pub use jetway_core::units;
 pub use policies::Policy;
 pub use providers::{Credentials, Provider, Timeouts};
 pub use yaml::Problem;
+
+use crate::tls::server::Server;
 
 /// Everything that operators configure, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
     pub listen: SocketAddr,
+    /// None where agents are spoken to in plain HTTP, or secrets were left.
+    pub tls: Option<Server>,
     pub admin: SocketAddr,
     /// How many run tokens may be minted for one user.
     pub mints: Rate,
@@ -32,8 +39,10 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     pub policies: BTreeMap<String, Policy>,
     pub prices: Prices,
-    /// The folders whose files make up this configuration.
+    /// The folders whose files make up this configuration, with all that is below them.
     pub watched: Vec<PathBuf>,
+    /// Folders of which only the files count that lie in them.
+    pub watched_alone: Vec<PathBuf>,
 }
 
 /// Whether the credentials of providers are wanted.
@@ -65,7 +74,11 @@ impl Config {
         let providers = providers::load((file, &text), document.providers, secrets, &mut problems);
         let prices = keep(prices::load(&folder.join("prices.yaml")), &mut problems).unwrap_or_default();
         let policies_folder = root.join(&document.policies);
-        let policies = policies::load(&policies_folder, &names, &mut problems);
+        let client_ca = document.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        let known = policies::Known { providers: &names, client_ca, secrets };
+        let policies = policies::load(&policies_folder, &known, &mut problems);
+        let server = document.tls.as_ref().map(|tls| tls::load((file, &text), &root, tls, secrets));
+        let server = server.and_then(|server| keep(server, &mut problems)).flatten();
         if !policies.contains_key(&document.default_policy) && problems.is_empty() {
             let message = format!("`default_policy` is {:?}, and there is no such policy", document.default_policy);
             problems.push(Problem::at_word(file, &text, "default_policy", message));
@@ -76,6 +89,7 @@ impl Config {
         let (Ok(mints), true) = (mints, problems.is_empty()) else { return Err(problems) };
         Ok(Self {
             listen: document.listen,
+            tls: server,
             admin: document.admin.listen,
             mints,
             state: root.join(&document.state),
@@ -85,6 +99,7 @@ impl Config {
             policies,
             prices,
             watched: vec![folder.to_owned(), policies_folder],
+            watched_alone: document.tls.as_ref().map(|tls| tls::folders(&root, tls)).unwrap_or_default(),
         })
     }
 }

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use jetway_core::policy::identity::Way;
 use jetway_core::policy::{Document, budget, context, identity, lockdown, models};
 use jetway_core::wire::route::is_policy_name;
+use secrecy::SecretString;
 
-use crate::config::{Problem, yaml};
+use crate::config::{Problem, Secrets, secrets, yaml};
 use crate::secret;
 
 /// A policy as it is meant.
@@ -18,15 +20,25 @@ pub struct Policy {
     pub version: String,
     pub about: String,
     pub identity: identity::Rules,
+    /// What goes with `identity.introspection`.
+    pub introspection_secret: Option<SecretString>,
     pub models: models::Rules,
     pub lockdown: Option<lockdown::Rules>,
     pub context: Option<context::Rules>,
     pub budget: budget::Rules,
 }
 
+/// What policies may refer to.
+pub(in crate::config) struct Known<'a> {
+    pub providers: &'a [String],
+    /// Whether there is an authority that signs callers' certificates.
+    pub client_ca: bool,
+    pub secrets: Secrets,
+}
+
 pub(in crate::config) fn load(
     folder: &Path,
-    providers: &[String],
+    known: &Known<'_>,
     problems: &mut Vec<Problem>,
 ) -> BTreeMap<String, Policy> {
     let mut policies = BTreeMap::new();
@@ -40,7 +52,7 @@ pub(in crate::config) fn load(
     let mut folders: Vec<_> = entries.filter_map(Result::ok).map(|entry| entry.path()).collect();
     folders.sort();
     for folder in folders.into_iter().filter(|path| path.join("policy.yaml").is_file()) {
-        match policy(&folder, providers) {
+        match policy(&folder, known) {
             Ok(policy) => {
                 policies.insert(policy.name.clone(), policy);
             }
@@ -53,7 +65,7 @@ pub(in crate::config) fn load(
     policies
 }
 
-fn policy(folder: &Path, providers: &[String]) -> Result<Policy, Problem> {
+fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
     let file = folder.join("policy.yaml");
     let text = yaml::text(&file)?;
     let document: Document = yaml::parse(&file, &text)?;
@@ -65,8 +77,9 @@ fn policy(folder: &Path, providers: &[String]) -> Result<Policy, Problem> {
         return Err(Problem::of_file(folder, message));
     }
     for provider in document.models.providers() {
-        if !providers.contains(provider) {
-            let message = format!("there is no provider {provider:?} in gateway.yaml; it has {}", providers.join(", "));
+        if !known.providers.contains(provider) {
+            let has = known.providers.join(", ");
+            let message = format!("there is no provider {provider:?} in gateway.yaml; it has {has}");
             return Err(Problem::at_word(&file, &text, provider, message));
         }
     }
@@ -76,12 +89,21 @@ fn policy(folder: &Path, providers: &[String]) -> Result<Policy, Problem> {
         let message = format!("the folder {} does not exist", folder.join(context.docs()).display());
         return Err(Problem::at_word(&file, &text, "docs:", message));
     }
+    if document.identity.accepts(Way::Certificates) && !known.client_ca {
+        let message = "`accept` lists `certificates`, and no authority signs any: set tls.client_ca in gateway.yaml";
+        return Err(Problem::at_word(&file, &text, Way::Certificates.name(), message));
+    }
+    let secret = document.identity.introspection().map(|rules| secrets::fetch(rules.secret().clone(), known.secrets));
+    let secret = secret.transpose().map_err(|(word, why)| {
+        Problem::at_word(&file, &text, &word, format!("identity.introspection.secret: {why}"))
+    })?;
     Ok(Policy {
         name,
         folder: folder.to_owned(),
         version: secret::hex(&secret::sha256(text.as_bytes())[..6]),
         about: document.about,
         identity: document.identity,
+        introspection_secret: secret,
         models: document.models,
         lockdown: document.lockdown,
         context: document.context,

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use http::Uri;
 use jetway_core::policy::models::Offer;
+use jetway_core::secret::Reference;
 use jetway_core::wire::Dialect;
 use secrecy::SecretString;
 
 use crate::config::document::{self, Kind};
-use crate::config::{Problem, Secrets, environment};
+use crate::config::{Problem, Secrets, secrets};
 
 /// Somebody who is asked for replies.
 #[derive(Debug, Clone)]
@@ -104,21 +105,8 @@ fn provider(name: &str, document: document::Provider, secrets: Secrets) -> Resul
     let base_url = base_url(&document.base_url).map_err(|why| (document.base_url.clone(), why))?;
     let credentials = match document.credentials {
         document::Credentials::Passthrough => Credentials::Passthrough,
-        _ if secrets == Secrets::Leave => Credentials::Own(SecretString::default()),
-        document::Credentials::Env(variable) => match environment(&variable) {
-            Some(key) => Credentials::Own(key.into()),
-            None => {
-                let why = format!(
-                    "the environment variable {variable} is not set; set it, or use `credentials: passthrough`"
-                );
-                return Err((variable, why));
-            }
-        },
-        document::Credentials::File(path) => match std::fs::read_to_string(&path) {
-            Ok(key) if !key.trim().is_empty() => Credentials::Own(key.trim().to_owned().into()),
-            Ok(_) => return Err((path.clone(), format!("the file {path} is empty"))),
-            Err(error) => return Err((path.clone(), format!("the file {path} cannot be read: {error}"))),
-        },
+        document::Credentials::Env(variable) => own(Reference::Env(variable), secrets)?,
+        document::Credentials::File(path) => own(Reference::File(path), secrets)?,
     };
     if document.models.is_empty() {
         return Err((name.to_owned(), "`models` is empty, so it would never be asked; use [\"*\"] for any".to_owned()));
@@ -132,6 +120,11 @@ fn provider(name: &str, document: document::Provider, secrets: Secrets) -> Resul
         timeouts: document.timeouts.into(),
         offer: Offer { name: name.to_owned(), speaks, models: document.models },
     })
+}
+
+fn own(reference: Reference, secrets: Secrets) -> Result<Credentials, (String, String)> {
+    let with_advice = |(word, why)| (word, format!("{why}; put the key there, or use `credentials: passthrough`"));
+    secrets::fetch(reference, secrets).map(Credentials::Own).map_err(with_advice)
 }
 
 fn base_url(text: &str) -> Result<Uri, String> {

@@ -5,15 +5,12 @@ pub mod run;
 use std::path::Path;
 
 use jetway_core::policy::budget::cap::Own;
-use jetway_core::policy::identity::Key;
+use jetway_core::policy::identity::{KEY_PREFIX, Key};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::secret;
 use crate::store::{self, Durability, Store, StoreError};
-
-/// What every Jetway key begins with.
-pub const PREFIX: &str = "jw_";
 
 const TABLES: &[&str] = &[
     "
@@ -148,7 +145,7 @@ pub fn connect(path: &Path) -> Result<Connection, StoreError> {
 /// # Errors
 /// When the database or the system's randomness fails.
 pub fn create(connection: &Connection, holder: &Holder, now: Timestamp) -> anyhow::Result<Made> {
-    let text = secret::token(PREFIX)?;
+    let text = secret::token(KEY_PREFIX)?;
     let id = format!("key_{}", &secret::hex(&secret::random(6)?));
     connection.execute(
         "INSERT INTO key (id, digest, policy, user, team, created, caps) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",

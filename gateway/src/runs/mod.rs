@@ -53,6 +53,8 @@ pub struct Record {
     pub user: Option<String>,
     pub team: Option<String>,
     pub key: Option<String>,
+    /// How it was known who called: a word of `accept` in `policy.yaml`.
+    pub way: Option<&'static str>,
     pub agent: &'static str,
     pub endpoint: &'static str,
     pub dialect: Option<&'static str>,

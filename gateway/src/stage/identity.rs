@@ -1,35 +1,97 @@
 //! Who is calling.
 
 use http::HeaderMap;
+use http::request::Parts;
+use jetway_core::policy::identity::choice::{self, Choice};
+use jetway_core::policy::identity::jwt::Unverified;
 use jetway_core::policy::identity::{self, Caller, Denied, Presented};
+use jiff::Timestamp;
 
 use crate::config::Policy;
-use crate::gate::Jetway;
-use crate::keys;
+use crate::gate::{Gate, Jetway};
 use crate::store::StoreError;
+use crate::tls::peer::{Peer, Shown};
+use crate::tokens::{Question, Unreachable};
 use crate::upstream::headers;
 
-/// Looks at the credentials of a request and says whose it is; the inner error is a refusal.
-///
-/// # Errors
-/// [`StoreError`] when the keys cannot be read: then nobody is let in.
-pub async fn identify(
-    jetway: &Jetway,
-    policy: &Policy,
-    headers: &HeaderMap,
-) -> Result<Result<Caller, Denied>, StoreError> {
-    let presented = presented(jetway, headers).await?;
-    Ok(identity::decide(&policy.identity, &policy.name, presented))
+/// A request whose caller is recognised.
+#[derive(Debug)]
+pub struct Identified {
+    pub caller: Caller,
+    /// The headers that may travel on to a provider: nothing in them tells it what we know the
+    /// caller by.
+    pub onward: HeaderMap,
 }
 
-async fn presented(jetway: &Jetway, headers: &HeaderMap) -> Result<Presented, StoreError> {
-    let found = headers::credentials(headers);
-    let (ours, foreign): (Vec<&str>, Vec<&str>) = found.iter().partition(|text| text.starts_with(keys::PREFIX));
-    Ok(match (ours.as_slice(), foreign.as_slice()) {
-        ([], []) => Presented::Nothing,
-        // A key of ours says who calls; what else is there is for the provider.
-        ([key], _) => Presented::Key(jetway.keys.find(key).await?),
-        ([], [one]) => Presented::Foreign { digest: jetway.keyed.digest(&["caller", one])[..16].to_owned() },
-        _ => Presented::Ambiguous,
+/// Why nobody is recognised.
+#[derive(Debug, thiserror::Error)]
+pub enum Unidentified {
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+}
+
+/// Looks at the credentials of a request and says whose it is.
+///
+/// # Errors
+/// [`Unidentified`] when nobody is recognised, or those cannot be asked who would know: then
+/// nobody is let in.
+pub async fn identify(
+    (jetway, gate): (&Jetway, &Gate),
+    policy: &Policy,
+    head: &Parts,
+) -> Result<Identified, Unidentified> {
+    let shown = head.extensions.get::<Peer>().and_then(Peer::shown);
+    let carried = headers::carried(&head.headers, shown.is_some());
+    let choice = choice::choose(&policy.identity, &carried);
+    let secret = choice.secret();
+    let presented = presented((jetway, gate), policy, (choice, shown)).await?;
+    let caller = identity::decide(&policy.identity, &policy.name, presented)?;
+    let is_ours = |text: &str| Some(text) == secret || choice::is_ours(&policy.identity, text);
+    Ok(Identified { caller, onward: headers::outbound(&head.headers, is_ours) })
+}
+
+async fn presented(
+    (jetway, gate): (&Jetway, &Gate),
+    policy: &Policy,
+    (choice, shown): (Choice<'_>, Option<&Shown>),
+) -> Result<Presented, Unidentified> {
+    Ok(match choice {
+        Choice::Nothing => Presented::Nothing,
+        Choice::Ambiguous => Presented::Ambiguous,
+        Choice::Key(text) => Presented::Key(jetway.keys.find(text).await?),
+        Choice::Jwt(token) => checked(jetway, policy, &token).await?,
+        Choice::Opaque(token) => introspected(jetway, policy, token).await?,
+        Choice::Certificate => certified(gate, shown),
+        Choice::Foreign(text) => Presented::Foreign { digest: jetway.keyed.digest(&["caller", text])[..16].to_owned() },
     })
+}
+
+async fn checked(jetway: &Jetway, policy: &Policy, token: &Unverified<'_>) -> Result<Presented, Unreachable> {
+    let Some(rules) = policy.identity.jwt() else { return Ok(Presented::Nothing) };
+    let claims = match token.signed(rules) {
+        Ok(signed) => jetway.tokens.check(rules.keys(), &signed).await?.map(|()| signed.claims.clone()),
+        Err(unfit) => Err(unfit),
+    };
+    Ok(Presented::Jwt(claims, Timestamp::now()))
+}
+
+async fn introspected(jetway: &Jetway, policy: &Policy, token: &str) -> Result<Presented, Unreachable> {
+    let (Some(rules), Some(secret)) = (policy.identity.introspection(), &policy.introspection_secret) else {
+        return Ok(Presented::Nothing);
+    };
+    // The token itself is nowhere kept, and an answer counts only for the rules that it was asked by.
+    let digest = jetway.keyed.digest(&["token", &policy.name, &policy.version, token]);
+    let answer = jetway.tokens.ask(Question { rules, secret, token }, digest).await?;
+    Ok(Presented::Introspected(answer, Timestamp::now()))
+}
+
+fn certified(gate: &Gate, shown: Option<&Shown>) -> Presented {
+    let Some(shown) = shown else { return Presented::Nothing };
+    let Some(certificate) = shown.certificate.clone() else { return Presented::UnreadableCertificate };
+    let retired = !gate.config.tls.as_ref().is_some_and(|server| server.trusts(shown));
+    Presented::Certificate { certificate, retired, now: Timestamp::now() }
 }

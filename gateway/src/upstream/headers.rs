@@ -4,7 +4,7 @@
 use http::header;
 use http::{HeaderMap, HeaderValue};
 
-use crate::keys;
+use jetway_core::policy::identity::choice::Carried;
 use jetway_core::wire::agent::KEY_HEADER;
 use jetway_core::wire::limits::is_of_key;
 
@@ -29,19 +29,20 @@ const CREDENTIALS: &[&str] = &["authorization", "x-api-key", "x-goog-api-key", "
 /// Headers that say on whose account something is done.
 const ACCOUNTS: &[&str] = &["openai-organization", "openai-project", "x-goog-user-project"];
 
-/// The agent's headers as they go to the provider.
+/// The agent's headers as they go to the provider: without any credential that is ours.
 #[must_use]
-pub fn outbound(headers: &HeaderMap) -> HeaderMap {
+pub fn outbound(headers: &HeaderMap, is_ours: impl Fn(&str) -> bool) -> HeaderMap {
     let mut out = end_to_end(headers);
     out.remove(header::CONTENT_ENCODING);
     // A reply that is compressed could not be checked as it passes.
     out.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    let ours: Vec<_> = out.keys().filter(|name| is_ours(name.as_str())).cloned().collect();
+    let ours: Vec<_> = out.keys().filter(|name| is_our_header(name.as_str())).cloned().collect();
     for name in ours {
         out.remove(name);
     }
     for name in CREDENTIALS.iter().copied() {
-        let foreign: Vec<_> = out.get_all(name).iter().filter(|value| !is_jetway_key(value)).cloned().collect();
+        let is_foreign = |value: &&HeaderValue| !credential(value).is_some_and(&is_ours);
+        let foreign: Vec<_> = out.get_all(name).iter().filter(is_foreign).cloned().collect();
         out.remove(name);
         for value in foreign {
             out.append(name, value);
@@ -81,7 +82,7 @@ fn end_to_end(headers: &HeaderMap) -> HeaderMap {
     out
 }
 
-fn is_ours(name: &str) -> bool {
+fn is_our_header(name: &str) -> bool {
     name.starts_with("x-jetway-") || name.starts_with("x-forwarded-") || name == "forwarded" || name == "cookie"
 }
 
@@ -106,22 +107,21 @@ pub fn credential(value: &HeaderValue) -> Option<&str> {
     Some(bare.trim()).filter(|text| !text.is_empty())
 }
 
-fn is_jetway_key(value: &HeaderValue) -> bool {
-    credential(value).is_some_and(|text| text.starts_with(keys::PREFIX))
-}
-
-/// The different credentials that a request carries, ours in their own header first.
+/// The different credentials that a request carries.
 #[must_use]
-pub fn credentials(headers: &HeaderMap) -> Vec<&str> {
-    let mut found: Vec<&str> = Vec::new();
-    for name in [&[KEY_HEADER], CREDENTIALS].concat() {
-        for text in headers.get_all(name).iter().filter_map(credential) {
-            if !found.contains(&text) {
-                found.push(text);
-            }
+pub fn carried(headers: &HeaderMap, certificate: bool) -> Carried<'_> {
+    let mut carried = Carried { certificate, ..Carried::default() };
+    for text in headers.get_all(KEY_HEADER).iter().filter_map(credential) {
+        if !carried.ours.contains(&text) {
+            carried.ours.push(text);
         }
     }
-    found
+    for text in CREDENTIALS.iter().flat_map(|name| headers.get_all(*name)).filter_map(credential) {
+        if !carried.ours.contains(&text) && !carried.others.contains(&text) {
+            carried.others.push(text);
+        }
+    }
+    carried
 }
 
 #[cfg(test)]
@@ -138,7 +138,7 @@ mod tests {
     fn check(headers: &[(&'static str, &'static str)], expect: &[(&'static str, &'static str)]) {
         let mut expect = map(expect);
         expect.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        assert_eq!(outbound(&map(headers)), expect);
+        assert_eq!(outbound(&map(headers), |text| text.starts_with("jw_")), expect);
     }
 
     #[test]
@@ -174,10 +174,25 @@ mod tests {
 
     #[test]
     fn credentials_are_found_whatever_their_spelling() {
-        let found = |headers: &[(&'static str, &'static str)]| credentials(&map(headers)).join("|");
-        assert_eq!(found(&[("authorization", "bearer  a ")]), "a");
-        assert_eq!(found(&[("x-api-key", "a"), ("authorization", "Bearer a")]), "a");
-        assert_eq!(found(&[("x-api-key", "b"), ("authorization", "Bearer a"), ("x-jetway-key", "jw_c")]), "jw_c|a|b");
-        assert_eq!(found(&[("authorization", "Bearer ")]), "");
+        let found = |headers: &[(&'static str, &'static str)]| {
+            let headers = map(headers);
+            let carried = carried(&headers, false);
+            format!("{};{}", carried.ours.join("|"), carried.others.join("|"))
+        };
+        assert_eq!(found(&[("authorization", "bearer  a ")]), ";a");
+        assert_eq!(found(&[("x-api-key", "a"), ("authorization", "Bearer a")]), ";a");
+        assert_eq!(found(&[("x-api-key", "b"), ("authorization", "Bearer a"), ("x-jetway-key", "jw_c")]), "jw_c;a|b");
+        assert_eq!(found(&[("x-jetway-key", "jw_c"), ("authorization", "Bearer jw_c")]), "jw_c;");
+        assert_eq!(found(&[("x-jetway-key", "a"), ("x-jetway-key", "b")]), "a|b;");
+        assert_eq!(found(&[("authorization", "Bearer ")]), ";");
+    }
+
+    #[test]
+    fn a_credential_of_ours_does_not_leave_under_any_name() {
+        let headers =
+            map(&[("authorization", "Bearer t"), ("x-api-key", "t"), ("api-key", "p"), ("x-goog-api-key", "t")]);
+        let mut expect = map(&[("api-key", "p")]);
+        expect.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        assert_eq!(outbound(&headers, |text| text == "t"), expect);
     }
 }

@@ -22,7 +22,32 @@ use crate::config::{Credentials, Kind, Provider};
 #[derive(Debug, Clone)]
 pub struct Upstream {
     pub provider: Provider,
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Connections,
+}
+
+/// Connections that are kept and used again.
+pub type Connections = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// Makes connections possible, each within this time; opens none.
+#[must_use]
+pub fn client(tls: ClientConfig, connect: Duration) -> Connections {
+    let mut http = HttpConnector::new();
+    http.set_nodelay(true);
+    http.enforce_http(false);
+    http.set_connect_timeout(Some(connect));
+    http.set_keepalive(Some(Duration::from_secs(60)));
+    let connector = hyper_rustls::HttpsConnectorBuilder::new()
+        .with_tls_config(tls)
+        .https_or_http()
+        // One connection a stream: over HTTP/2 a slow agent would fill the window that it shares
+        // with all the others.
+        .enable_http1()
+        .wrap_connector(http);
+    Client::builder(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(Duration::from_secs(60))
+        .build(connector)
 }
 
 /// What goes to a provider.
@@ -54,35 +79,19 @@ pub enum Failed {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoCredential {
     #[error(
-        "the provider `{provider}` takes the caller's own credential, and this request brought only a Jetway key; send the key as `x-jetway-key` and the provider's credential as usual, or let an operator set providers.{provider}.credentials"
+        "the provider `{provider}` takes the caller's own credential, and this request brought only what tells Jetway who calls; send that as `x-jetway-key` and the provider's credential as usual, or let an operator set providers.{provider}.credentials"
     )]
-    OnlyKey { provider: String },
+    OnlyOurs { provider: String },
     #[error(
-        "the provider `{provider}` is paid for by an operator, so a Jetway key is needed; make one with `jetway keys create`"
+        "the provider `{provider}` is paid for by an operator, for callers that Jetway knows; send a Jetway key (`jetway keys create` makes one), or whatever else the policy accepts"
     )]
-    NoKey { provider: String },
+    Unknown { provider: String },
 }
 
 impl Upstream {
     #[must_use]
     pub fn new(provider: Provider, tls: ClientConfig) -> Self {
-        let mut http = HttpConnector::new();
-        http.set_nodelay(true);
-        http.enforce_http(false);
-        http.set_connect_timeout(Some(provider.timeouts.connect));
-        http.set_keepalive(Some(Duration::from_secs(60)));
-        let connector = hyper_rustls::HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            // One connection a stream: over HTTP/2 a slow agent would fill the window that it shares
-            // with all the others.
-            .enable_http1()
-            .wrap_connector(http);
-        let client = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(60))
-            .build(connector);
+        let client = client(tls, provider.timeouts.connect);
         Self { provider, client }
     }
 
@@ -97,13 +106,13 @@ impl Upstream {
     ///
     /// # Errors
     /// [`NoCredential`] when there is none that may be used.
-    pub fn authorize(&self, headers: &mut HeaderMap, has_key: bool) -> Result<(), NoCredential> {
+    pub fn authorize(&self, headers: &mut HeaderMap, is_known: bool) -> Result<(), NoCredential> {
         let provider = || self.provider.name.clone();
         match &self.provider.credentials {
             Credentials::Passthrough if headers::has_credential(headers) => Ok(()),
-            Credentials::Passthrough => Err(NoCredential::OnlyKey { provider: provider() }),
+            Credentials::Passthrough => Err(NoCredential::OnlyOurs { provider: provider() }),
             // Anybody can send some text as a credential: that must not open the operator's purse.
-            Credentials::Own(_) if !has_key => Err(NoCredential::NoKey { provider: provider() }),
+            Credentials::Own(_) if !is_known => Err(NoCredential::Unknown { provider: provider() }),
             Credentials::Own(secret) => {
                 headers::remove_callers_own(headers);
                 let (name, value) = match self.provider.kind {
@@ -111,7 +120,7 @@ impl Upstream {
                     Kind::Openai => (header::AUTHORIZATION, format!("Bearer {}", secret.expose_secret())),
                 };
                 let mut value =
-                    HeaderValue::try_from(value).map_err(|_| NoCredential::NoKey { provider: provider() })?;
+                    HeaderValue::try_from(value).map_err(|_| NoCredential::Unknown { provider: provider() })?;
                 value.set_sensitive(true);
                 headers.insert(name, value);
                 Ok(())
@@ -155,7 +164,8 @@ impl Upstream {
 }
 
 /// The cause at the bottom, which says most: `Connection refused`.
-fn innermost(error: &dyn std::error::Error) -> String {
+#[must_use]
+pub fn innermost(error: &dyn std::error::Error) -> String {
     let mut cause = error;
     while let Some(next) = cause.source() {
         cause = next;

@@ -69,17 +69,21 @@ impl Ask {
         self
     }
 
-    /// Sends it and leaves the response to be read.
-    pub fn open(&self, to: SocketAddr) -> TcpStream {
-        let mut stream = TcpStream::connect(to).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    /// The request as it is sent.
+    pub fn bytes(&self, to: SocketAddr) -> Vec<u8> {
         let mut head = format!("{} {} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\n", self.method, self.path);
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");
         }
         head += &format!("content-length: {}\r\n\r\n", self.body.len());
-        stream.write_all(head.as_bytes()).unwrap();
-        stream.write_all(&self.body).unwrap();
+        [head.as_bytes(), &self.body].concat()
+    }
+
+    /// Sends it and leaves the response to be read.
+    pub fn open(&self, to: SocketAddr) -> TcpStream {
+        let mut stream = TcpStream::connect(to).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.write_all(&self.bytes(to)).unwrap();
         stream
     }
 
@@ -96,7 +100,7 @@ pub fn read(mut stream: TcpStream) -> Answer {
     parse(&bytes, ended)
 }
 
-fn parse(bytes: &[u8], ended: bool) -> Answer {
+pub(crate) fn parse(bytes: &[u8], ended: bool) -> Answer {
     let split = bytes.windows(4).position(|window| window == b"\r\n\r\n");
     let split = split.unwrap_or_else(|| panic!("no response: {:?}", String::from_utf8_lossy(bytes)));
     let head = std::str::from_utf8(&bytes[..split]).unwrap();

@@ -5,7 +5,9 @@
 
 pub mod client;
 pub mod fixed;
+pub mod issuer;
 pub mod tap;
+pub mod tls;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -147,7 +149,7 @@ impl Jetway {
         let address = |label: &str| -> SocketAddr {
             let line = greeting.lines().find(|line| line.starts_with(label));
             let line = line.unwrap_or_else(|| panic!("Jetway did not start: {}", log.lock().unwrap()));
-            let address = line[label.len()..].trim().trim_start_matches("http://");
+            let address = line.split("://").nth(1).unwrap();
             address.split_whitespace().next().unwrap().parse().unwrap()
         };
         let (data, admin) = (address("agents"), address("admin"));

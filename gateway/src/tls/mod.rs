@@ -1,4 +1,7 @@
-//! TLS to providers, by the certificates that the machine trusts.
+//! TLS: to providers, by the certificates that the machine trusts; and from callers, by ours.
+
+pub mod peer;
+pub mod server;
 
 use std::sync::Arc;
 
