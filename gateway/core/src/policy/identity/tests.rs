@@ -178,7 +178,7 @@ fn what_is_accepted_and_what_is_said_of_it_go_together() {
     fails(r#"["certificates"]"#, "", "there is no section `certificates:`");
     fails(r#"["keys"]"#, JWT, "there is a section `jwt:`, and `accept` does not list `jwt`");
     fails(r#"["keys"]"#, CERTIFICATES, "does not list `certificates`");
-    fails(r#"["oidc"]"#, "", "unknown variant `oidc`, expected one of `keys`, `jwt`, `introspection`");
+    fails(r#"["oidc"]"#, "", "unknown variant `oidc`, expected one of `keys`, `runs`, `jwt`");
 }
 
 #[test]
