@@ -1,5 +1,6 @@
 //! Budgets hold before, during and after; what is charged is what the provider billed.
 
+mod bounds;
 mod known_failures;
 mod low;
 mod many;
