@@ -9,6 +9,8 @@ use jetway_core::policy::identity::Caller;
 use jetway_core::policy::lockdown::Refused;
 use jetway_core::price::Price;
 use jetway_core::stream::meter::Reading;
+use jetway_core::tokens::Family;
+use jetway_core::wire::event::Usage;
 use jetway_core::wire::facts::Caching;
 use jetway_core::wire::request::Request;
 use jiff::Timestamp;
@@ -178,29 +180,74 @@ impl Exchange {
         let mut record = std::mem::take(&mut self.record);
         record.outcome = Some(outcome);
         record.total_millis = millis(self.begun.elapsed());
-        let mut spent = Spend::default();
-        if self.owing {
-            let (usage, estimated) = self.reading.usage_or_estimate(self.cost.input_estimate);
-            let (asked, served) = (self.cost.tier.as_deref(), self.reading.tier.as_deref());
-            spent = Spend { micros: self.cost.price.owed(&usage, asked, served), tokens: usage.total() };
-            // Of a reply that is no stream nothing is seen before it is done, so that nobody can
-            // say how much of it was made: it costs what was set aside.
-            if self.reading.usage.is_none() && !self.streams {
-                spent =
-                    Spend { micros: spent.micros.max(self.held.micros), tokens: spent.tokens.max(self.held.tokens) };
+        record.served_model = self.reading.model.as_deref().map(short);
+        record.stop = self.reading.stop.as_deref().map(short);
+        let mut bill = Bill {
+            jetway: Arc::clone(&self.jetway),
+            record,
+            cost: std::mem::take(&mut self.cost),
+            reading: std::mem::take(&mut self.reading),
+            held: self.held,
+            streams: self.streams,
+            reserved: self.reserved,
+        };
+        match bill.reading.exact() {
+            _ if !self.owing => self.jetway.tasks.spawn(bill.settle(Spend::default())),
+            Some(usage) => {
+                let spent = bill.charge(usage, false);
+                self.jetway.tasks.spawn(bill.settle(spent))
             }
-            record.usage = usage;
-            record.estimated = estimated;
-            record.cost_micros = spent.micros;
+            None => self.jetway.tasks.spawn(bill.estimate()),
+        };
+    }
+}
+
+/// What is left to do of an exchange that has ended.
+struct Bill {
+    jetway: Arc<Jetway>,
+    record: Record,
+    cost: Cost,
+    reading: Reading,
+    held: Spend,
+    streams: bool,
+    reserved: bool,
+}
+
+impl Bill {
+    /// Counts what was written, where nobody waits for it, and settles.
+    async fn estimate(mut self) {
+        let written = std::mem::take(&mut self.reading.written);
+        let family = Family::of(self.reading.model.as_deref().or(self.record.model.as_deref()).unwrap_or_default());
+        let by_length = written.tokens_by_length();
+        let counting = self.jetway.tasks.spawn_blocking(move || written.tokens(family));
+        let tokens = counting.await.unwrap_or(by_length);
+        let usage = self.reading.estimate(self.cost.input_estimate, tokens);
+        let spent = self.charge(usage, true);
+        self.settle(spent).await;
+    }
+
+    /// Puts on the record what was used, and says what it costs.
+    fn charge(&mut self, usage: Usage, estimated: bool) -> Spend {
+        let (asked, served) = (self.cost.tier.as_deref(), self.reading.tier.as_deref());
+        let mut spent = Spend { micros: self.cost.price.owed(&usage, asked, served), tokens: usage.total() };
+        // Of a reply that is no stream nothing is seen before it is done, so that nobody can say
+        // how much of it was made: it costs what was set aside.
+        if self.reading.usage.is_none() && !self.streams {
+            spent = Spend { micros: spent.micros.max(self.held.micros), tokens: spent.tokens.max(self.held.tokens) };
         }
-        record.served_model = self.reading.model.take().map(|name| short(&name));
-        record.stop = self.reading.stop.take().map(|reason| short(&reason));
-        let policy = record.policy.clone().unwrap_or_else(|| String::from("none"));
-        let provider = record.provider.clone().unwrap_or_else(|| String::from("none"));
-        self.jetway.metrics.ended(&record, Labels { policy: &policy, model: &self.cost.label, provider: &provider });
-        let jetway = Arc::clone(&self.jetway);
-        let reserved = self.reserved;
-        self.jetway.tasks.spawn(async move {
+        self.record.usage = usage;
+        self.record.estimated = estimated;
+        self.record.cost_micros = spent.micros;
+        spent
+    }
+
+    /// Counts the exchange at once, and then settles and records it.
+    fn settle(self, spent: Spend) -> impl Future<Output = ()> + Send {
+        let Self { jetway, record, cost, reserved, .. } = self;
+        let policy = record.policy.as_deref().unwrap_or("none");
+        let provider = record.provider.as_deref().unwrap_or("none");
+        jetway.metrics.ended(&record, Labels { policy, model: &cost.label, provider });
+        async move {
             if reserved && let Err(error) = jetway.ledger.settle(&record.id, spent).await {
                 jetway.metrics.settle_failed.inc();
                 tracing::error!(exchange = record.id, %error, "a hold could not be settled and keeps its amount");
@@ -208,7 +255,7 @@ impl Exchange {
             if !jetway.log.write(record) {
                 jetway.metrics.log_dropped.inc();
             }
-        });
+        }
     }
 }
 
