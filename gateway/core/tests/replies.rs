@@ -207,6 +207,10 @@ fn thinking_that_is_not_shown_counts_as_the_provider_estimates_it() {
     let (usage, estimated) = pipe.steps().meter.reading().usage_or_estimate(7, Family::OpenAi);
     // Nothing else was written than the thinking.
     assert_eq!((usage.input, usage.output, estimated), (10, 150, true));
+    // The provider's last word counts it too.
+    let end = MESSAGES.split_inclusive("\n\n").find(|event| event.contains("message_delta")).unwrap();
+    let (usage, estimated, _) = metered(Dialect::Messages, Shape::Event, &(reply + end));
+    assert_eq!((usage.output, estimated), (42, false));
 }
 
 /// What the meter says of a stream of events that ends so, by nobody's tokenizer but OpenAI's.
