@@ -10,6 +10,7 @@ use jetway_core::policy::budget::hold::Holding;
 use jetway_core::policy::identity::Caller;
 use jetway_core::policy::lockdown::Refused;
 use jetway_core::stream::meter::Reading;
+use jetway_core::tokens::Family;
 use jetway_core::wire::event::Usage;
 use jetway_core::wire::limits::Allowance;
 use jetway_core::wire::request::Request;
@@ -245,9 +246,10 @@ struct Ended {
 impl Ended {
     async fn conclude(mut self) {
         let jetway = Arc::clone(&self.jetway);
-        let charges = self.charges();
-        self.record.served_model = self.reading.model.take().map(|name| short(&name));
-        self.record.stop = self.reading.stop.take().map(|reason| short(&reason));
+        let used = if self.owing { Some(self.used().await) } else { None };
+        let charges = self.charges(used);
+        self.record.served_model = self.reading.model.as_deref().map(short);
+        self.record.stop = self.reading.stop.as_deref().map(short);
         let model = self.tab.as_ref().map_or("other", |tab| tab.payer.model.as_str());
         let policy = self.record.policy.clone().unwrap_or_else(|| String::from("none"));
         let provider = self.record.provider.clone().unwrap_or_else(|| String::from("none"));
@@ -263,13 +265,24 @@ impl Ended {
         }
     }
 
-    /// What is charged, in each account; the record learns what was used.
-    fn charges(&mut self) -> Vec<Charge> {
-        let Some(tab) = self.tab.as_ref().filter(|tab| tab.reserved) else { return Vec::new() };
-        if !self.owing {
-            return tab.charges(&vec![0; tab.terms.caps.len()]);
+    /// What was used, and whether that is our own count. It is the provider's, or where that did
+    /// not come to report one, made of what was written, where nobody waits for it.
+    async fn used(&mut self) -> (Usage, bool) {
+        if let Some(usage) = self.reading.exact() {
+            return (usage, false);
         }
-        let (usage, estimated) = self.reading.usage_or_estimate(tab.input);
+        let written = std::mem::take(&mut self.reading.written);
+        let family = Family::of(self.reading.model.as_deref().or(self.record.model.as_deref()).unwrap_or_default());
+        let by_length = written.tokens_by_length();
+        let counting = self.jetway.tasks.spawn_blocking(move || written.tokens(family));
+        let tokens = counting.await.unwrap_or(by_length);
+        (self.reading.estimate(self.tab.as_ref().map_or(0, |tab| tab.input), tokens), true)
+    }
+
+    /// What is charged, in each account; the record learns what was used.
+    fn charges(&mut self, used: Option<(Usage, bool)>) -> Vec<Charge> {
+        let Some(tab) = self.tab.as_ref().filter(|tab| tab.reserved) else { return Vec::new() };
+        let Some((usage, estimated)) = used else { return tab.charges(&vec![0; tab.terms.caps.len()]) };
         self.record.usage = usage;
         self.record.estimated = estimated;
         let served = self.reading.tier.as_deref();
@@ -281,7 +294,7 @@ impl Ended {
             self.record.cost_micros = self.record.cost_micros.max(tab.held_micros());
             amounts = amounts.iter().zip(tab.held()).map(|(amount, held)| (*amount).max(held)).collect();
         }
-        if self.reading.counted {
+        if !estimated {
             self.learn(tab, &usage);
         }
         tab.charges(&amounts)

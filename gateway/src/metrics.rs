@@ -159,7 +159,7 @@ impl Metrics {
         let kinds = [
             ("input", usage.input),
             ("cache_read", usage.cache_read),
-            ("cache_write", usage.cache_write.saturating_add(usage.cache_write_hour)),
+            ("cache_write", usage.cache_write),
             ("output", usage.output),
         ];
         for (kind, count) in kinds {

@@ -116,7 +116,7 @@ pub fn pace(rate: Rate, left: u32) -> Allowance {
 /// What has been used so far, by what was read of the reply.
 #[must_use]
 pub fn so_far(reading: &Reading) -> SoFar {
-    let (usage, _) = reading.usage_or_estimate(0);
+    let usage = reading.exact().unwrap_or_else(|| reading.estimate(0, reading.written.tokens_by_length()));
     let has_input = |usage: &Usage| usage.input + usage.cache_read + usage.cache_write > 0;
     SoFar { input: reading.usage.filter(has_input), output: usage.output }
 }

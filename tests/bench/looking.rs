@@ -6,6 +6,7 @@ use divan::counter::BytesCount;
 use jetway_core::policy::lockdown::{Guard, Rules};
 use jetway_core::stream::meter::Meter;
 use jetway_core::stream::{Pipe, Steps, through, write};
+use jetway_core::tokens::{Family, count};
 use jetway_core::wire::event::{Frame, Shape};
 use jetway_core::wire::json::Json;
 use jetway_core::wire::patch::Patch;
@@ -61,6 +62,15 @@ fn read_prune_and_render(bencher: divan::Bencher<'_, '_>, size: usize) {
         request.add_system_text("A passage.", &mut patch);
         patch.apply(&request.json).ok()
     });
+}
+
+/// What a reply costs that ends before its usage: its text counted, once.
+#[divan::bench]
+fn count_the_tokens_of_256_kib(bencher: divan::Bencher<'_, '_>) {
+    let mut code = include_str!("looking.rs").repeat(64);
+    code.truncate(256 << 10);
+    divan::black_box(count("loaded", Family::OpenAi));
+    bencher.counter(BytesCount::new(code.len())).bench(|| count(&code, Family::OpenAi));
 }
 
 struct Watch(Meter, Guard);

@@ -1,7 +1,7 @@
 //! What Jetway decides. Pure: no clock, no files, no environment, no async.
 //!
 //! Floors, lowest first; a module imports only from lower ones:
-//! `glob`, `secret`, `units`, `wire` < `stream` < `retrieval`, `price` < `policy`.
+//! `glob`, `secret`, `tokens`, `units`, `wire` < `stream` < `retrieval`, `price` < `policy`.
 
 pub mod glob;
 pub mod policy;
@@ -9,5 +9,6 @@ pub mod price;
 pub mod retrieval;
 pub mod secret;
 pub mod stream;
+pub mod tokens;
 pub mod units;
 pub mod wire;

@@ -6,7 +6,9 @@
 use jetway_core::glob::Glob;
 use jetway_core::policy::lockdown::{Guard, Refused, Rules};
 use jetway_core::stream::meter::Meter;
+use jetway_core::stream::written::KEPT;
 use jetway_core::stream::{Pipe, Steps, hide::HideUsage, through, write};
+use jetway_core::tokens::{Family, count};
 use jetway_core::wire::event::{Frame, Shape, Usage};
 use jetway_core::wire::{Broken, Dialect};
 use proptest::prelude::*;
@@ -202,8 +204,100 @@ fn thinking_that_is_not_shown_counts_as_the_provider_estimates_it() {
     let mut pipe = pipe(Dialect::Messages, Shape::Event, &["*"], false);
     let reply = format!("{start}{}{}{}", thought("50"), thought("null"), thought("100"));
     pipe.feed(reply.as_bytes(), &mut Vec::new()).unwrap();
-    let (usage, estimated) = pipe.steps().meter.reading().usage_or_estimate(7);
+    let (usage, estimated) = pipe.steps().meter.reading().usage_or_estimate(7, Family::OpenAi);
+    // Nothing else was written than the thinking.
     assert_eq!((usage.input, usage.output, estimated), (10, 150, true));
+    // The provider's last word counts it too.
+    let end = MESSAGES.split_inclusive("\n\n").find(|event| event.contains("message_delta")).unwrap();
+    let (usage, estimated, _) = metered(Dialect::Messages, Shape::Event, &(reply + end));
+    assert_eq!((usage.output, estimated), (42, false));
+}
+
+/// What the meter says of a stream of events that ends so, by nobody's tokenizer but OpenAI's.
+fn metered(dialect: Dialect, shape: Shape, reply: &str) -> (Usage, bool, u64) {
+    let mut pipe = pipe(dialect, shape, &["*"], false);
+    let mut out = Vec::new();
+    pipe.feed(reply.as_bytes(), &mut out).unwrap();
+    pipe.close(&mut out).unwrap();
+    let reading = pipe.steps().meter.reading();
+    let (usage, estimated) = reading.usage_or_estimate(7, Family::OpenAi);
+    (usage, estimated, reading.written.bytes())
+}
+
+#[test]
+fn a_reply_that_ends_before_its_usage_is_counted_by_what_was_written() {
+    let said = "fn main() {\n\tprintln!(\"héllo {}\", 42);\n}\n";
+    let quoted = jetway_core::wire::json::quote(said);
+    let expect = count(said, Family::OpenAi);
+    let pieces = [
+        (
+            Dialect::Messages,
+            format!(
+                "{{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"text_delta\",\"text\":{quoted}}}}}"
+            ),
+        ),
+        (
+            Dialect::Messages,
+            format!(
+                "{{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{{\"type\":\"input_json_delta\",\"partial_json\":{quoted}}}}}"
+            ),
+        ),
+        (Dialect::Chat, format!("{{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":{quoted}}}}}]}}")),
+        (
+            Dialect::Chat,
+            format!(
+                "{{\"choices\":[{{\"index\":0,\"delta\":{{\"reasoning_content\":{quoted},\"reasoning\":{quoted}}}}}]}}"
+            ),
+        ),
+        (
+            Dialect::Chat,
+            format!(
+                "{{\"choices\":[{{\"index\":0,\"delta\":{{\"function_call\":{{\"name\":\"f\",\"arguments\":{quoted}}}}}}}]}}"
+            ),
+        ),
+        (Dialect::Responses, format!("{{\"type\":\"response.output_text.delta\",\"delta\":{quoted}}}")),
+    ];
+    for (dialect, piece) in pieces {
+        let (usage, estimated, bytes) = metered(dialect, Shape::Event, &format!("data: {piece}\n\n"));
+        assert_eq!((usage.input, usage.output, estimated), (7, expect, true), "{piece}");
+        assert_eq!(bytes, said.len() as u64);
+    }
+    let whole = format!("{{\"choices\":[{{\"message\":{{\"content\":{quoted}}}}}]}}");
+    assert_eq!(metered(Dialect::Chat, Shape::Whole, &whole).0.output, expect);
+}
+
+#[test]
+fn the_provider_s_own_count_goes_before_ours() {
+    for (dialect, reply) in STREAMS {
+        let (_, estimated, bytes) = metered(dialect, Shape::Event, reply);
+        assert!(!estimated && bytes > 0, "{dialect:?}");
+    }
+    // One that counts nothing where something was written has not counted.
+    let nothing = CHAT.replace("\"completion_tokens\":7", "\"completion_tokens\":0");
+    let (usage, estimated, _) = metered(Dialect::Chat, Shape::Event, &nothing);
+    assert!(estimated && usage.output > 5 && usage.input == 16, "{usage:?}");
+    // One that counts as it goes has said all that there was to say so far.
+    let chunk = |text: &str, count: u64| {
+        format!(
+            "data: {{\"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}}}}],\"usage\":{{\"prompt_tokens\":3,\"completion_tokens\":{count}}}}}\n\n"
+        )
+    };
+    let (usage, estimated, _) = metered(Dialect::Chat, Shape::Event, &(chunk("one", 1) + &chunk(" two three", 3)));
+    assert_eq!((usage.output, estimated), (3, false));
+    // What it wrote behind that is counted on top.
+    let more = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\" four five\"}}]}\n\n";
+    let (usage, estimated, bytes) = metered(Dialect::Chat, Shape::Event, &(chunk("one two three", 3) + more));
+    assert_eq!((usage.output, estimated, bytes), (5, true, 23));
+}
+
+#[test]
+fn a_reply_without_end_is_kept_up_to_a_bound() {
+    let words = "words of it ".repeat(1_000);
+    let delta = format!("data: {{\"type\":\"response.output_text.delta\",\"delta\":\"{words}\"}}\n\n");
+    let (usage, estimated, bytes) = metered(Dialect::Responses, Shape::Event, &delta.repeat(40));
+    assert!(estimated && bytes > KEPT as u64);
+    let expect = 40 * count(&words, Family::OpenAi);
+    assert!(usage.output.abs_diff(expect) * 100 < expect, "{} {expect}", usage.output);
 }
 
 #[test]
@@ -484,13 +578,21 @@ fn a_stop_for_calls_that_the_provider_ran_is_mended_when_none_is_left_for_the_ag
 #[test]
 fn counts_that_say_nothing_are_estimated() {
     use jetway_core::stream::meter::Reading;
-    let told = |usage: Option<Usage>, counted| Reading { usage, counted, written: 9_000, ..Reading::default() };
+    use jetway_core::stream::written::Written;
+    let mut written = Written::default();
+    written.push(&" one".repeat(3_000));
+    let told =
+        |usage: Option<Usage>, counted| Reading { usage, counted, written: written.clone(), ..Reading::default() };
     let output = |output| Some(Usage { input: 5, output, ..Usage::default() });
     let estimate = |reading: Reading| {
-        let (usage, estimated) = reading.usage_or_estimate(7);
+        let (usage, estimated) = reading.usage_or_estimate(7, Family::OpenAi);
         (usage.input, usage.output, estimated)
     };
-    assert_eq!(estimate(told(output(2_500), true)), (5, 2_500, false));
+    let mut counted = told(output(2_500), true);
+    counted.written.counted();
+    assert_eq!(estimate(counted), (5, 2_500, false));
+    // What came behind the last count is added to it.
+    assert_eq!(estimate(told(output(2_500), true)), (5, 5_500, true));
     assert_eq!(estimate(told(output(1), false)), (5, 3_000, true));
     assert_eq!(estimate(told(output(0), true)), (5, 3_000, true));
     assert_eq!(estimate(told(None, false)), (7, 3_000, true));

@@ -9,6 +9,7 @@ mod rates;
 mod replies;
 mod shown;
 
+use jetway_core::tokens::{Family, count};
 use serde_json::{Value, json};
 
 use jetway_support::client::{Answer, Ask, post};
@@ -228,6 +229,22 @@ fn a_long_context_and_a_long_cache_cost_more() {
     let picture = r#"{"role":"user","content":[{"type":"image","source":{"type":"url","url":"https://x/a.png"}}]}"#;
     let (held, _) = held_and_spent(&reply(0), &body("").replace("[]", &format!("[{picture}]")), 3);
     assert_eq!(held, 240 + 5_000 * 3);
+}
+
+#[test]
+fn a_stream_that_ends_before_its_usage_is_counted_by_a_tokenizer() {
+    let said = "fn main() { println!(\"Hello, world!\"); }\n".repeat(50);
+    let start = r#"{"type":"message_start","message":{"model":"claude-sonnet-5-5","usage":{"input_tokens":1000,"output_tokens":1}}}"#;
+    let delta = json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": said } });
+    let fixed = jetway_support::fixed::Fixed::stream(&format!("data: {start}\n\ndata: {delta}\n\n"), 1 << 20);
+    let jetway = Setup::new(&fixed.url()).with(&budget("{ per: user, usd: 1, every: day }")).start();
+    ask("hi", 1_000, true).send(jetway.data);
+    let tokens = i64::try_from(count(&said, Family::Other)).unwrap();
+    assert!(tokens > 500 && tokens < 1_000, "{tokens}");
+    eventually(|| used(&jetway) == (3 * 1_000 + 15 * tokens, 0));
+    let exchange = jetway.exchanges(1).remove(0);
+    assert_eq!((exchange["output"].as_i64(), exchange["estimated"].as_i64()), (Some(tokens), Some(1)));
+    assert_eq!(exchange["outcome"], "provider_failed");
 }
 
 #[test]

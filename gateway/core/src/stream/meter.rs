@@ -1,6 +1,8 @@
 //! Counts a reply as it passes, and changes nothing.
 
 use crate::stream::Step;
+use crate::stream::written::Written;
+use crate::tokens::Family;
 use crate::wire::event::{Event, Frame, Usage};
 use crate::wire::{Broken, Dialect};
 
@@ -13,9 +15,10 @@ pub struct Reading {
     pub usage: Option<Usage>,
     /// Whether these counts are its last word.
     pub counted: bool,
-    /// Bytes of text, thinking and arguments that the model wrote.
-    pub written: usize,
-    /// Tokens of thinking that was not shown, as the provider estimated them on the way.
+    /// The text, thinking and arguments that the model wrote.
+    pub written: Written,
+    /// Tokens of thinking that was not shown, as the provider estimated them on the way, since
+    /// its last word on what was used.
     pub thought: u64,
     /// The tier that the provider says it served this at, in its own word.
     pub tier: Option<String>,
@@ -27,20 +30,34 @@ pub struct Reading {
     pub failure: Option<String>,
 }
 
-/// Bytes of text that make a token, for replies that end before their usage is reported. Code
-/// has about three and a half; a low figure counts too much rather than too little.
-const BYTES_PER_TOKEN: u64 = 3;
-
 impl Reading {
-    /// What the reply used: the provider's counts, or where it did not come to report them, a
-    /// count of what was written. The second value says whether anything was estimated.
+    /// The provider's counts, if they are its last word on all that was written; else what was
+    /// used has to be estimated.
     #[must_use]
-    pub fn usage_or_estimate(&self, input_estimate: u64) -> (Usage, bool) {
-        let written = (self.written as u64).div_ceil(BYTES_PER_TOKEN).saturating_add(self.thought);
+    pub fn exact(&self) -> Option<Usage> {
+        self.usage.filter(|_| self.counted && self.written.is_counted() && self.thought == 0)
+    }
+
+    /// What the reply used: the provider's counts, or where it did not come to report them, a
+    /// count of what was written. The second value says whether anything was estimated; if so, it
+    /// takes as long as [`Written::tokens`] does.
+    #[must_use]
+    pub fn usage_or_estimate(&self, input_estimate: u64, family: Family) -> (Usage, bool) {
+        match self.exact() {
+            Some(usage) => (usage, false),
+            None => (self.estimate(input_estimate, self.written.tokens(family)), true),
+        }
+    }
+
+    /// What the reply used, if it wrote so many tokens that the provider has not counted, beside
+    /// the thinking that was not shown. No less than the provider has said so far.
+    #[must_use]
+    pub fn estimate(&self, input_estimate: u64, written: u64) -> Usage {
+        let output = written.saturating_add(self.thought);
         match self.usage {
-            Some(usage) if self.counted && (usage.output > 0 || written == 0) => (usage, false),
-            Some(usage) => (Usage { output: usage.output.max(written), ..usage }, true),
-            None => (Usage { input: input_estimate, output: written, ..Usage::default() }, true),
+            Some(usage) if self.counted => Usage { output: usage.output.saturating_add(output), ..usage },
+            Some(usage) => Usage { output: usage.output.max(output), ..usage },
+            None => Usage { input: input_estimate, output, ..Usage::default() },
         }
     }
 }
@@ -68,7 +85,7 @@ impl Meter {
             Event::Began { model } => {
                 reading.model.get_or_insert_with(|| model.into_owned());
             }
-            Event::Wrote { text } => reading.written += text.len(),
+            Event::Wrote { text } => reading.written.push(&text),
             Event::Thought { tokens } => reading.thought = reading.thought.saturating_add(tokens),
             Event::Called(_) => {}
             // Chat says it in every chunk.
@@ -79,6 +96,11 @@ impl Meter {
             Event::Usage { usage, last } => {
                 reading.usage = Some(reading.usage.unwrap_or_default().merged(usage));
                 reading.counted |= last;
+                // A count of nothing where something was written has not counted it.
+                if last && usage.output > 0 {
+                    reading.written.counted();
+                    reading.thought = 0;
+                }
             }
             Event::Stopped { reason } => reading.stop = Some(reason.into_owned()),
             Event::Ended => reading.ended = true,

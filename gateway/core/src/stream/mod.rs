@@ -2,6 +2,7 @@
 
 pub mod hide;
 pub mod meter;
+pub mod written;
 
 use bytes::BytesMut;
 
