@@ -2,14 +2,16 @@
 //!
 //! Only this module knows a provider's field names. A dialect is a folder: `request` finds the
 //! parts of a request and changes them, `reply` reads what a reply says, `bar` takes tool calls
-//! out of a reply.
+//! out of a reply, `cut` ends a reply before its end.
 
 pub mod agent;
 pub mod chat;
+pub mod cut;
 pub mod effort;
 pub mod error;
 pub mod event;
 pub mod facts;
+mod hold;
 pub mod json;
 pub mod limits;
 pub mod messages;

@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
+use crate::wire::chat::{Identity, reply};
 use crate::wire::event::Call;
 use crate::wire::json::{self, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
-use crate::wire::{Broken, Judge, Leaves, chat::reply, plainly_spelled};
+use crate::wire::{Broken, Judge, Leaves, plainly_spelled};
 
 #[derive(Debug, Default)]
 pub struct Bar {
@@ -31,17 +32,14 @@ struct Choice {
 
 #[derive(Debug, Clone)]
 struct Fate {
-    id: Option<String>,
-    name: String,
-    /// Whether any of its input came yet.
-    has_input: bool,
+    call: Identity,
     /// Its number among the calls that stay; none when it is barred.
     place: Option<u64>,
 }
 
 /// What a message says of refused calls, and which of its members go.
 #[derive(Default)]
-struct Cut {
+struct Mending {
     sentences: Vec<String>,
     gone: Vec<&'static str>,
 }
@@ -49,15 +47,6 @@ struct Cut {
 /// Keys that a call is judged by, and those of what it stands in.
 const KNOWN_IN_CALL: &[&str] = &["index", "id", "type", "function", "custom", "name"];
 const KNOWN: &[&str] = &["choices", "delta", "message", "tool_calls", "function_call", "content", "finish_reason"];
-
-/// Whether an entry is a further piece of a call, and not one of its own. Providers are careless
-/// about ids; two calls of one number are told apart by their names, once the first has input.
-fn is_piece_of(fate: &Fate, id: Option<&str>, call: Option<&Call>, has_input: bool) -> bool {
-    let Some(call) = call else { return true };
-    let same_id = id.is_none() || fate.id.is_none() || fate.id.as_deref() == id;
-    let is_next = id.is_none() && call.name != fate.name && fate.has_input && has_input;
-    same_id && !is_next
-}
 
 impl Bar {
     pub(in crate::wire) fn judge(&mut self, root: Value<'_>, judge: &mut Judge<'_>) -> Result<Leaves, Broken> {
@@ -82,28 +71,34 @@ impl Bar {
 
 impl Choice {
     fn message(&mut self, message: Value<'_>, judge: &mut Judge<'_>, patch: &mut Patch) -> Result<(), Broken> {
-        let mut cut = Cut::default();
+        let mut mending = Mending::default();
         if let Some(list) = message.get("tool_calls").filter(|list| !list.is_null()) {
             if list.kind() != Kind::Array {
                 return Err(Broken::Misplaced);
             }
-            self.list(list, judge, &mut cut, patch)?;
+            self.list(list, judge, &mut mending, patch)?;
         }
-        self.old_call(message, judge, &mut cut)?;
-        match (message.get("content"), cut.gone.first().and_then(|name| message.member(name))) {
+        self.old_call(message, judge, &mut mending)?;
+        match (message.get("content"), mending.gone.first().and_then(|name| message.member(name))) {
             // Where the call was may be the only member there is, so the text takes its place.
-            (None, Some(call)) if !cut.sentences.is_empty() => {
-                let text = json::quote(&self.speak(false, &cut.sentences));
+            (None, Some(call)) if !mending.sentences.is_empty() => {
+                let text = json::quote(&self.speak(false, &mending.sentences));
                 patch.replace(call.span(), format!("\"content\":{text}"));
-                cut.gone.remove(0);
+                mending.gone.remove(0);
             }
-            (content, _) => self.say(message, content, &cut.sentences, patch),
+            (content, _) => self.say(message, content, &mending.sentences, patch),
         }
-        patch.remove_members(message, &cut.gone);
+        patch.remove_members(message, &mending.gone);
         Ok(())
     }
 
-    fn list(&mut self, list: Value<'_>, judge: &mut Judge<'_>, cut: &mut Cut, patch: &mut Patch) -> Result<(), Broken> {
+    fn list(
+        &mut self,
+        list: Value<'_>,
+        judge: &mut Judge<'_>,
+        mending: &mut Mending,
+        patch: &mut Patch,
+    ) -> Result<(), Broken> {
         let mut barred = Vec::new();
         for (at, entry) in list.items().enumerate() {
             let bodies = [entry.get("function"), entry.get("custom")];
@@ -115,13 +110,9 @@ impl Choice {
                 return Err(Broken::Misplaced);
             }
             let index = entry.get("index").and_then(Value::integer).unwrap_or(at as u64);
-            let id = text_of(entry, "id").filter(|id| !id.is_empty());
-            let (call, has_input) = (reply::call(entry), reply::inputs(entry).next().is_some());
-            let known =
-                self.calls.get(&index).filter(|fate| is_piece_of(fate, id.as_deref(), call.as_ref(), has_input));
-            let mut fate = self.fate(known.cloned(), call, judge, cut)?;
-            fate.id = fate.id.or(id);
-            fate.has_input |= has_input;
+            let known = self.calls.get(&index).filter(|fate| fate.call.goes_on_in(entry));
+            let mut fate = self.fate(known.cloned(), reply::call(entry), judge, mending)?;
+            fate.call.learn(entry);
             barred.push(fate.place.is_none());
             // Without a barred call the provider's own numbers are as good as ours.
             if let (Some(place), Some(number)) = (fate.place, entry.get("index"))
@@ -133,7 +124,7 @@ impl Choice {
             self.calls.insert(index, fate);
         }
         if !barred.is_empty() && barred.iter().all(|barred| *barred) {
-            cut.gone.push("tool_calls");
+            mending.gone.push("tool_calls");
         } else {
             patch.remove_items(list, |at| barred[at]);
         }
@@ -146,10 +137,10 @@ impl Choice {
         known: Option<Fate>,
         call: Option<Call>,
         judge: &mut Judge<'_>,
-        cut: &mut Cut,
+        mending: &mut Mending,
     ) -> Result<Fate, Broken> {
         match (known, call) {
-            (Some(fate), Some(call)) if fate.name != call.name => Err(Broken::Misplaced),
+            (Some(fate), Some(call)) if fate.call.name != call.name => Err(Broken::Misplaced),
             (Some(fate), _) => Ok(fate),
             (None, None) => Err(Broken::Nameless),
             (None, Some(call)) => {
@@ -157,14 +148,14 @@ impl Choice {
                 let place = if verdict.is_none() { Some(self.kept) } else { None };
                 self.kept += u64::from(verdict.is_none());
                 self.barred += u64::from(verdict.is_some());
-                cut.sentences.extend(verdict);
-                Ok(Fate { id: None, name: call.name, has_input: false, place })
+                mending.sentences.extend(verdict);
+                Ok(Fate { call: Identity::named(call.name), place })
             }
         }
     }
 
     /// The older spelling: one call a reply, outside the list.
-    fn old_call(&mut self, message: Value<'_>, judge: &mut Judge<'_>, cut: &mut Cut) -> Result<(), Broken> {
+    fn old_call(&mut self, message: Value<'_>, judge: &mut Judge<'_>, mending: &mut Mending) -> Result<(), Broken> {
         let Some(old) = message.get("function_call").filter(|old| !old.is_null()) else { return Ok(()) };
         plainly_spelled(old, KNOWN_IN_CALL)?;
         let name = text_of(old, "name").filter(|name| !name.is_empty());
@@ -174,9 +165,9 @@ impl Choice {
         if known.is_none() && call.is_none() && text_of(old, "arguments").is_none_or(|text| text.is_empty()) {
             return Ok(());
         }
-        let fate = self.fate(known, call, judge, cut)?;
+        let fate = self.fate(known, call, judge, mending)?;
         if fate.place.is_none() {
-            cut.gone.push("function_call");
+            mending.gone.push("function_call");
         }
         self.old = Some(fate);
         Ok(())

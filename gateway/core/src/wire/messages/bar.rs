@@ -6,9 +6,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::wire::event::{Frame, Shape};
+use crate::wire::event::Shape;
 use crate::wire::json::{self, Value};
 use crate::wire::messages::reply::call;
+use crate::wire::messages::text_block;
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
 use crate::wire::{Broken, Judge, Leaves, plainly_spelled};
@@ -114,16 +115,4 @@ fn holds_call(root: Value<'_>) -> bool {
     let lists = [root.at(&["message", "content"]), root.get("content")];
     let blocks = lists.into_iter().flatten().flat_map(Value::items).chain(root.get("content_block"));
     blocks.chain(root.get("delta")).any(|block| call(block).is_some())
-}
-
-fn text_block(index: u64, sentence: &str) -> Vec<Frame> {
-    let text = json::quote(sentence);
-    let frame = |name: &str, rest: String| {
-        Frame::written(Some(name), &format!("{{\"type\":\"{name}\",\"index\":{index}{rest}}}"))
-    };
-    vec![
-        frame("content_block_start", ",\"content_block\":{\"type\":\"text\",\"text\":\"\"}".to_owned()),
-        frame("content_block_delta", format!(",\"delta\":{{\"type\":\"text_delta\",\"text\":{text}}}")),
-        frame("content_block_stop", String::new()),
-    ]
 }

@@ -7,10 +7,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::wire::event::{Call, Frame, Shape};
-use crate::wire::json::{self, Json, Value};
+use crate::wire::event::{Call, Shape};
+use crate::wire::json::Value;
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
+use crate::wire::responses::message::{Own, Writer};
 use crate::wire::responses::reply::call;
 use crate::wire::{Broken, Judge, Leaves, plainly_spelled};
 
@@ -32,7 +33,7 @@ pub struct Bar {
 struct Fate {
     call: Call,
     /// The message in the place of a barred call.
-    message: Option<String>,
+    message: Option<Own>,
 }
 
 impl Bar {
@@ -61,7 +62,11 @@ impl Bar {
             // First seen, by whichever event: there its replacement arrives as a whole.
             let is_first = self.dropping.insert(index);
             let number = root.get("sequence_number").and_then(Value::integer).map(|number| self.numbered(number));
-            let written = if is_first { message_events(index, &message, number) } else { Vec::new() };
+            let mut writer = Writer::new(number);
+            if is_first {
+                message.arrive(index, &mut writer);
+            }
+            let written = writer.into_frames();
             self.shift = self.shift.saturating_add(written.len() as i64 - 1);
             return Ok(Leaves::Instead(written));
         }
@@ -96,7 +101,7 @@ impl Bar {
         item: Value<'_>,
         index: Option<u64>,
         judge: &mut Judge<'_>,
-    ) -> Result<Option<String>, Broken> {
+    ) -> Result<Option<Own>, Broken> {
         plainly_spelled(item, KNOWN)?;
         let Some(call) = call(item) else { return Ok(None) };
         if call.name.is_empty() {
@@ -110,7 +115,7 @@ impl Bar {
             Some(fate) => return Ok(fate.message.clone()),
             None => {}
         }
-        let message = judge(&call).map(|sentence| message_item(&format!("msg_{id}"), &sentence));
+        let message = judge(&call).map(|sentence| Own { id: format!("msg_{id}"), sentence });
         self.fates.insert(id, Fate { call, message: message.clone() });
         Ok(message)
     }
@@ -135,48 +140,9 @@ impl Bar {
         let mut patch = Patch::default();
         for (index, item) in response.get("output").into_iter().flat_map(Value::items).enumerate() {
             if let Some(message) = self.judge_item(item, Some(index as u64), judge)? {
-                patch.replace(item.span(), message);
+                patch.replace(item.span(), message.item());
             }
         }
         Ok(patch)
     }
-}
-
-fn message_item(id: &str, sentence: &str) -> String {
-    let (id, text) = (json::quote(id), json::quote(sentence));
-    format!(
-        "{{\"id\":{id},\"type\":\"message\",\"status\":\"completed\",\"role\":\"assistant\",\"content\":[{{\"type\":\"output_text\",\"annotations\":[],\"logprobs\":[],\"text\":{text}}}]}}"
-    )
-}
-
-/// The events by which a message item arrives, numbered from `number` on.
-fn message_events(index: u64, message: &str, number: Option<u64>) -> Vec<Frame> {
-    let Ok(item) = Json::read(message.to_owned().into()) else { return Vec::new() };
-    let raw = |path: &[&str]| item.root().at(path).map_or("", Value::raw);
-    let id = raw(&["id"]);
-    let part = item.root().get("content").and_then(|content| content.items().next());
-    let text = part.and_then(|part| part.get("text")).map_or("\"\"", Value::raw);
-    let part = part.map_or("{}", Value::raw);
-    let empty = |status: &str| {
-        format!(
-            "\"item\":{{\"id\":{id},\"type\":\"message\",\"status\":\"{status}\",\"role\":\"assistant\",\"content\":[]}}"
-        )
-    };
-    let place = format!("\"item_id\":{id},\"content_index\":0,");
-    let begun = "\"part\":{\"type\":\"output_text\",\"annotations\":[],\"logprobs\":[],\"text\":\"\"}";
-    let steps = [
-        ("response.output_item.added", empty("in_progress")),
-        ("response.content_part.added", format!("{place}{begun}")),
-        ("response.output_text.delta", format!("{place}\"logprobs\":[],\"delta\":{text}")),
-        ("response.output_text.done", format!("{place}\"logprobs\":[],\"text\":{text}")),
-        ("response.content_part.done", format!("{place}\"part\":{part}")),
-        ("response.output_item.done", format!("\"item\":{message}")),
-    ];
-    let mut number = number;
-    let event = |(name, rest): &(&str, String)| {
-        let numbered = number.map(|number| format!("\"sequence_number\":{number},")).unwrap_or_default();
-        number = number.map(|number| number.saturating_add(1));
-        Frame::written(Some(name), &format!("{{\"type\":\"{name}\",{numbered}\"output_index\":{index},{rest}}}"))
-    };
-    steps.iter().map(event).collect()
 }

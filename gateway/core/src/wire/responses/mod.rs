@@ -1,6 +1,8 @@
 //! OpenAI's Responses API, which Codex speaks.
 
 pub mod bar;
+pub mod cut;
+mod message;
 pub mod reply;
 pub mod request;
 
