@@ -158,9 +158,9 @@ impl Exchange {
 
     /// What is set aside now, and how the accounts stand with it.
     pub fn holds(&mut self, holding: Holding, standings: Vec<Standing>) {
-        let Some(tab) = &mut self.tab else { return };
-        tab.holding = holding;
-        tab.standings = standings;
+        if let Some(tab) = &mut self.tab {
+            tab.holds(holding, standings);
+        }
     }
 
     /// The request goes to this provider now.

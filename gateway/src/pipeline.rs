@@ -14,6 +14,7 @@ use jetway_core::stream::meter::Meter;
 use jetway_core::stream::shape_of;
 use jetway_core::wire::Dialect;
 use jetway_core::wire::agent::Agent;
+use jetway_core::wire::cut::Cut;
 use jetway_core::wire::event::Shape;
 use jetway_core::wire::json::Json;
 use jetway_core::wire::request::Request as Asked;
@@ -32,7 +33,7 @@ use crate::stage::budget::{Hold, Low, Short};
 use crate::stage::identity::Identified;
 use crate::stage::render::{Draft, Outbound};
 use crate::stage::{budget, context, identity, lockdown, models};
-use crate::tab::Lesser;
+use crate::tab::{Lesser, Tab};
 use crate::upstream::{Upstream, headers};
 use crate::{catalog, receive, usage};
 
@@ -237,6 +238,8 @@ async fn answer(
         meter: Meter::new(call.dialect),
         guard: is_reply.then(|| lockdown::guard(call.policy, &watched.asked)).flatten(),
         hide: watched.outbound.hides_usage().then_some(HideUsage),
+        cut: exchange.tab().is_some_and(Tab::may_be_cut).then(|| Cut::new(call.dialect)),
+        holds_calls: false,
     };
     let mut answer = Response::new(());
     *answer.status_mut() = parts.status;

@@ -17,6 +17,7 @@ use jetway_core::stream::hide::HideUsage;
 use jetway_core::stream::meter::Meter;
 use jetway_core::stream::{Pipe, Steps, through, write};
 use jetway_core::wire::Broken;
+use jetway_core::wire::cut::Cut;
 use jetway_core::wire::event::{Frame, Shape};
 use tokio::time::{Instant, Sleep};
 
@@ -30,6 +31,10 @@ pub struct Watch {
     pub meter: Meter,
     pub guard: Option<Guard>,
     pub hide: Option<HideUsage>,
+    /// What ends the reply, should the budget be used up in the middle of it.
+    pub cut: Option<Cut>,
+    /// Whether a call that begins now is kept back until it is whole.
+    pub holds_calls: bool,
 }
 
 impl Steps for Watch {
@@ -41,10 +46,19 @@ impl Steps for Watch {
         if let Some(hide) = &mut self.hide {
             frames = through(hide, frames)?;
         }
+        if let Some(cut) = &mut self.cut {
+            let mut leaving = Vec::with_capacity(frames.len());
+            frames.into_iter().try_for_each(|frame| cut.push(frame, self.holds_calls, &mut leaving))?;
+            frames = leaving;
+        }
         write(&frames, out);
         Ok(())
     }
 }
+
+/// How long an agent hears nothing while a call is kept back. The most patient give up after five
+/// minutes, and proxies between sooner.
+const QUIET: Duration = Duration::from_secs(15);
 
 /// Why a reply did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +135,8 @@ struct Flow {
     upstream: Incoming,
     silence: Pin<Box<Sleep>>,
     longest_silence: Duration,
+    /// Runs out when the agent has heard nothing for so long that it might give up.
+    quiet: Pin<Box<Sleep>>,
     pipe: Pipe<Watch>,
     exchange: Exchange,
     purse: Purse,
@@ -152,6 +168,7 @@ impl Reply {
             upstream,
             silence: Box::pin(tokio::time::sleep(longest_silence)),
             longest_silence,
+            quiet: Box::pin(tokio::time::sleep(QUIET)),
             pipe: Pipe::new(Shape::Event, watch),
             exchange,
             purse: Purse::default(),
@@ -211,8 +228,15 @@ impl Flow {
             Poll::Ready(false) => return Poll::Ready(Passed::Exhausted),
             Poll::Ready(true) => {}
         }
+        // What may be cut before it is whole must not have left; an agent could run half a call.
+        let is_tight = self.exchange.tab().is_some_and(|tab| tab.is_tight);
+        self.pipe.steps_mut().holds_calls = is_tight;
         let polled = Pin::new(&mut self.upstream).poll_frame(cx);
         if polled.is_pending() {
+            if self.pipe.steps().cut.as_ref().is_some_and(Cut::is_holding) && self.quiet.as_mut().poll(cx).is_ready() {
+                out.extend_from_slice(b": a tool call is on its way\n\n");
+                return Poll::Ready(Passed::More);
+            }
             return self.silence.as_mut().poll(cx).map(|()| Passed::Lost(Lost::Silent(self.longest_silence)));
         }
         self.silence.as_mut().reset(Instant::now() + self.longest_silence);
@@ -245,13 +269,24 @@ impl Flow {
         self.exchange.end(if complete { Outcome::Complete } else { Outcome::ProviderFailed });
     }
 
-    /// Ends the exchange of a stream for which nothing more could be set aside. Dropping the
-    /// connection tells the provider to stop.
-    fn cut(mut self: Box<Self>) {
+    /// Ends a stream for which nothing more could be set aside, and its exchange. Dropping the
+    /// connection tells the provider to stop. An agent that has half of something is better off
+    /// with a connection that breaks: it keeps nothing of it, asks again, and is told why not.
+    fn cut(mut self: Box<Self>, out: &mut Vec<u8>) -> Option<Lost> {
         note(&mut self.exchange, self.pipe.steps());
+        let why = self.purse.denied.take();
+        let why = why.map_or_else(|| String::from("the budget is used up."), |denied| denied.used_up());
+        let output = tab::so_far(self.pipe.steps().meter.reading()).output;
+        let sentence = format!("[Jetway] This reply was ended here: {why}");
+        let ended = self.pipe.steps_mut().cut.as_mut().and_then(|cut| cut.end(&sentence, output));
+        if let Some(frames) = &ended {
+            write(frames, out);
+        }
+        self.exchange.record.bytes_out += out.len();
         self.exchange.record.reason = Some("budget");
-        self.exchange.record.detail = self.purse.denied.take().map(|denied| denied.to_string());
+        self.exchange.record.detail = Some(why);
         self.exchange.end(Outcome::Cut);
+        if ended.is_some() { None } else { Some(Lost::Exhausted) }
     }
 
     /// The agent hung up.
@@ -309,7 +344,10 @@ impl Body for Reply {
                     return Poll::Pending;
                 }
             };
-            flow.exchange.record.bytes_out += out.len();
+            if !out.is_empty() {
+                flow.exchange.record.bytes_out += out.len();
+                flow.quiet.as_mut().reset(Instant::now() + QUIET);
+            }
             match passed {
                 Passed::More => this.flow = Some(flow),
                 Passed::Ended => flow.finish(None),
@@ -317,10 +355,7 @@ impl Body for Reply {
                     flow.finish(Some(&lost));
                     this.lost = Some(lost);
                 }
-                Passed::Exhausted => {
-                    flow.cut();
-                    this.lost = Some(Lost::Exhausted);
-                }
+                Passed::Exhausted => this.lost = flow.cut(&mut out),
             }
             if !out.is_empty() {
                 return Poll::Ready(Some(Ok(HttpFrame::data(out.into()))));

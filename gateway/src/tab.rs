@@ -30,6 +30,8 @@ pub struct Tab {
     pub reserved: bool,
     /// How the accounts stood when the ledger was last asked.
     pub standings: Vec<Standing>,
+    /// Whether the reply could use up all that is left.
+    pub is_tight: bool,
 }
 
 /// What a request is sent with instead, where the budget has too little left for it as it is.
@@ -55,6 +57,12 @@ impl Tab {
         caps.map(charge).collect()
     }
 
+    /// Whether a reply may be ended when the budget is used up in the middle of it.
+    #[must_use]
+    pub fn may_be_cut(&self) -> bool {
+        self.on_exhausted == OnExhausted::Cut && !self.terms.caps.is_empty()
+    }
+
     /// What is set aside, in each cap.
     #[must_use]
     pub fn held(&self) -> Vec<u64> {
@@ -65,6 +73,14 @@ impl Tab {
     #[must_use]
     pub fn held_micros(&self) -> u64 {
         self.terms.rate.worst(self.input, self.holding.output())
+    }
+
+    /// This is set aside now, and so the accounts stand with it.
+    pub fn holds(&mut self, holding: Holding, standings: Vec<Standing>) {
+        let left: Vec<u64> = standings.iter().map(Standing::left).collect();
+        self.is_tight = holding.is_tight(&self.terms, &left);
+        self.holding = holding;
+        self.standings = standings;
     }
 
     /// What is left in each cap.

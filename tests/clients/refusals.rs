@@ -142,6 +142,37 @@ fn a_budget_that_ends_in_mid_run_ends_the_run() {
 }
 
 #[test]
+fn a_reply_that_is_cut_is_the_answer_and_is_not_asked_for_again() {
+    // At first 4096 tokens of output are set aside: 61 thousandths of a dollar, or 123 with Codex's model.
+    for (agent, usd) in [(Agent::ClaudeCode, 0.5), (CODEX, 0.3)] {
+        let budget = format!("budget: {{ caps: [{{ per: user, usd: {usd}, every: day }}] }}\n");
+        let text = "lorem ipsum ".repeat(10_000);
+        let turns = json!([{ "text": text, "usage": { "input": 100, "output": 30_000 }, "pace": "5ms" }]);
+        let Came { ran, exchanges, .. } = run(agent, json!({ "name": "long", "turns": turns }), &budget);
+        assert_eq!(each(&exchanges, "outcome"), ["cut"], "{ran:?}");
+        let sentence = format!("[Jetway] This reply was ended here: {}", exchanges[0]["detail"].as_str().unwrap());
+        assert!(sentence.contains("a day is used up") && ran.says(&sentence), "{sentence}: {ran:?}");
+        assert!(ran.code == Some(0) && ran.took < AT_ONCE, "{ran:?}");
+    }
+}
+
+#[test]
+fn a_call_that_is_cut_is_not_made() {
+    for (agent, usd) in [(Agent::ClaudeCode, 0.5), (CODEX, 0.3)] {
+        let budget = format!("budget: {{ caps: [{{ per: user, usd: {usd}, every: day }}] }}\n");
+        let mut call = agent.shell(&format!("touch ran.txt # {}", "lorem ipsum ".repeat(10_000)));
+        call["pieces"] = 400.into();
+        let turns =
+            json!([{ "text": "I will.", "calls": [call], "usage": { "input": 100, "output": 30_000 }, "pace": "5ms" }]);
+        let Came { place, ran, exchanges, .. } = run(agent, json!({ "name": "long", "turns": turns }), &budget);
+        assert_eq!(each(&exchanges, "outcome"), ["cut"], "{ran:?}");
+        let sentence = format!("[Jetway] This reply was ended here: {}", exchanges[0]["detail"].as_str().unwrap());
+        assert!(ran.code == Some(0) && ran.says(&sentence), "{ran:?}");
+        assert!(!place.project().join("ran.txt").exists());
+    }
+}
+
+#[test]
 fn a_rate_that_is_used_up_is_waited_for() {
     let rate = "budget: { rates: [{ per: user, requests: 1, every: 10s }] }\n";
     for agent in [Agent::ClaudeCode, CODEX] {

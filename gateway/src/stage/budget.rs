@@ -100,6 +100,7 @@ fn tab(jetway: &Jetway, call: Call<'_>, caller: &Caller, outbound: &Outbound, pa
         on_exhausted: budget.on_exhausted,
         reserved: true,
         standings: Vec::new(),
+        is_tight: false,
     }
 }
 

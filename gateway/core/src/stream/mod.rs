@@ -50,6 +50,10 @@ impl<S: Steps> Pipe<S> {
         &self.steps
     }
 
+    pub fn steps_mut(&mut self) -> &mut S {
+        &mut self.steps
+    }
+
     /// Takes bytes of the provider, appends what may leave to `out`.
     ///
     /// # Errors

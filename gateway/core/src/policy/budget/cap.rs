@@ -343,6 +343,13 @@ impl std::fmt::Display for Renewal {
 }
 
 impl Denied {
+    /// The same for a reply that was under way when nothing more could be set aside for it.
+    #[must_use]
+    pub fn used_up(&self) -> String {
+        let Self { limit, whose, every, renewal, .. } = self;
+        format!("the budget of {limit} {whose} {every} is used up. {renewal}")
+    }
+
     /// What a person reads of a cap that has no room for what was asked.
     #[must_use]
     pub fn new(cap: &Cap, payer: &Payer, standing: &Standing, asked: u64) -> Self {
@@ -422,6 +429,10 @@ mod tests {
         let cap = Cap { per: Per::User, limit: Limit::Usd(5_000_000), every: Every::Day };
         let renews = "2026-11-24T00:00:00Z".parse().ok();
         let standing = Standing { limit: 5_000_000, used: 4_900_000, held: 50_000, debt: 0, renews };
+        assert_eq!(
+            Denied::new(&cap, &payer(), &standing, 100_000).used_up(),
+            "the budget of $5.00 for each user a day is used up. It is renewed at 2026-11-24T00:00:00Z"
+        );
         assert_eq!(
             Denied::new(&cap, &payer(), &standing, 100_000).to_string(),
             "the budget of $5.00 for each user a day has $0.05 left, and this request could use up to $0.10. It is renewed at 2026-11-24T00:00:00Z"

@@ -200,10 +200,15 @@ impl Holding {
         self.mode != Mode::Soft && self.output < self.limit && so_far.output >= self.output
     }
 
-    /// Whether the reply could become longer than what is set aside for it.
+    /// Whether the reply could use up what is set aside for it and all that is left besides.
     #[must_use]
-    pub fn may_run_dry(&self) -> bool {
-        self.mode != Mode::Soft && self.output < self.limit
+    pub fn is_tight(&self, terms: &Terms, left: &[u64]) -> bool {
+        if self.mode == Mode::Soft || self.output >= self.limit {
+            return false;
+        }
+        let whole = Self { output: self.limit, ..*self }.amounts(terms);
+        let needs = whole.iter().zip(self.amounts(terms)).map(|(whole, held)| whole.saturating_sub(held));
+        needs.zip(left).any(|(more, left)| more > *left)
     }
 }
 
@@ -253,6 +258,16 @@ mod tests {
         assert!(!hold.is_dry(so_far(4_095)) && hold.is_dry(so_far(4_096)) && !wanted.is_dry(so_far(4_096)));
         assert_eq!(hold.smaller(&wanted, so_far(3_072)).unwrap().output(), 4_224);
         assert_eq!(hold.wants(so_far(99_999)).unwrap().output(), 32_000);
+    }
+
+    #[test]
+    fn a_reply_is_tight_when_its_limit_would_not_fit() {
+        let hold = Holding::new(Mode::Elastic, 1_000, 5_000, Some(4_000));
+        assert!(!hold.is_tight(&terms(), &[15_000, 1_000]));
+        assert!(hold.is_tight(&terms(), &[14_999, 1_000]));
+        assert!(hold.is_tight(&terms(), &[15_000, 999]));
+        assert!(!Holding::new(Mode::Strict, 1_000, 5_000, None).is_tight(&terms(), &[0, 0]));
+        assert!(!Holding::new(Mode::Soft, 1_000, 5_000, Some(4_000)).is_tight(&terms(), &[0, 0]));
     }
 
     #[test]

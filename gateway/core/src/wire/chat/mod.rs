@@ -29,10 +29,7 @@ impl Identity {
         let Some(call) = reply::call(entry) else { return true };
         let id = id_of(entry);
         let is_same = id.is_none() || self.id.is_none() || self.id == id;
-        let is_next = id.is_none()
-            && call.name != self.name
-            && self.has_input
-            && reply::inputs(entry).next().is_some();
+        let is_next = id.is_none() && call.name != self.name && self.has_input && reply::inputs(entry).next().is_some();
         is_same && !is_next
     }
 
