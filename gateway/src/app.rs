@@ -105,11 +105,11 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         "the token in {} has under {SHORTEST_TOKEN} characters; delete the file to have a new one made",
         config.state.join(files::ADMIN_TOKEN).display()
     );
-    let jetway = Jetway::open(gate)?;
+    let stop = CancellationToken::new();
+    let jetway = Jetway::open(gate, stop.clone()).await?;
     let (data, admin_listener) =
         (bind(config.listen, options.any_port).await?, bind(config.admin, options.any_port).await?);
     let addresses = (data.local_addr()?, admin_listener.local_addr()?);
-    let stop = CancellationToken::new();
     let servers = TaskTracker::new();
     let door = Door {
         connections: config.limits.connections.get(),

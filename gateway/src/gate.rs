@@ -10,12 +10,13 @@ use jetway_core::policy::models::Offer;
 use jetway_core::retrieval::search::Index;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Policy, Problem};
 use crate::keys::Keys;
 use crate::learned::Learned;
-use crate::ledger::{Embedded, Ledger};
+use crate::ledger::{Embedded, Ledger, Redis};
 use crate::metrics::Metrics;
 use crate::rates::Rates;
 use crate::runs::log::Log;
@@ -103,6 +104,7 @@ pub mod files {
     pub const ADMIN_TOKEN: &str = "admin-token";
     pub const KEYS: &str = "keys.db";
     pub const LEDGER: &str = "ledger.db";
+    pub const JOURNAL: &str = "ledger-journal.db";
     pub const RUNS: &str = "runs.db";
     pub const STATE: &str = "state.db";
 }
@@ -120,21 +122,25 @@ impl Jetway {
         format!("run_{}", &self.keyed.digest(facts)[..20])
     }
 
-    /// Opens the embedded state.
+    /// Opens the state, and begins to tend the ledger until `stop`.
     ///
     /// # Errors
     /// When a file cannot be used.
-    pub fn open(gate: Gate) -> anyhow::Result<Arc<Self>> {
+    pub async fn open(gate: Gate, stop: CancellationToken) -> anyhow::Result<Arc<Self>> {
         let state = gate.config.state.clone();
         let places = Arc::new(Semaphore::new(gate.config.limits.exchanges.get()));
         let now = Timestamp::now();
         let keyed = Keyed::load(&state.join(files::SECRET))
             .map_err(|error| anyhow::anyhow!("{} cannot be used: {error}", state.join(files::SECRET).display()))?;
         let (metrics, tasks) = (Metrics::new()?, TaskTracker::new());
+        let ledger: Arc<dyn Ledger> = match &gate.config.ledger {
+            None => Arc::new(Embedded::open(&state.join(files::LEDGER))?),
+            Some(redis) => Arc::new(Redis::open(redis, &state.join(files::JOURNAL), (&tasks, stop)).await?),
+        };
         let tokens = Tokens::new(tls::client()?, tasks.clone(), metrics.clone());
         Ok(Arc::new(Self {
             gate: ArcSwap::from_pointee(gate),
-            ledger: Arc::new(Embedded::open(&state.join(files::LEDGER))?),
+            ledger,
             learned: Learned::default(),
             rates: Rates::default(),
             keys: Keys::open(&state.join(files::KEYS))?,
@@ -153,7 +159,9 @@ impl Jetway {
 ///
 /// # Errors
 /// When it cannot be used.
-#[expect(clippy::unused_async, reason = "a ledger that is shared is reached over the network")]
 pub async fn ledger_beside(config: &Config) -> anyhow::Result<Arc<dyn Ledger>> {
-    Ok(Arc::new(Embedded::beside(&config.state.join(files::LEDGER))?))
+    Ok(match &config.ledger {
+        None => Arc::new(Embedded::beside(&config.state.join(files::LEDGER))?),
+        Some(redis) => Arc::new(Redis::beside(redis).await?),
+    })
 }

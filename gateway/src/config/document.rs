@@ -8,6 +8,7 @@ use std::time::Duration;
 use jetway_core::glob::Glob;
 use jetway_core::policy::budget::window::Every;
 use jetway_core::price::{Dollars, Times};
+use jetway_core::secret::Reference;
 use jetway_core::units::{Size, Span};
 use jetway_core::wire::Dialect;
 use schemars::JsonSchema;
@@ -36,6 +37,9 @@ pub(in crate::config) struct Gateway {
     pub default_policy: String,
     #[serde(default)]
     pub limits: Limits,
+    /// Where budgets are counted: by default in the folder of the state, which is for one Jetway.
+    #[serde(default)]
+    pub ledger: Option<Ledger>,
     /// Who is asked for replies, by a name that policies use.
     pub providers: BTreeMap<String, Provider>,
 }
@@ -95,6 +99,50 @@ pub(in crate::config) struct Tls {
 pub(in crate::config) enum Client {
     Required,
     Optional,
+}
+
+/// A ledger that a fleet shares.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Ledger {
+    /// Redis 7 or Valkey.
+    pub redis: Redis,
+}
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Redis {
+    /// The server: redis://host:6379/0, or rediss:// for TLS. Several are those of sentinels or of
+    /// a cluster.
+    pub urls: Vec<String>,
+    /// The name of the master that the sentinels at `urls` know.
+    #[serde(default)]
+    pub sentinel: Option<String>,
+    /// Whether the servers at `urls` are a cluster. All of a policy is kept on one of them.
+    #[serde(default)]
+    pub cluster: bool,
+    #[serde(default)]
+    pub user: Option<String>,
+    #[serde(default)]
+    pub password: Option<Reference>,
+    /// The file of the authority that signs the server's certificate; by default those that this
+    /// machine trusts.
+    #[serde(default)]
+    pub ca: Option<String>,
+    /// How long one call may take.
+    #[serde(default = "ledger_timeout")]
+    pub timeout: Span,
+    /// How long what is set aside lives when its process has died; then it is charged in full.
+    #[serde(default = "ledger_lease")]
+    pub lease: Span,
+}
+
+fn ledger_timeout() -> Span {
+    Span(Duration::from_millis(500))
+}
+
+fn ledger_lease() -> Span {
+    Span(Duration::from_secs(60))
 }
 
 /// Bounds on what is taken in.

@@ -1,6 +1,7 @@
 //! Configuration: as it is written, then as it is meant. Only this module reads the environment.
 
 mod document;
+mod ledger;
 mod policies;
 mod prices;
 mod providers;
@@ -18,6 +19,7 @@ use jetway_core::price::Prices;
 
 pub use document::{Kind, Limits};
 pub use jetway_core::units;
+pub use ledger::{Redis, Servers};
 pub use policies::Policy;
 pub use providers::{Credentials, Provider, Timeouts};
 pub use yaml::Problem;
@@ -34,6 +36,8 @@ pub struct Config {
     /// How many run tokens may be minted for one user.
     pub mints: Rate,
     pub state: PathBuf,
+    /// None where budgets are counted in the folder of the state.
+    pub ledger: Option<Redis>,
     pub default_policy: String,
     pub limits: Limits,
     pub providers: BTreeMap<String, Provider>,
@@ -83,6 +87,8 @@ impl Config {
             let message = format!("`default_policy` is {:?}, and there is no such policy", document.default_policy);
             problems.push(Problem::at_word(file, &text, "default_policy", message));
         }
+        let ledger = document.ledger.map(|ledger| ledger::load((file, &text), &root, ledger.redis, secrets));
+        let ledger = ledger.and_then(|ledger| keep(ledger, &mut problems));
         let document::Mints { tokens, every } = document.admin.mints;
         let mints = Rate::of_requests(Scope::User, tokens, every)
             .map_err(|error| problems.push(Problem::at_word(file, &text, "mints", error.to_string())));
@@ -93,6 +99,7 @@ impl Config {
             admin: document.admin.listen,
             mints,
             state: root.join(&document.state),
+            ledger,
             default_policy: document.default_policy,
             limits: document.limits,
             providers,

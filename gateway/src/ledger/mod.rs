@@ -5,11 +5,13 @@
 //! they stand. Every call may be repeated: with the id of the same exchange it counts once.
 
 mod embedded;
+mod redis;
 
 #[cfg(test)]
 mod suite;
 
 pub use embedded::Embedded;
+pub use redis::{Counts, Redis, Unusable};
 
 use std::fmt::Debug;
 use std::future::Future;
