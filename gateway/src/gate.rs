@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use jetway_core::policy::models::Offer;
 use jetway_core::retrieval::search::Index;
 use jiff::Timestamp;
+use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -130,8 +131,7 @@ impl Jetway {
         let state = gate.config.state.clone();
         let places = Arc::new(Semaphore::new(gate.config.limits.exchanges.get()));
         let now = Timestamp::now();
-        let keyed = Keyed::load(&state.join(files::SECRET))
-            .map_err(|error| anyhow::anyhow!("{} cannot be used: {error}", state.join(files::SECRET).display()))?;
+        let keyed = keyed(&gate.config)?;
         let (metrics, tasks) = (Metrics::new()?, TaskTracker::new());
         let ledger: Arc<dyn Ledger> = match &gate.config.ledger {
             None => Arc::new(Embedded::open(&state.join(files::LEDGER))?),
@@ -153,6 +153,18 @@ impl Jetway {
             tasks,
         }))
     }
+}
+
+/// What digests of callers and runs are made with.
+///
+/// # Errors
+/// When its file can be neither read nor made.
+pub fn keyed(config: &Config) -> anyhow::Result<Keyed> {
+    if let Some(secret) = &config.secret {
+        return Ok(Keyed::given(secret.expose_secret()));
+    }
+    let file = config.state.join(files::SECRET);
+    Keyed::load(&file).map_err(|error| anyhow::anyhow!("{} cannot be used: {error}", file.display()))
 }
 
 /// The ledger, beside a gateway that may be running.

@@ -7,6 +7,7 @@ mod budgets;
 mod bytes;
 mod context;
 mod faults;
+mod fleet;
 mod identity;
 mod identity_tls;
 mod identity_tokens;

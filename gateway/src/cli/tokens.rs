@@ -6,13 +6,12 @@ use serde_json::json;
 
 use crate::cli::{out, runtime};
 use crate::config::{self, Config};
-use crate::gate::files;
+use crate::gate::{self, files};
 use crate::keys::Keys;
 use crate::keys::run::{Cap, Grant, Listed};
 use crate::mint::{self, Wish};
 use crate::rates::Rates;
 use crate::runs::log::{Action, Log};
-use crate::secret::Keyed;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -73,7 +72,7 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
                 };
                 let grant = Grant { policy, user, team, cap: Cap { usd, tokens }, models };
                 let wish = Wish { grant, ttl: Some(ttl), idempotency_key: None };
-                let keyed = Keyed::load(&config.state.join(files::SECRET))?;
+                let keyed = gate::keyed(config)?;
                 let minted = mint::mint((config, &keys, &log), &Rates::default(), &keyed, wish, &by).await?;
                 if json {
                     let made = json!({ "id": minted.id, "token": minted.text, "expires": minted.expires.to_string() });

@@ -40,6 +40,11 @@ pub(in crate::config) struct Gateway {
     /// Where budgets are counted: by default in the folder of the state, which is for one Jetway.
     #[serde(default)]
     pub ledger: Option<Ledger>,
+    /// A secret of 32 characters or more that all Jetways of a fleet share: callers who are passed
+    /// through, and runs, are known by digests that are made with it. By default one is made in
+    /// the folder of the state.
+    #[serde(default)]
+    pub secret: Option<Reference>,
     /// Who is asked for replies, by a name that policies use.
     pub providers: BTreeMap<String, Provider>,
 }

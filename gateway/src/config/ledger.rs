@@ -71,15 +71,13 @@ pub(in crate::config) fn load(
         }
         (None, false) => Servers::Single,
     };
-    let password = document.password.map(|reference| secrets::fetch(reference, secrets));
-    let password = password.transpose().map_err(|(word, why)| at(&word, why))?;
-    let authority = match &document.ca {
-        Some(path) if secrets == Secrets::Read => {
-            let read = std::fs::read(root.join(path));
-            Some(read.map_err(|error| at(path, format!("the file {path} cannot be read: {error}")))?)
-        }
-        _ => None,
+    let password = document.password.map(|reference| secrets::fetch_anyway(reference, secrets));
+    let password = password.transpose().map_err(|(word, why)| at(&word, why))?.flatten();
+    let read = |path: &String| {
+        let read = std::fs::read(root.join(path));
+        read.map_err(|error| at(path, format!("the file {path} cannot be read: {error}")))
     };
+    let authority = document.ca.as_ref().map(read).transpose()?;
     if document.lease.0 < SHORTEST_LEASE {
         return Err(at("lease", String::from("`lease` must be at least 3s, or holds end before they are renewed")));
     }

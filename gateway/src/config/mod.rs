@@ -16,6 +16,8 @@ use std::path::{Path, PathBuf};
 
 use jetway_core::policy::budget::rate::{Rate, Scope};
 use jetway_core::price::Prices;
+use jetway_core::secret::Reference;
+use secrecy::{ExposeSecret, SecretString};
 
 pub use document::{Kind, Limits};
 pub use jetway_core::units;
@@ -36,6 +38,8 @@ pub struct Config {
     /// How many run tokens may be minted for one user.
     pub mints: Rate,
     pub state: PathBuf,
+    /// What digests are made with, where it is not made in the folder of the state.
+    pub secret: Option<SecretString>,
     /// None where budgets are counted in the folder of the state.
     pub ledger: Option<Redis>,
     pub default_policy: String,
@@ -89,6 +93,8 @@ impl Config {
         }
         let ledger = document.ledger.map(|ledger| ledger::load((file, &text), &root, ledger.redis, secrets));
         let ledger = ledger.and_then(|ledger| keep(ledger, &mut problems));
+        let secret = secret((file, &text), (document.secret, ledger.is_some()), secrets);
+        let secret = keep(secret, &mut problems).flatten();
         let document::Mints { tokens, every } = document.admin.mints;
         let mints = Rate::of_requests(Scope::User, tokens, every)
             .map_err(|error| problems.push(Problem::at_word(file, &text, "mints", error.to_string())));
@@ -100,6 +106,7 @@ impl Config {
             mints,
             state: root.join(&document.state),
             ledger,
+            secret,
             default_policy: document.default_policy,
             limits: document.limits,
             providers,
@@ -109,6 +116,28 @@ impl Config {
             watched_alone: document.tls.as_ref().map(|tls| tls::folders(&root, tls)).unwrap_or_default(),
         })
     }
+}
+
+/// The secret of a fleet. Without a common one a caller who is passed through would be somebody
+/// else to every Jetway, and have a budget with each.
+fn secret(
+    (file, text): (&Path, &str),
+    (reference, is_fleet): (Option<Reference>, bool),
+    secrets: Secrets,
+) -> Result<Option<SecretString>, Problem> {
+    let Some(reference) = reference else {
+        if !is_fleet {
+            return Ok(None);
+        }
+        let why = "a ledger that is shared needs a `secret` that all Jetways share, such as `secret: { file: /run/secrets/jetway }`";
+        return Err(Problem::at_word(file, text, "ledger", why));
+    };
+    let secret = secrets::fetch_anyway(reference, secrets)
+        .map_err(|(word, why)| Problem::at_word(file, text, &word, format!("secret: {why}")))?;
+    if secret.as_ref().is_some_and(|secret| secret.expose_secret().len() < 32) {
+        return Err(Problem::at_word(file, text, "secret", "the secret must have 32 characters or more"));
+    }
+    Ok(secret)
 }
 
 /// The folder above this one; paths in the configuration are relative to it.

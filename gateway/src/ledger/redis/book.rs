@@ -58,6 +58,14 @@ pub(super) struct Lease {
     pub(super) is_touched: bool,
 }
 
+impl Lease {
+    /// What is to be told of it when it is of no more use: that it cost nothing.
+    pub(super) fn unspent(&self) -> Owed {
+        let parts = self.parts.iter().map(|part| Part { amount: 0, ..part.clone() }).collect();
+        Owed { policy: self.policy.clone(), exchange: self.id.clone(), parts }
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Book {
     pub(super) open: HashMap<String, Open>,
@@ -116,21 +124,19 @@ impl Book {
     }
 
     /// Notes a lease that was asked for; none when there was no room for it.
-    pub(super) fn leased(&mut self, policy: &str, parts: &[Part], id: Option<String>) {
-        let key = key(policy, parts.iter().map(|part| part.account.as_str()));
+    pub(super) fn leased(&mut self, policy: &str, charges: &[Charge], lease: Option<Lease>) {
+        let key = key(policy, charges.iter().map(|charge| charge.account.as_str()));
         self.asked.remove(&key);
-        if let Some(id) = id {
-            let rest = parts.iter().map(|part| part.amount).collect();
-            let lease = Lease {
-                id,
-                policy: policy.to_owned(),
-                parts: parts.to_vec(),
-                rest,
-                used: Instant::now(),
-                is_touched: false,
-            };
+        if let Some(lease) = lease {
+            let open = Open { policy: policy.to_owned(), parts: lease.parts.clone(), kept: Kept::Server };
+            self.open.insert(lease.id.clone(), open);
             self.leases.insert(key, lease);
         }
+    }
+
+    /// Whether this is a lease that is in use.
+    pub(super) fn is_lease(&self, exchange: &str) -> bool {
+        self.leases.values().any(|lease| lease.id == exchange)
     }
 
     /// Takes what is asked for out of a lease. The parts are those of the lease's windows.

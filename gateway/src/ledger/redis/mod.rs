@@ -28,7 +28,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Redis as Settings;
 use crate::ledger::{Abandoned, Amendment, Ask, Charge, Ledger, Line, Pending, Refused, Unreachable, every_of};
-use book::{Book, Kept, Open, Owed, Part};
+use book::{Book, Kept, Lease, Open, Owed, Part};
 use journal::Journal;
 use link::{Link, field};
 use script::{Answer, DENIED, Keys, UNDECLARED, UNKNOWN};
@@ -295,16 +295,24 @@ impl Shared {
     /// Asks for an allowance to serve from while the server cannot be reached.
     async fn lease(&self, policy: String, charges: Vec<Charge>) {
         let id = format!("lease_{}", uuid::Uuid::now_v7().simple());
-        let ask =
-            Ask { exchange: id.clone(), policy: policy.clone(), charges, enforce: true, on_error: OnError::Refuse };
-        match self.set_aside(&ask).await {
+        let on_error = OnError::Refuse;
+        let ask = Ask { exchange: id.clone(), policy: policy.clone(), charges, enforce: true, on_error };
+        let lease = match self.set_aside(&ask).await {
             Ok((_, parts)) => {
-                let mut book = self.book();
-                book.open.insert(id.clone(), Open { policy: policy.clone(), parts: parts.clone(), kept: Kept::Server });
-                book.leased(&policy, &parts, Some(id));
+                let rest = parts.iter().map(|part| part.amount).collect();
+                let policy = policy.clone();
+                Some(Lease { id, policy, parts, rest, used: Instant::now(), is_touched: false })
             }
-            Err(_) => self.book().leased(&policy, &ask.charges.iter().map(part).collect::<Vec<_>>(), None),
+            Err(_) => None,
+        };
+        // A process that dies and comes back gives back what it had leased and not used.
+        let unspent = lease.as_ref().map(Lease::unspent);
+        if let (Some(journal), Some(unspent)) = (&self.journal, &unspent)
+            && let Err(error) = journal.write(unspent).await
+        {
+            tracing::warn!(%error, "a lease could not be written down");
         }
+        self.book().leased(&policy, &ask.charges, lease);
     }
 }
 

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::ledger::Unreachable;
-use crate::ledger::redis::book::{Kept, Lease, Open, Owed, Part};
+use crate::ledger::redis::book::{Kept, Lease, Open, Owed};
 use crate::ledger::redis::script::{self, Keys};
 use crate::ledger::redis::{Redis, Shared};
 
@@ -100,6 +100,9 @@ async fn deliver(shared: &Shared) -> Result<(), Unreachable> {
     let Some(journal) = &shared.journal else { return Ok(()) };
     let owed = journal.read().await.map_err(|error| Unreachable { why: error.to_string() })?;
     for owed in &owed {
+        if shared.book().is_lease(&owed.exchange) {
+            continue;
+        }
         let open = shared.book().open.get(&owed.exchange).cloned();
         match open {
             Some(open) if open.kept == Kept::Server => {}
@@ -119,8 +122,9 @@ async fn deliver(shared: &Shared) -> Result<(), Unreachable> {
     }
     shared.owed.store(0, Ordering::Release);
     let left = journal.read().await.map_err(|error| Unreachable { why: error.to_string() })?;
-    shared.owed.fetch_add(left.len(), Ordering::AcqRel);
-    if !left.is_empty() {
+    let left = left.iter().filter(|owed| !shared.book().is_lease(&owed.exchange)).count();
+    shared.owed.fetch_add(left, Ordering::AcqRel);
+    if left > 0 {
         shared.link.wake.notify_one();
         return Ok(());
     }
@@ -137,10 +141,10 @@ async fn delivered(shared: &Shared, owed: &Owed) -> Result<(), Unreachable> {
 async fn release(shared: &Shared, leases: Vec<Lease>) -> Result<(), Unreachable> {
     for lease in leases {
         shared.book().open.remove(&lease.id);
-        let parts = lease.parts.into_iter().map(|part| Part { amount: 0, ..part }).collect();
-        let owed = Owed { policy: lease.policy, exchange: lease.id, parts };
-        if shared.conclude(&owed, "settle").await.is_err() {
-            shared.owe(&owed).await?;
+        let owed = lease.unspent();
+        match shared.conclude(&owed, "settle").await {
+            Ok(_) => delivered(shared, &owed).await?,
+            Err(_) => shared.owe(&owed).await?,
         }
     }
     Ok(())
