@@ -190,11 +190,11 @@ async fn turn_away(mut stream: TcpStream) {
         stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await?;
         // What was sent and is not read would break the connection before the answer arrives.
-        let mut rest = (&mut stream).take(64 << 10);
+        let mut rest = (&mut stream).take(64 << 20);
         tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
     };
     // Whoever does not listen is not waited for.
-    drop(tokio::time::timeout(Duration::from_secs(1), told).await);
+    drop(tokio::time::timeout(Duration::from_secs(2), told).await);
 }
 
 /// Small writes leave at once, or a stream stutters by 40 ms; and an agent that stops reading

@@ -438,7 +438,7 @@ fn no_token_is_in_any_file_log_or_metric() {
     issuer.knows("opaque-token", json!({ "active": true, "sub": "ada" }));
     let mut setup = setup(&provider.url(), &jwt(&issuer, "jwt", ""));
     setup.policies.push(("asks".into(), policy(&introspection(&issuer, "introspection", ""))));
-    setup.env.push(("JETWAY_LOG".into(), "debug".into()));
+    setup.env.push(("JETWAY_LOG".into(), "trace".into()));
     let jetway = setup.start();
     let (good, bad) = (key.token(&issuer.claims("ada", 60)), other.token(&issuer.claims("ada", 60)));
     assert_eq!((send(&jetway, &good).status, send(&jetway, &bad).status), (200, 401));
