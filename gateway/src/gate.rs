@@ -135,7 +135,7 @@ impl Jetway {
         let (metrics, tasks) = (Metrics::new()?, TaskTracker::new());
         let ledger: Arc<dyn Ledger> = match &gate.config.ledger {
             None => Arc::new(Embedded::open(&state.join(files::LEDGER))?),
-            Some(redis) => Arc::new(Redis::open(redis, &state.join(files::JOURNAL), (&tasks, stop)).await?),
+            Some(redis) => Arc::new(Box::pin(Redis::open(redis, &state.join(files::JOURNAL), (&tasks, stop))).await?),
         };
         let tokens = Tokens::new(tls::client()?, tasks.clone(), metrics.clone());
         Ok(Arc::new(Self {

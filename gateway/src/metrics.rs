@@ -35,6 +35,7 @@ pub struct Metrics {
     pub log_dropped: IntCounter,
     pub settle_failed: IntCounter,
     pub waiting: IntGaugeVec,
+    pub ledger: IntCounterVec,
 }
 
 /// The names of what an exchange is counted by.
@@ -57,89 +58,69 @@ impl Metrics {
     /// Only if two metrics had one name.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let of = |name: &str, help: &str, labels: &[&str]| -> prometheus::Result<IntCounterVec> {
-            registered(&registry, IntCounterVec::new(Opts::new(name, help), labels)?)
-        };
-        let gauge = |name: &str, help: &str| -> prometheus::Result<IntGauge> {
-            registered(&registry, IntGauge::new(name, help)?)
-        };
-        let counter = |name: &str, help: &str| -> prometheus::Result<IntCounter> {
-            registered(&registry, IntCounter::new(name, help)?)
-        };
-        let histogram = |name: &str, help: &str, buckets: &[f64]| -> prometheus::Result<HistogramVec> {
-            let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
-            registered(&registry, HistogramVec::new(options, &["policy", "provider"])?)
-        };
+        let new = New(&registry);
         let own = HistogramOpts::new(
             "jetway_decide_seconds",
             "Time from a request's headers to its dispatch that Jetway itself took, its body's arrival included.",
         );
         say_version(&registry)?;
         Ok(Self {
-            exchanges: of(
+            exchanges: new.counters(
                 "jetway_exchanges_total",
                 "Exchanges that ended, by how.",
                 &["policy", "model", "provider", "outcome"],
             )?,
-            refusals: of("jetway_refusals_total", "Requests refused by Jetway, by reason.", &["policy", "reason"])?,
-            recognised: of(
+            refusals: new.counters("jetway_refusals_total", "Requests refused by Jetway, by reason.", &["policy", "reason"])?,
+            recognised: new.counters(
                 "jetway_recognised_total",
                 "Exchanges whose caller was recognised, by the way that it said who it is.",
                 &["policy", "way"],
             )?,
-            asked_issuers: of(
+            asked_issuers: new.counters(
                 "jetway_issuer_questions_total",
                 "Questions to the issuers of tokens: for their keys, or about a token.",
                 &["about", "result"],
             )?,
-            tokens: of("jetway_tokens_total", "Tokens, by kind.", &["policy", "model", "kind"])?,
-            cost: of(
+            tokens: new.counters("jetway_tokens_total", "Tokens, by kind.", &["policy", "model", "kind"])?,
+            cost: new.counters(
                 "jetway_cost_microdollars_total",
                 "Money spent, in millionths of a US dollar.",
                 &["policy", "model"],
             )?,
-            tools_removed: of("jetway_tools_removed_total", "Tools taken out of requests.", &["policy"])?,
-            calls_refused: of("jetway_calls_refused_total", "Tool calls taken out of replies.", &["policy"])?,
-            passages: of("jetway_passages_total", "Passages put before a model, counted once a request.", &["policy"])?,
+            tools_removed: new.counters("jetway_tools_removed_total", "Tools taken out of requests.", &["policy"])?,
+            calls_refused: new.counters("jetway_calls_refused_total", "Tool calls taken out of replies.", &["policy"])?,
+            passages: new.counters("jetway_passages_total", "Passages put before a model, counted once a request.", &["policy"])?,
             decide: registered(&registry, Histogram::with_opts(own.buckets(OWN_SECONDS.to_vec()))?)?,
-            first_byte: histogram(
+            first_byte: new.histograms(
                 "jetway_first_byte_seconds",
                 "Time from dispatch to the provider's first byte.",
                 REPLY_SECONDS,
             )?,
-            duration: histogram(
+            duration: new.histograms(
                 "jetway_exchange_seconds",
                 "Time from a request to the last byte of its reply.",
                 REPLY_SECONDS,
             )?,
-            attempts: of(
+            attempts: new.counters(
                 "jetway_provider_attempts_total",
                 "Requests sent to providers, by how they were met.",
                 &["provider", "result"],
             )?,
-            bytes_per_token: registered(
-                &registry,
-                GaugeVec::new(
-                    Opts::new("jetway_bytes_per_token", "Bytes of a request that are counted as a token, as learned."),
-                    &["model"],
-                )?,
-            )?,
-            open: gauge("jetway_open_exchanges", "Exchanges that are under way.")?,
-            connections: gauge("jetway_open_connections", "Connections of agents that are open.")?,
-            reloads: of(
+            bytes_per_token: new.ratios("jetway_bytes_per_token", "Bytes of a request that are counted as a token, as learned.", &["model"])?,
+            open: new.gauge("jetway_open_exchanges", "Exchanges that are under way.")?,
+            connections: new.gauge("jetway_open_connections", "Connections of agents that are open.")?,
+            reloads: new.counters(
                 "jetway_config_reloads_total",
                 "Changed configurations that were read, by result.",
                 &["result"],
             )?,
-            log_dropped: counter("jetway_log_dropped_total", "Records that found no room in the run log's queue.")?,
-            settle_failed: counter(
+            log_dropped: new.counter("jetway_log_dropped_total", "Records that found no room in the run log's queue.")?,
+            settle_failed: new.counter(
                 "jetway_settle_failed_total",
                 "Holds that could not be settled and so keep their amount.",
             )?,
-            waiting: registered(
-                &registry,
-                IntGaugeVec::new(Opts::new("jetway_store_waiting", "Jobs that wait for a database."), &["store"])?,
-            )?,
+            waiting: new.gauges("jetway_store_waiting", "Jobs that wait for a database.", &["store"])?,
+            ledger: new.counters("jetway_ledger_events_total", "What a shared ledger went through: requests served from a lease, let through or refused while it was out of reach; holds charged for their process died; holds told again.", &["event"])?,
             registry,
         })
     }
@@ -194,6 +175,36 @@ fn say_version(registry: &Registry) -> prometheus::Result<()> {
     let build = registered(registry, IntGaugeVec::new(options, &["version"])?)?;
     build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
     Ok(())
+}
+
+/// Makes metrics and registers them.
+struct New<'a>(&'a Registry);
+
+impl New<'_> {
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        registered(self.0, IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn counter(&self, name: &str, help: &str) -> prometheus::Result<IntCounter> {
+        registered(self.0, IntCounter::new(name, help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntGaugeVec> {
+        registered(self.0, IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        registered(self.0, IntGauge::new(name, help)?)
+    }
+
+    fn ratios(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+        registered(self.0, GaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histograms(&self, name: &str, help: &str, buckets: &[f64]) -> prometheus::Result<HistogramVec> {
+        let options = HistogramOpts::new(name, help).buckets(buckets.to_vec());
+        registered(self.0, HistogramVec::new(options, &["policy", "provider"])?)
+    }
 }
 
 fn registered<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {

@@ -73,7 +73,7 @@ async fn handled(jetway: Arc<Jetway>, request: Request<Incoming>, patience: Pati
             None => Err((no_policy(&gate, route.policy), Box::new(exchange))),
             Some(policy) => {
                 let call = Call { gate: &gate, policy, endpoint: route.endpoint, dialect, head: &head };
-                serve(call, &mut body, exchange).await
+                Box::pin(serve(call, &mut body, exchange)).await
             }
         },
     };

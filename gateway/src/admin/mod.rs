@@ -68,6 +68,10 @@ fn metrics(jetway: &Jetway) -> Response<Bytes> {
         let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
         jetway.metrics.waiting.with_label_values(&[store]).set(waiting);
     }
+    for (event, count) in jetway.ledger.events() {
+        let counted = jetway.metrics.ledger.with_label_values(&[event]);
+        counted.inc_by(count.saturating_sub(counted.get()));
+    }
     let mut answer = Response::new(Bytes::from(jetway.metrics.text()));
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     answer.headers_mut().insert(header::CONTENT_TYPE, kind);

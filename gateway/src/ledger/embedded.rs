@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::ledger::{
-    Abandoned, Amendment, Ask, Charge, Ledger, Line, Pending, Refused, Unreachable, every_of, policy_of,
+    Abandoned, Amendment, Ask, Charge, Ledger, Line, Listed, Pending, Refused, Unreachable, every_of, policy_of,
 };
 use crate::store::{self, Durability, Store, StoreError};
 
@@ -159,7 +159,7 @@ impl Ledger for Embedded {
         Box::pin(async move { self.call(job).await })
     }
 
-    fn list<'a>(&'a self, policies: &'a [String]) -> Pending<'a, Result<(Vec<Line>, Vec<Abandoned>), Unreachable>> {
+    fn list<'a>(&'a self, policies: &'a [String]) -> Pending<'a, Result<Listed, Unreachable>> {
         Box::pin(async move {
             let (mut lines, mut abandoned) = self.call(list).await?;
             lines.retain(|line: &Line| policies.iter().any(|policy| policy == policy_of(&line.account)));
@@ -419,7 +419,7 @@ fn forget(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-fn list(transaction: &Transaction<'_>) -> rusqlite::Result<(Vec<Line>, Vec<Abandoned>)> {
+fn list(transaction: &Transaction<'_>) -> rusqlite::Result<Listed> {
     let now = clock(transaction)?;
     let mut latest = transaction.prepare("SELECT account, most, max(number) FROM slot GROUP BY account")?;
     let rows: Vec<(String, i64)> =

@@ -11,7 +11,7 @@ mod redis;
 mod suite;
 
 pub use embedded::Embedded;
-pub use redis::{Counts, Redis, Unusable};
+pub use redis::{Redis, Unusable};
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -85,6 +85,9 @@ pub struct Abandoned {
     pub at: Timestamp,
 }
 
+/// Accounts, and the holds whose process died.
+pub type Listed = (Vec<Line>, Vec<Abandoned>);
+
 /// What an operator changes by hand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Amendment {
@@ -128,7 +131,7 @@ pub trait Ledger: Debug + Send + Sync {
     ) -> Pending<'a, Result<Vec<Standing>, Unreachable>>;
 
     /// Every account of these policies that was used lately, and the holds whose process died.
-    fn list<'a>(&'a self, policies: &'a [String]) -> Pending<'a, Result<(Vec<Line>, Vec<Abandoned>), Unreachable>>;
+    fn list<'a>(&'a self, policies: &'a [String]) -> Pending<'a, Result<Listed, Unreachable>>;
 
     /// Changes something by hand. Returns whether there was anything to change.
     fn amend<'a>(&'a self, policy: &'a str, amendment: Amendment) -> Pending<'a, Result<bool, Unreachable>>;
@@ -138,6 +141,11 @@ pub trait Ledger: Debug + Send + Sync {
 
     /// Calls that wait to be answered.
     fn waiting(&self) -> usize;
+
+    /// What it went through, by name; each only grows.
+    fn events(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
 }
 
 /// The window of an account, by its name; none for a name that is not one.

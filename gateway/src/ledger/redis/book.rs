@@ -140,7 +140,7 @@ impl Book {
     }
 
     /// Takes what is asked for out of a lease. The parts are those of the lease's windows.
-    pub(super) fn from_lease(&mut self, policy: &str, charges: &[Charge]) -> Option<Open> {
+    pub(super) fn out_of_lease(&mut self, policy: &str, charges: &[Charge]) -> Option<Open> {
         let key = key(policy, charges.iter().map(|charge| charge.account.as_str()));
         let lease = self.leases.get_mut(&key)?;
         let mut parts = Vec::with_capacity(charges.len());

@@ -23,7 +23,7 @@ use crate::ledger::Unreachable;
 /// How servers are found.
 enum Target {
     Single(Box<Client>),
-    Sentinel(tokio::sync::Mutex<SentinelClient>),
+    Sentinel(Box<tokio::sync::Mutex<SentinelClient>>),
     Cluster(Box<ClusterClient>),
 }
 
@@ -272,7 +272,7 @@ fn target(settings: &Settings) -> RedisResult<Target> {
                     .set_client_to_sentinel_tls_mode(TlsMode::Secure)
                     .set_client_to_sentinel_certificates(certificates());
             }
-            Ok(Target::Sentinel(tokio::sync::Mutex::new(builder.build()?)))
+            Ok(Target::Sentinel(Box::new(tokio::sync::Mutex::new(builder.build()?))))
         }
         Servers::Cluster => {
             let mut infos = Vec::with_capacity(nodes.len());

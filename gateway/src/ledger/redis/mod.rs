@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Redis as Settings;
-use crate::ledger::{Abandoned, Amendment, Ask, Charge, Ledger, Line, Pending, Refused, Unreachable, every_of};
+use crate::ledger::{Abandoned, Amendment, Ask, Charge, Ledger, Line, Listed, Pending, Refused, Unreachable, every_of};
 use book::{Book, Kept, Lease, Open, Owed, Part};
 use journal::Journal;
 use link::{Link, field};
@@ -52,17 +52,17 @@ struct Shared {
 
 /// What happened while the server could not be reached, and what was mended after. All only grow.
 #[derive(Debug, Default)]
-pub struct Counts {
+struct Counts {
     /// Requests that were served from a lease.
-    pub leased: AtomicU64,
+    leased: AtomicU64,
     /// Requests that were let through uncounted, and are charged later.
-    pub allowed: AtomicU64,
+    allowed: AtomicU64,
     /// Requests that were refused.
-    pub refused: AtomicU64,
+    refused: AtomicU64,
     /// Holds of processes that died, charged in full.
-    pub reaped: AtomicU64,
+    reaped: AtomicU64,
     /// Holds that a server was told again.
-    pub asserted: AtomicU64,
+    asserted: AtomicU64,
 }
 
 /// Why a ledger cannot be used at all.
@@ -122,12 +122,6 @@ impl Redis {
             counts: Counts::default(),
             waiting: AtomicUsize::new(0),
         })))
-    }
-
-    /// What happened out of the server's reach.
-    #[must_use]
-    pub fn counts(&self) -> &Counts {
-        &self.0.counts
     }
 }
 
@@ -202,7 +196,7 @@ impl Shared {
     /// Serves, or does not, while nobody can say what is left.
     async fn without(&self, ask: &Ask, error: Unreachable) -> Result<Vec<Standing>, Refused> {
         let open = match (ask.enforce, ask.on_error) {
-            (true, OnError::Lease) => self.book().from_lease(&ask.policy, &ask.charges),
+            (true, OnError::Lease) => self.book().out_of_lease(&ask.policy, &ask.charges),
             (true, OnError::Refuse) => None,
             (true, OnError::Allow) | (false, _) => Some(Open {
                 policy: ask.policy.clone(),
@@ -396,7 +390,7 @@ impl Redis {
         shared.owe(&owed).await
     }
 
-    async fn list(&self, policies: &[String]) -> Result<(Vec<Line>, Vec<Abandoned>), Unreachable> {
+    async fn list(&self, policies: &[String]) -> Result<Listed, Unreachable> {
         let shared = &self.0;
         let (mut lines, mut abandoned) = (Vec::new(), Vec::new());
         for policy in policies {
@@ -509,7 +503,7 @@ impl Ledger for Redis {
         })
     }
 
-    fn list<'a>(&'a self, policies: &'a [String]) -> Pending<'a, Result<(Vec<Line>, Vec<Abandoned>), Unreachable>> {
+    fn list<'a>(&'a self, policies: &'a [String]) -> Pending<'a, Result<Listed, Unreachable>> {
         Box::pin(self.list(policies))
     }
 
@@ -523,6 +517,18 @@ impl Ledger for Redis {
 
     fn waiting(&self) -> usize {
         self.0.waiting.load(Ordering::Relaxed)
+    }
+
+    fn events(&self) -> Vec<(&'static str, u64)> {
+        let Counts { leased, allowed, refused, reaped, asserted } = &self.0.counts;
+        let counted = [
+            ("leased", leased),
+            ("allowed", allowed),
+            ("refused", refused),
+            ("reaped", reaped),
+            ("asserted", asserted),
+        ];
+        counted.map(|(event, count)| (event, count.load(Ordering::Relaxed))).to_vec()
     }
 }
 

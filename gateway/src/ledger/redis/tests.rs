@@ -198,7 +198,7 @@ async fn the_holds_of_a_process_that_died_are_charged_and_a_late_settlement_corr
     settle(&two, "dead", &account, 50).await;
     settle(&two, "dead", &account, 50).await;
     comes_to(&two, &account, (50, 30)).await;
-    assert_eq!(two.ledger.counts().reaped.load(Ordering::Relaxed), 1);
+    assert_eq!(two.ledger.0.counts.reaped.load(Ordering::Relaxed), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -230,7 +230,7 @@ async fn a_server_that_lost_everything_is_told_again() {
     comes_to(&replica, &account, (100, 30)).await;
     settle(&replica, "b", &account, 5).await;
     comes_to(&replica, &account, (105, 0)).await;
-    assert!(replica.ledger.counts().asserted.load(Ordering::Relaxed) >= 2);
+    assert!(replica.ledger.0.counts.asserted.load(Ordering::Relaxed) >= 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,7 +259,7 @@ async fn out_of_reach_requests_are_served_from_what_was_leased_and_no_further() 
         settle(&replica, exchange, &account, cost).await;
     }
     comes_to(&replica, &account, (90, 0)).await;
-    assert_eq!(replica.ledger.counts().leased.load(Ordering::Relaxed), 5);
+    assert_eq!(replica.ledger.0.counts.leased.load(Ordering::Relaxed), 5);
 }
 
 #[tokio::test(flavor = "multi_thread")]
