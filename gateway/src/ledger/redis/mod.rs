@@ -179,6 +179,10 @@ impl Shared {
         let (_, numbers, _) = self.run(&script::RESERVE, (&ask.policy, &keys), args).await?;
         let denied = numbers.get(1) == Some(&DENIED);
         let told = script::told(numbers.get(if denied { 3 } else { 2 }..).unwrap_or(&[]), accounts(&ask.charges));
+        if told.len() != ask.charges.len() {
+            // Its agent hung up, and it was settled before this arrived.
+            return Err(Unreachable { why: String::from("the exchange is over already") }.into());
+        }
         let standings = told.iter().map(|told| told.standing).collect();
         if denied {
             let at = numbers.get(2).and_then(|at| usize::try_from(*at).ok()).unwrap_or(0);
