@@ -98,7 +98,7 @@ fn a_call_that_was_not_complete_never_reaches_the_agent() {
         let answer = cut(path, "call", usd);
         let text = answer.text();
         assert!(text.contains("I will write it.") || text.contains("write"), "{path}");
-        for trace in ["tool_use", "tool_calls", "function_call", "lorem"] {
+        for trace in ["tool_use", "\"tool_calls\"", "function_call", "lorem"] {
             assert!(!text.contains(trace), "{path} tells of {trace}");
         }
     }

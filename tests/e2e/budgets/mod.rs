@@ -1,6 +1,7 @@
 //! Budgets hold before, during and after; what is charged is what the provider billed.
 
 mod bounds;
+mod crashes;
 mod cuts;
 mod known_failures;
 mod low;

@@ -132,6 +132,11 @@ pub struct Holding {
     quantum: u64,
 }
 
+/// How much is asked for at a time beside so much output.
+fn quantum(output: u64) -> u64 {
+    (output / 2).clamp(*QUANTUM.start(), *QUANTUM.end())
+}
+
 /// The least and the most that are asked for at a time, in tokens.
 const QUANTUM: std::ops::RangeInclusive<u64> = 512..=8_192;
 /// Where that is too much, this still lets a sentence be ended.
@@ -146,8 +151,7 @@ impl Holding {
             (Mode::Elastic | Mode::Soft, Some(usual)) => usual.min(limit),
             _ => limit,
         };
-        let quantum = (output / 2).clamp(*QUANTUM.start(), *QUANTUM.end());
-        Self { mode, input, known: None, output, limit, quantum }
+        Self { mode, input, known: None, output, limit, quantum: quantum(output) }
     }
 
     /// The most that the reply can have, in tokens.
@@ -183,6 +187,8 @@ impl Holding {
         }
         if self.output < self.limit && so_far.output.saturating_add(self.quantum / 2) >= self.output {
             wanted.output = self.output.max(so_far.output).saturating_add(self.quantum).min(self.limit);
+            // The longer a reply is, the longer it is likely to become.
+            wanted.quantum = quantum(wanted.output);
         }
         Some(wanted).filter(|wanted| wanted != self)
     }
