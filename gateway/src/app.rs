@@ -106,7 +106,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
         config.state.join(files::ADMIN_TOKEN).display()
     );
     let stop = CancellationToken::new();
-    let jetway = Jetway::open(gate, stop.clone()).await?;
+    let jetway = Jetway::open(gate).await?;
     let (data, admin_listener) =
         (bind(config.listen, options.any_port).await?, bind(config.admin, options.any_port).await?);
     let addresses = (data.local_addr()?, admin_listener.local_addr()?);
@@ -151,6 +151,11 @@ impl Running {
         let wait = self.drain_time.min(Duration::from_secs(10));
         if tokio::time::timeout(wait, self.jetway.tasks.wait()).await.is_err() {
             tracing::warn!("some connections were cut off");
+        }
+        self.jetway.close.cancel();
+        self.jetway.tending.close();
+        if tokio::time::timeout(CLOSING, self.jetway.tending.wait()).await.is_err() {
+            tracing::warn!("the ledger was not told that this process ends");
         }
         if let Err(error) = self.jetway.log.flush().await {
             tracing::error!(%error, "the run log could not be finished");
@@ -254,6 +259,9 @@ fn observe(watcher: &mut notify::RecommendedWatcher, config: &Config) -> notify:
 
 /// The least that an admin token has.
 const SHORTEST_TOKEN: usize = 32;
+
+/// How long the ledger may take to hear that nothing more is served.
+const CLOSING: Duration = Duration::from_secs(3);
 
 const SETTLED: Duration = Duration::from_millis(150);
 

@@ -96,6 +96,9 @@ pub struct Jetway {
     pub places: Arc<Semaphore>,
     /// What must be finished before the process may end: settlements, open connections.
     pub tasks: TaskTracker,
+    /// What goes on for the ledger until `close`, when all else is finished.
+    pub tending: TaskTracker,
+    pub close: CancellationToken,
 }
 
 /// The files under the folder of the state.
@@ -123,19 +126,22 @@ impl Jetway {
         format!("run_{}", &self.keyed.digest(facts)[..20])
     }
 
-    /// Opens the state, and begins to tend the ledger until `stop`.
+    /// Opens the state, and begins to tend the ledger.
     ///
     /// # Errors
     /// When a file cannot be used.
-    pub async fn open(gate: Gate, stop: CancellationToken) -> anyhow::Result<Arc<Self>> {
+    pub async fn open(gate: Gate) -> anyhow::Result<Arc<Self>> {
         let state = gate.config.state.clone();
         let places = Arc::new(Semaphore::new(gate.config.limits.exchanges.get()));
         let now = Timestamp::now();
         let keyed = keyed(&gate.config)?;
         let (metrics, tasks) = (Metrics::new()?, TaskTracker::new());
+        let (tending, close) = (TaskTracker::new(), CancellationToken::new());
         let ledger: Arc<dyn Ledger> = match &gate.config.ledger {
             None => Arc::new(Embedded::open(&state.join(files::LEDGER))?),
-            Some(redis) => Arc::new(Box::pin(Redis::open(redis, &state.join(files::JOURNAL), (&tasks, stop))).await?),
+            Some(redis) => {
+                Arc::new(Box::pin(Redis::open(redis, &state.join(files::JOURNAL), (&tending, close.clone()))).await?)
+            }
         };
         let tokens = Tokens::new(tls::client()?, tasks.clone(), metrics.clone());
         Ok(Arc::new(Self {
@@ -151,6 +157,8 @@ impl Jetway {
             tokens,
             places,
             tasks,
+            tending,
+            close,
         }))
     }
 }

@@ -83,6 +83,12 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
             return Err(Problem::at_word(&file, &text, provider, message));
         }
     }
+    if let budget::Low::Downgrade { to } = &document.budget.on_low
+        && !document.models.allows(to)
+    {
+        let message = format!("`downgrade_to` is {to:?}, which `models.allow` does not allow");
+        return Err(Problem::at_word(&file, &text, "downgrade_to", message));
+    }
     if let Some(context) = &document.context
         && !folder.join(context.docs()).is_dir()
     {

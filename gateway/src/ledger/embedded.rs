@@ -255,15 +255,15 @@ impl Entry {
                     signed(slot.held),
                     signed(slot.debt),
                     signed(slot.limit),
-                    self.until(slot.number, now),
+                    self.until(slot, now),
                 ])?;
         }
         Ok(())
     }
 
     /// Until when a window is kept.
-    fn until(&self, number: i64, now: Timestamp) -> i64 {
-        let last = if self.every.is_calendar() { number.saturating_add(3) } else { number };
+    fn until(&self, slot: &Slot, now: Timestamp) -> i64 {
+        let last = if self.every.is_calendar() { slot.number + slot.matters() } else { slot.number };
         self.every.over(last).map_or(now.as_second() + KEPT, Timestamp::as_second)
     }
 }
@@ -384,8 +384,9 @@ fn conclude(transaction: &Transaction<'_>, hold: &Held, cost: u64, now: Timestam
     let Some(every) = every_of(&hold.account) else { return Ok(()) };
     let charge = Charge { account: hold.account.clone(), every, limit: hold.limit, amount: cost };
     let mut entry = Entry::load(transaction, &charge, now)?;
-    // So long ago that its window is forgotten, and nothing is owed from it any more.
-    if hold.number < every.oldest(entry.number) {
+    // So long ago that its window is forgotten, and nothing is owed from it any more. One in which
+    // something is held is not.
+    if hold.charged && hold.number < every.oldest(entry.number) {
         return Ok(());
     }
     let (cost, amount) = (signed(cost), signed(hold.amount));

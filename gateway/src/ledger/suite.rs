@@ -313,7 +313,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (1_u8..16, 1_u64..600, 0_u8..8)
             .prop_map(|(accounts, amount, soft)| Step::Reserve { accounts, amount, enforce: soft > 0 }),
-        3 => (any::<usize>(), 0_u64..900).prop_map(|(exchange, amount)| Step::Resize { exchange, amount }),
+        3 => (any::<usize>(), 1_u64..900).prop_map(|(exchange, amount)| Step::Resize { exchange, amount }),
         6 => (any::<usize>(), 0_u64..900).prop_map(|(exchange, cost)| Step::Settle { exchange, cost }),
         2 => (0_i64..90).prop_map(|seconds| Step::Wait { seconds }),
         2 => (0_usize..3).prop_map(|account| Step::Edge { account }),
@@ -420,10 +420,11 @@ async fn history<R: Rig>(rig: &mut R, steps: &[Step]) -> Result<(), TestCaseErro
                 let of: Vec<usize> = model.exchanges[at].amounts.keys().copied().collect();
                 let asked: Vec<_> = of.iter().map(|at| (names[*at].as_str(), LIMIT, *cost)).collect();
                 rig.ledger().settle(POLICY, &format!("x{at}"), charges(&asked)).await.unwrap();
+                let was_open = model.exchanges[at].open;
                 if !model.exchanges[at].settled {
                     for (account, (admitted, amount)) in &mut model.exchanges[at].amounts {
-                        // What is older than that is forgotten, and stays what it was.
-                        if *admitted >= windows[*account].oldest(windows[*account].number(now)) {
+                        // What was charged in so old a window is forgotten, and stays what it was.
+                        if was_open || *admitted >= windows[*account].oldest(windows[*account].number(now)) {
                             *amount = *cost;
                         }
                     }

@@ -71,6 +71,8 @@ pub(super) struct Book {
     pub(super) open: HashMap<String, Open>,
     settled: VecDeque<(Instant, Owed)>,
     pub(super) leases: HashMap<String, Lease>,
+    /// What is leased of each account, in all.
+    leased: HashMap<String, u64>,
     /// Keys of leases that are being asked for.
     asked: BTreeSet<String>,
     /// Leases that are wanted and yet to be asked for.
@@ -104,29 +106,38 @@ impl Book {
         self.settled.iter().map(|(_, owed)| owed.clone()).collect()
     }
 
-    /// What a lease for these charges should be, where enough is left and there is none.
+    /// What a lease for these charges should be, where enough is left and there is none. All leases
+    /// of an account together are no more than a part of what is left of it.
     pub(super) fn wants_lease(&mut self, policy: &str, charges: &[Charge], left: &[u64]) -> Option<Vec<Charge>> {
         let key = key(policy, charges.iter().map(|charge| charge.account.as_str()));
         if let Some(lease) = self.leases.get_mut(&key) {
             lease.used = Instant::now();
             return None;
         }
-        let is_ample = |(charge, left): (&Charge, &u64)| left / PART >= charge.amount.max(1);
-        let is_full = self.leases.len() + self.asked.len() >= MOST_LEASES;
-        if is_full || charges.is_empty() || !charges.iter().zip(left).all(is_ample) || !self.asked.insert(key) {
+        if charges.is_empty() || self.leases.len() + self.asked.len() >= MOST_LEASES || self.asked.contains(&key) {
             return None;
         }
-        let lease = |(charge, left): (&Charge, &u64)| Charge {
-            amount: charge.amount.saturating_mul(LEASED).min(left / PART),
-            ..charge.clone()
+        let lease = |(charge, left): (&Charge, &u64)| {
+            let taken = self.leased.get(&charge.account).copied().unwrap_or(0);
+            let room = (left / PART).saturating_sub(taken);
+            let amount = charge.amount.saturating_mul(LEASED).min(room);
+            (amount >= charge.amount.max(1)).then(|| Charge { amount, ..charge.clone() })
         };
-        Some(charges.iter().zip(left).map(lease).collect())
+        let leases: Vec<Charge> = charges.iter().zip(left).map(lease).collect::<Option<_>>()?;
+        for lease in &leases {
+            *self.leased.entry(lease.account.clone()).or_default() += lease.amount;
+        }
+        self.asked.insert(key);
+        Some(leases)
     }
 
     /// Notes a lease that was asked for; none when there was no room for it.
     pub(super) fn leased(&mut self, policy: &str, charges: &[Charge], lease: Option<Lease>) {
         let key = key(policy, charges.iter().map(|charge| charge.account.as_str()));
         self.asked.remove(&key);
+        if lease.is_none() {
+            charges.iter().for_each(|charge| self.unlease(&charge.account, charge.amount));
+        }
         if let Some(lease) = lease {
             let open = Open { policy: policy.to_owned(), parts: lease.parts.clone(), kept: Kept::Server };
             self.open.insert(lease.id.clone(), open);
@@ -134,9 +145,13 @@ impl Book {
         }
     }
 
-    /// Whether this is a lease that is in use.
-    pub(super) fn is_lease(&self, exchange: &str) -> bool {
-        self.leases.values().any(|lease| lease.id == exchange)
+    fn unlease(&mut self, account: &str, amount: u64) {
+        if let Some(leased) = self.leased.get_mut(account) {
+            *leased = leased.saturating_sub(amount);
+            if *leased == 0 {
+                self.leased.remove(account);
+            }
+        }
     }
 
     /// Takes what is asked for out of a lease. The parts are those of the lease's windows.
@@ -199,17 +214,20 @@ impl Book {
 
     /// Takes out the leases that nobody has used for so long.
     pub(super) fn idle_leases(&mut self, idle: Duration) -> Vec<Lease> {
-        let is_idle = |lease: &Lease| lease.used.elapsed() > idle;
-        let keys: Vec<String> =
-            self.leases.iter().filter(|(_, lease)| is_idle(lease)).map(|(key, _)| key.clone()).collect();
-        keys.iter().filter_map(|key| self.leases.remove(key)).collect()
+        self.take_leases(|lease| lease.used.elapsed() >= idle)
     }
 
     /// Takes out the leases that something was served from.
     pub(super) fn touched_leases(&mut self) -> Vec<Lease> {
-        let keys: Vec<String> =
-            self.leases.iter().filter(|(_, lease)| lease.is_touched).map(|(key, _)| key.clone()).collect();
-        keys.iter().filter_map(|key| self.leases.remove(key)).collect()
+        self.take_leases(|lease| lease.is_touched)
+    }
+
+    fn take_leases(&mut self, of: impl Fn(&Lease) -> bool) -> Vec<Lease> {
+        let taken: Vec<Lease> = self.leases.extract_if(|_, lease| of(lease)).map(|(_, lease)| lease).collect();
+        for part in taken.iter().flat_map(|lease| &lease.parts) {
+            self.unlease(&part.account, part.amount);
+        }
+        taken
     }
 
     /// Notes the epoch that a script answered with. Returns whether the policy's data are others

@@ -83,21 +83,22 @@ pub enum Unusable {
 }
 
 impl Redis {
-    /// Connects, checks that the server is fit to keep budgets, and begins to tend them.
+    /// Connects, checks that the server is fit to keep budgets, and begins to tend them, until
+    /// `close`: then what was leased goes back.
     ///
     /// # Errors
     /// [`Unusable`] says why not.
     pub async fn open(
         settings: &Settings,
         journal: &Path,
-        (tasks, stop): (&TaskTracker, CancellationToken),
+        (tasks, close): (&TaskTracker, CancellationToken),
     ) -> Result<Self, Unusable> {
         let (journal, left) = Journal::open(journal)?;
         let ledger = Self::new(settings, Some(journal))?;
         ledger.0.owed.store(left.len(), Ordering::Release);
         ledger.0.book().policies.extend(left.into_iter().map(|owed| owed.policy));
         ledger.0.check().await?;
-        tasks.spawn(tend::tend(ledger.clone(), tasks.clone(), stop));
+        tasks.spawn(tend::tend(ledger.clone(), tasks.clone(), close));
         Ok(ledger)
     }
 
@@ -306,7 +307,7 @@ impl Shared {
         // A process that dies and comes back gives back what it had leased and not used.
         let unspent = lease.as_ref().map(Lease::unspent);
         if let (Some(journal), Some(unspent)) = (&self.journal, &unspent)
-            && let Err(error) = journal.write(unspent).await
+            && let Err(error) = journal.lease(unspent).await
         {
             tracing::warn!(%error, "a lease could not be written down");
         }

@@ -17,15 +17,15 @@ const BETWEEN_PROBES: Duration = Duration::from_millis(200);
 /// Holds that are renewed in one call.
 const BATCH: usize = 256;
 
-/// Tends until it is told to stop.
-pub(super) async fn tend(ledger: Redis, tasks: TaskTracker, stop: CancellationToken) {
+/// Tends until it is told to close, and gives back what was leased.
+pub(super) async fn tend(ledger: Redis, tasks: TaskTracker, close: CancellationToken) {
     let shared = &ledger.0;
     let mut was_down = false;
     let mut renewed = Instant::now();
     loop {
         let pause = if was_down { BETWEEN_PROBES } else { (shared.lease / 3).min(Duration::from_secs(5)) };
         tokio::select! {
-            () = stop.cancelled() => break,
+            () = close.cancelled() => break,
             () = shared.link.wake.notified() => {}
             () = tokio::time::sleep(pause) => {}
         }
@@ -66,6 +66,10 @@ pub(super) async fn tend(ledger: Redis, tasks: TaskTracker, stop: CancellationTo
             }
         }
     }
+    let leases = shared.book().idle_leases(Duration::ZERO);
+    if let Err(error) = release(shared, leases).await {
+        tracing::warn!(%error, "what was leased could not be given back; it is at the next start");
+    }
 }
 
 /// Tells a server that has lost something all that this process knows.
@@ -100,9 +104,6 @@ async fn deliver(shared: &Shared) -> Result<(), Unreachable> {
     let Some(journal) = &shared.journal else { return Ok(()) };
     let owed = journal.read().await.map_err(|error| Unreachable { why: error.to_string() })?;
     for owed in &owed {
-        if shared.book().is_lease(&owed.exchange) {
-            continue;
-        }
         let open = shared.book().open.get(&owed.exchange).cloned();
         match open {
             Some(open) if open.kept == Kept::Server => {}
@@ -122,9 +123,8 @@ async fn deliver(shared: &Shared) -> Result<(), Unreachable> {
     }
     shared.owed.store(0, Ordering::Release);
     let left = journal.read().await.map_err(|error| Unreachable { why: error.to_string() })?;
-    let left = left.iter().filter(|owed| !shared.book().is_lease(&owed.exchange)).count();
-    shared.owed.fetch_add(left, Ordering::AcqRel);
-    if left > 0 {
+    shared.owed.fetch_add(left.len(), Ordering::AcqRel);
+    if !left.is_empty() {
         shared.link.wake.notify_one();
         return Ok(());
     }

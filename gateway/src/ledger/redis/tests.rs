@@ -60,8 +60,13 @@ struct Fleet {
 impl Fleet {
     async fn new() -> Self {
         let server = Server::start(&[]);
-        let replica = Replica::new(&settings(&server)).await;
+        let replica = Replica::new(&Self::settings(&server)).await;
         Self { server, replica: Some(replica) }
+    }
+
+    /// Histories jump from window to window: holds must live longer than that.
+    fn settings(server: &Server) -> Settings {
+        Settings { lease: Duration::from_secs(100 * 86_400), ..settings(server) }
     }
 
     fn replica(&self) -> &Replica {
@@ -88,8 +93,8 @@ impl Rig for Fleet {
     fn crash(&mut self, now: Timestamp) -> Pending<'_, Timestamp> {
         Box::pin(async move {
             let folder = self.replica.take().unwrap().crash();
-            self.replica = Some(Replica::with(&settings(&self.server), folder).await);
-            let later = now + SignedDuration::from_secs(4);
+            self.replica = Some(Replica::with(&Self::settings(&self.server), folder).await);
+            let later = now + SignedDuration::from_secs(100 * 86_400 + 1);
             self.set_clock(later).await;
             self.replica().ledger.0.book().policies.insert(POLICY.to_owned());
             tend::reap_now(&self.replica().ledger).await.unwrap();

@@ -31,6 +31,13 @@ impl Slot {
     fn taken(&self) -> u64 {
         self.used.saturating_add(self.held).saturating_add(self.debt)
     }
+
+    /// In how many windows from this one on it matters: until what it owes is paid.
+    #[must_use]
+    pub fn matters(&self) -> i64 {
+        let owing = self.taken().checked_div(self.limit).unwrap_or(u64::MAX);
+        3 + i64::try_from(owing.min(1_000)).unwrap_or(0)
+    }
 }
 
 /// An account: its windows, the oldest first.
@@ -121,10 +128,13 @@ impl Account {
         }
     }
 
-    /// Forgets the windows that no longer matter when `number` is the current one.
+    /// Forgets the windows that no longer matter when `number` is the current one. One in which
+    /// something is held matters, and so do all that follow it: what it comes to in the end may be
+    /// owed by each of them.
     pub fn forget(&mut self, every: Every, number: i64) {
         let oldest = every.oldest(number);
-        self.slots.retain(|slot| slot.number >= oldest);
+        let held = self.slots.iter().find(|slot| slot.held > 0).map_or(oldest, |slot| slot.number);
+        self.slots.retain(|slot| slot.number >= oldest.min(held));
     }
 
     /// Sets what was used and what is owed in the current window to nothing; what is held stays.
@@ -201,6 +211,19 @@ mod tests {
         assert_eq!((account.slots().len(), account.standing(every, 69, 1000).used), (61, 61));
         assert_eq!(account.standing(every, 129, 1000).left(), 999);
         assert_eq!(account.standing(every, 130, 1000).left(), 1000);
+    }
+
+    #[test]
+    fn a_window_matters_while_something_is_held_in_it() {
+        let mut account = spent(&[(1, 10, 5), (2, 100, 0), (3, 100, 0)]);
+        account.forget(Every::Day, 90);
+        assert_eq!(account.slots().len(), 3);
+        account.change(Every::Day, 1, 100, (250, -5));
+        assert_eq!(account.slots()[2].debt, 160);
+        account.forget(Every::Day, 90);
+        assert!(account.slots().is_empty());
+        let slot = |used, limit| Slot { used, limit, ..Slot::default() };
+        assert_eq!((slot(99, 100).matters(), slot(950, 100).matters(), slot(9, 0).matters()), (3, 12, 1_003));
     }
 
     #[test]

@@ -188,14 +188,33 @@ local function change(account, number, limit, used, held)
     end
 end
 
--- Whether a window is so long over that it is forgotten, and nothing is owed from it any more.
+-- Whether a window is so long over that it is forgotten, and nothing is owed from it any more. One
+-- in which something is held matters, and so do all that follow it.
 local function is_forgotten(account, number)
-    return number < account.number - account.window.late
+    local oldest = account.number - account.window.late
+    for _, slot in ipairs(account.slots) do
+        if slot.held > 0 then
+            oldest = math.min(oldest, slot.number)
+            break
+        end
+    end
+    return number < oldest
+end
+
+-- An account that owes for windows to come is kept until that is paid.
+local function owing(account)
+    local windows = 0
+    for _, slot in ipairs(account.slots) do
+        local over = slot.limit > 0 and div(taken(slot), slot.limit) or 1000
+        windows = math.max(windows, math.min(over, 1000))
+    end
+    return windows * (CALENDAR[account.window.word] or 0)
 end
 
 -- KEYS[2] is the index of the accounts of a policy: a sorted set, by when they are forgotten.
 -- It is written first: what has the wrong type in the server fails before anything was changed.
 local function save(account)
+    account.expires = account.expires + owing(account)
     redis.call('ZADD', KEYS[2], whole(account.expires), account.name)
     local gone = account.kept
     for _, slot in ipairs(account.slots) do

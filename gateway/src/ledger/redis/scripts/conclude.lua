@@ -31,7 +31,8 @@ for i = FIRST, #KEYS do
         local number = tonumber(ARGV[at + 2]) or account.number
         part = { number = number, limit = tonumber(ARGV[at + 1]), amount = 0 }
     end
-    if part and not is_forgotten(account, part.number) then
+    -- What was charged in a forgotten window stays so.
+    if part and (held.state == 'open' or not is_forgotten(account, part.number)) then
         if how ~= 'settle' then
             cost = how == 'charge' and part.amount or 0
         end

@@ -2,10 +2,11 @@
 -- and for each account its limit and the amount.
 
 local held = hold()
-if not held.state then
-    return answer({ UNKNOWN })
-elseif held.state ~= 'open' then
+if held.state == 'settled' then
     return answer({ DONE })
+elseif held.state ~= 'open' then
+    -- Lost, or charged for its process seemed dead: that process tells it anew.
+    return answer({ UNKNOWN })
 end
 local changes, numbers, full = {}, { DONE }, nil
 for i = FIRST, #KEYS do
