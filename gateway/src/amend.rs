@@ -40,7 +40,7 @@ pub enum Failed {
     Nothing(&'static str),
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
-    #[error("the run log is full or gone, so that the reason would be lost; nothing was changed")]
+    #[error("the change was made, but the run log is full or gone, so that its reason is lost; do not make it again")]
     NoLog,
 }
 

@@ -2,7 +2,7 @@
 //! whichever way it ends: also when the agent hangs up and nobody asks for anything any more.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jetway_core::policy::budget::Gone;
 use jetway_core::policy::budget::account::Standing;
@@ -172,7 +172,8 @@ impl Exchange {
         self.sent = Some(now);
         self.record.provider = Some(provider.to_owned());
         self.owing = true;
-        if let (false, Gone::Drain { time, .. }) = (self.streams, self.on_client_gone()) {
+        // Until its reply begins, a stream is waited for like any other.
+        if let Gone::Drain { time, .. } = self.on_client_gone() {
             self.patience.set(time);
         }
     }
@@ -254,11 +255,8 @@ impl Ended {
         let policy = self.record.policy.clone().unwrap_or_else(|| String::from("none"));
         let provider = self.record.provider.clone().unwrap_or_else(|| String::from("none"));
         jetway.metrics.ended(&self.record, Labels { policy: &policy, model, provider: &provider });
-        if !charges.is_empty()
-            && let Err(error) = jetway.ledger.settle(&policy, &self.record.id, charges).await
-        {
-            jetway.metrics.settle_failed.inc();
-            tracing::error!(exchange = self.record.id, %error, "a hold could not be settled and keeps its amount");
+        if !charges.is_empty() {
+            settle(&jetway, &policy, &self.record.id, charges).await;
         }
         if !jetway.log.write(self.record) {
             jetway.metrics.log_dropped.inc();
@@ -288,11 +286,20 @@ impl Ended {
         let served = self.reading.tier.as_deref();
         self.record.cost_micros = tab.terms.rate.cost(&usage, served);
         let mut amounts = tab.terms.cost(&usage, served);
-        // Of a reply that is no stream nothing is seen before it is done, so that nobody can say
-        // how much of it was made: it costs what was set aside.
-        if self.reading.usage.is_none() && !self.streams {
+        let at_least = |amounts: &[u64], least: &[u64]| -> Vec<u64> {
+            amounts.iter().zip(least).map(|(amount, least)| *amount.max(least)).collect()
+        };
+        if self.reading.usage.is_none() {
+            // Nobody has said what became of the input, which may have gone into a cache.
+            let worst = tab.terms.worst(tab.input, usage.output);
+            self.record.cost_micros = self.record.cost_micros.max(tab.terms.rate.worst(tab.input, usage.output));
+            amounts = at_least(&amounts, &worst);
+        }
+        // Of a reply that is no stream nothing is seen before it is done, and in strict mode what
+        // was not seen must count too: then it costs what was set aside.
+        if estimated && ((self.reading.usage.is_none() && !self.streams) || tab.holding.is_strict()) {
             self.record.cost_micros = self.record.cost_micros.max(tab.held_micros());
-            amounts = amounts.iter().zip(tab.held()).map(|(amount, held)| (*amount).max(held)).collect();
+            amounts = at_least(&amounts, &tab.held());
         }
         if !estimated {
             self.learn(tab, &usage);
@@ -308,15 +315,31 @@ impl Ended {
     }
 }
 
+/// Settles, also when the ledger fails for a while: a hold that is not settled keeps its amount.
+async fn settle(jetway: &Jetway, policy: &str, exchange: &str, charges: Vec<Charge>) {
+    for attempt in 0..ATTEMPTS {
+        match jetway.ledger.settle(policy, exchange, charges.clone()).await {
+            Ok(()) => return,
+            Err(error) => tracing::error!(exchange, %error, attempt, "a hold could not be settled yet"),
+        }
+        tokio::time::sleep(Duration::from_secs(1 << attempt)).await;
+    }
+    jetway.metrics.settle_failed.inc();
+    tracing::error!(exchange, "a hold was not settled, and is charged in full at the next start");
+}
+
+/// How often a settlement is tried, with longer and longer pauses: for a minute in all.
+const ATTEMPTS: u32 = 6;
+
 /// The beginning of a text of somebody else's.
 fn short(text: &str) -> String {
     text.chars().take(LONGEST_NAME).collect()
 }
 
-fn millis(time: std::time::Duration) -> u64 {
+fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn micros(time: std::time::Duration) -> u64 {
+fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -48,7 +48,7 @@ pub enum Failed {
     TooMany(#[from] TooFast),
     #[error(transparent)]
     Run(#[from] run::Failed),
-    #[error("the run log is full or gone; nothing was minted")]
+    #[error("the run log is full or gone, so that nobody would know of the token; try again later")]
     NoLog,
 }
 

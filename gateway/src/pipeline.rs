@@ -189,9 +189,11 @@ async fn with_less<'a>(
     let admitted = models::admit(call.gate, call.policy, caller.models(), (draft.request, model, true))?;
     let targets = targets(admitted.upstreams(), identified)?;
     let outbound = draft.render(&lesser)?;
-    exchange.lesser = lesser;
     match budget::reserve(call, caller, (run, &outbound), exchange).await {
-        Ok(hold) => Ok((outbound, targets, hold)),
+        Ok(hold) => {
+            exchange.lesser = lesser;
+            Ok((outbound, targets, hold))
+        }
         Err(Short::Unreachable(error)) => Err(error.into()),
         Err(Short::Low(low)) => Err(low.denied.into()),
     }

@@ -312,6 +312,10 @@ impl Flow {
         let mut unread = Vec::new();
         let rest = async {
             while taken < bytes {
+                let may_go_on = poll_fn(|cx| self.purse.poll(cx, &mut self.exchange, self.pipe.steps())).await;
+                if !may_go_on {
+                    break;
+                }
                 let frame = poll_fn(|cx| Pin::new(&mut self.upstream).poll_frame(cx)).await;
                 let Some(Ok(frame)) = frame else { break };
                 let data = frame.into_data().unwrap_or_default();

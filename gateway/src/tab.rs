@@ -133,7 +133,7 @@ pub fn pace(rate: Rate, left: u32) -> Allowance {
 #[must_use]
 pub fn so_far(reading: &Reading) -> SoFar {
     let usage = reading.exact().unwrap_or_else(|| reading.estimate(0, reading.written.tokens_by_length()));
-    let has_input = |usage: &Usage| usage.input + usage.cache_read + usage.cache_write > 0;
+    let has_input = |usage: &Usage| usage.total() > usage.output;
     SoFar { input: reading.usage.filter(has_input), output: usage.output }
 }
 

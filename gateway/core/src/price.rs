@@ -189,13 +189,7 @@ impl Price {
     /// listed costs as much as the dearest that is, and at least [`UNKNOWN_TIER`].
     #[must_use]
     pub fn cost(&self, usage: &Usage, tier: Option<&str>) -> Micros {
-        let written = usage.cache_write.max(usage.cache_write_hour);
-        let input = usage.input.saturating_add(usage.cache_read).saturating_add(written);
-        let rates = match &self.long {
-            Some(long) if input > long.above => &long.rates,
-            _ => &self.rates,
-        };
-        scaled(rates.cost(usage), self.times(tier))
+        scaled(self.rates_of(usage).cost(usage), self.times(tier))
     }
 
     /// What is owed for this usage. Where the provider did not say at which tier it served, the
@@ -214,11 +208,7 @@ impl Price {
     /// name may be answered by any listed tier, or by `priority`.
     #[must_use]
     pub fn worst(&self, most: &Most<'_>) -> Micros {
-        let asked = match most.tier {
-            Some(AUTO) => self.times(Some("priority")).max(self.dearest(|_| true)),
-            tier => self.times(tier),
-        };
-        let times = asked.max(self.dearest(|word| is_ordinary(word) || word == AUTO)).max(ONCE);
+        let times = self.most_times(most.tier);
         let reached = self.long.filter(|long| most.input > long.above).map(|long| long.rates);
         let cost = |rates: Rates| {
             let rates = Rates { input: rates.dearest_input(most.caching), ..rates };
@@ -227,6 +217,30 @@ impl Price {
         };
         // With less input than the most, the ordinary rates may be what it costs.
         cost(self.rates).max(reached.map_or(0, cost))
+    }
+
+    /// The most that this usage can cost, whatever tier it is served at of those that may be.
+    #[must_use]
+    pub fn most_owed(&self, usage: &Usage, asked: Option<&str>) -> Micros {
+        scaled(self.rates_of(usage).cost(usage), self.most_times(asked))
+    }
+
+    /// How many times as much the dearest tier costs that this request may be served at.
+    fn most_times(&self, tier: Option<&str>) -> Thousandths {
+        let asked = match tier {
+            Some(AUTO) => self.times(Some("priority")).max(self.dearest(|_| true)),
+            tier => self.times(tier),
+        };
+        asked.max(self.dearest(|word| is_ordinary(word) || word == AUTO)).max(ONCE)
+    }
+
+    fn rates_of(&self, usage: &Usage) -> &Rates {
+        let written = usage.cache_write.max(usage.cache_write_hour);
+        let input = usage.input.saturating_add(usage.cache_read).saturating_add(written);
+        match &self.long {
+            Some(long) if input > long.above => &long.rates,
+            _ => &self.rates,
+        }
     }
 
     fn times(&self, tier: Option<&str>) -> Thousandths {

@@ -16,6 +16,7 @@ use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq;
 
 use crate::call::Answer;
+use crate::errand::{Errand, Patience};
 use crate::gate::Jetway;
 use crate::upstream::headers;
 
@@ -30,8 +31,14 @@ pub struct Admin {
 type Answered = Result<Response<Bytes>, Response<Bytes>>;
 
 /// Serves one request.
+///
+/// In a task of its own: what was begun is finished and written down, also when whoever asked for it
+/// hangs up.
 pub async fn handle(admin: Arc<Admin>, request: Request<Incoming>) -> Answer {
-    let answer = answer(&admin, request).await.unwrap_or_else(|refusal| refusal);
+    let (tasks, patience) = (admin.jetway.tasks.clone(), Patience::default());
+    patience.set(LONGEST);
+    let answered = Errand::begin(&tasks, patience, async move { answer(&admin, request).await });
+    let answer = answered.await.unwrap_or_else(|refusal| refusal);
     answer.map(|bytes| Full::new(bytes).map_err(|never| match never {}).boxed_unsync())
 }
 

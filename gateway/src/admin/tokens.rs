@@ -24,7 +24,7 @@ pub(super) async fn mint(jetway: &Jetway, wish: Wish) -> Answered {
             let status = match error {
                 Failed::NoPolicy(_) => StatusCode::NOT_FOUND,
                 Failed::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
-                Failed::Run(run::Failed::OtherGrant) => StatusCode::CONFLICT,
+                Failed::Run(run::Failed::OtherGrant | run::Failed::Dead) => StatusCode::CONFLICT,
                 Failed::Run(_) | Failed::NoLog => StatusCode::SERVICE_UNAVAILABLE,
                 _ => StatusCode::BAD_REQUEST,
             };

@@ -64,6 +64,8 @@ pub struct Minted {
 pub enum Failed {
     #[error("another token was minted with this `idempotency_key`, for something else; use a new key")]
     OtherGrant,
+    #[error("the token that was minted with this `idempotency_key` has expired or was revoked; use a new key")]
+    Dead,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the system gave no random bytes: {0}")]
@@ -107,6 +109,7 @@ impl Keys {
             find(transaction, &digest)
         });
         match found.await? {
+            Some((_, listed)) if listed.revoked.is_some() || listed.expires <= now => Err(Failed::Dead),
             Some((_, listed)) if listed.grant == grant => Ok(Minted { id, text, expires: listed.expires }),
             _ => Err(Failed::OtherGrant),
         }
@@ -155,8 +158,9 @@ impl Keys {
     }
 }
 
-/// So long after its end a token is still told apart from one that never was.
-const KEPT: i64 = 7 * 24 * 3600;
+/// So long after its end a token is still told apart from one that never was, and its idempotency
+/// key cannot make it anew.
+const KEPT: i64 = 400 * 24 * 3600;
 
 /// The token with this digest, as a key.
 pub(in crate::keys) fn key(
@@ -264,6 +268,10 @@ mod tests {
         let mint = |user: &str, until: i64| keys.mint(&keyed, grant(user), Some("order 7".into()), (at(0), at(until)));
         let first = mint("ada", 100).await.unwrap();
         let second = mint("ada", 200).await.unwrap();
+        assert!(matches!(
+            keys.mint(&keyed, grant("ada"), Some("order 7".into()), (at(100), at(200))).await,
+            Err(Failed::Dead)
+        ));
         assert_eq!((first.id, first.text, first.expires), (second.id, second.text, second.expires));
         assert!(matches!(mint("bob", 100).await, Err(Failed::OtherGrant)));
     }

@@ -236,7 +236,8 @@ impl Entry {
 
     fn save(mut self, transaction: &Transaction<'_>, now: Timestamp) -> rusqlite::Result<()> {
         self.account.forget(self.every, self.number);
-        let slots = self.account.slots();
+        // Strangers whom a provider does not know leave nothing behind.
+        let slots = if self.account.is_empty() { &[][..] } else { self.account.slots() };
         let gone = self.kept.iter().filter(|kept| slots.iter().all(|slot| slot.number != kept.number));
         for slot in gone {
             let mut statement = transaction.prepare_cached("DELETE FROM slot WHERE account = ?1 AND number = ?2")?;
@@ -380,19 +381,29 @@ fn settle(transaction: &Transaction<'_>, exchange: &str, charges: &[Charge]) -> 
 }
 
 /// Charges a cost in the place of what was held, or was charged when its process died.
-fn conclude(transaction: &Transaction<'_>, hold: &Held, cost: u64, now: Timestamp) -> rusqlite::Result<()> {
-    let Some(every) = every_of(&hold.account) else { return Ok(()) };
+/// Returns the window that it was charged to.
+fn conclude(transaction: &Transaction<'_>, hold: &Held, cost: u64, now: Timestamp) -> rusqlite::Result<i64> {
+    let Some(every) = every_of(&hold.account) else { return Ok(hold.number) };
     let charge = Charge { account: hold.account.clone(), every, limit: hold.limit, amount: cost };
     let mut entry = Entry::load(transaction, &charge, now)?;
     // So long ago that its window is forgotten, and nothing is owed from it any more. One in which
     // something is held is not.
     if hold.charged && hold.number < every.oldest(entry.number) {
-        return Ok(());
+        return Ok(hold.number);
     }
     let (cost, amount) = (signed(cost), signed(hold.amount));
-    let change = if hold.charged { (cost - amount, 0) } else { (cost, -amount) };
-    entry.change(hold.number, hold.limit, change);
-    entry.save(transaction, now)
+    // The limit may have changed since it was admitted; a window that is there knows its own.
+    let limit = |entry: &Entry, number| entry.account.limit_of(number).unwrap_or(hold.limit);
+    if hold.charged {
+        entry.change(hold.number, limit(&entry, hold.number), (cost - amount, 0));
+        entry.save(transaction, now)?;
+        return Ok(hold.number);
+    }
+    let charged = every.charged(hold.number, entry.number);
+    entry.change(hold.number, limit(&entry, hold.number), (0, -amount));
+    entry.change(charged, limit(&entry, charged), (cost, 0));
+    entry.save(transaction, now)?;
+    Ok(charged)
 }
 
 fn recover(connection: &mut rusqlite::Connection) -> rusqlite::Result<()> {
@@ -405,7 +416,10 @@ fn recover(connection: &mut rusqlite::Connection) -> rusqlite::Result<()> {
         .collect::<Result<_, _>>()?;
     for exchange in exchanges {
         for hold in held(&transaction, &exchange)? {
-            conclude(&transaction, &hold, hold.amount, now)?;
+            let charged = conclude(&transaction, &hold, hold.amount, now)?;
+            transaction
+                .prepare_cached("UPDATE hold SET number = ?3 WHERE exchange = ?1 AND account = ?2")?
+                .execute(params![exchange, hold.account, charged])?;
         }
     }
     transaction.execute("UPDATE hold SET charged = 1", [])?;
@@ -459,7 +473,7 @@ fn amend(transaction: &Transaction<'_>, amendment: &Amendment) -> rusqlite::Resu
             // Where the window is under way already, operators see the new limit at once.
             let charge = Charge { account: account.clone(), every, limit: 0, amount: 0 };
             let mut entry = Entry::load(transaction, &charge, now)?;
-            if let Some(last) = entry.kept.last().copied() {
+            if let Some(last) = entry.kept.last().copied().filter(|last| last.number == entry.number) {
                 entry.change(last.number, last.limit.saturating_add(*amount), (0, 0));
                 entry.save(transaction, now)?;
             }

@@ -346,7 +346,10 @@ impl Model {
     fn taken(&self, account: usize, number: i64) -> u64 {
         let every = Every::parse(WINDOWS[account]).unwrap();
         if !every.is_calendar() {
-            return (every.first(number)..=number).map(|number| self.in_window(account, number)).sum();
+            let young: u64 = (every.first(number)..=number).map(|number| self.in_window(account, number)).sum();
+            let open = self.exchanges.iter().filter(|exchange| exchange.open);
+            let old = open.filter_map(|exchange| exchange.amounts.get(&account));
+            return young + old.filter(|held| held.0 < every.first(number)).map(|held| held.1).sum::<u64>();
         }
         let first = self.exchanges.iter().filter_map(|exchange| exchange.amounts.get(&account)).map(|found| found.0);
         let mut owed = 0;
@@ -384,7 +387,12 @@ async fn history<R: Rig>(rig: &mut R, steps: &[Step]) -> Result<(), TestCaseErro
             Step::Edge { account } => now = windows[*account].over(number(*account)).unwrap_or(now),
             Step::Crash => {
                 now = rig.crash(now).await;
-                model.exchanges.iter_mut().for_each(|exchange| exchange.open = false);
+                for exchange in model.exchanges.iter_mut().filter(|exchange| exchange.open) {
+                    exchange.open = false;
+                    for (account, (admitted, _)) in &mut exchange.amounts {
+                        *admitted = windows[*account].charged(*admitted, windows[*account].number(now));
+                    }
+                }
             }
             Step::Reserve { accounts, amount, enforce } => {
                 let of: Vec<usize> = (0..names.len()).filter(|at| accounts & (1 << at) != 0).collect();
@@ -426,6 +434,9 @@ async fn history<R: Rig>(rig: &mut R, steps: &[Step]) -> Result<(), TestCaseErro
                         // What was charged in so old a window is forgotten, and stays what it was.
                         if was_open || *admitted >= windows[*account].oldest(windows[*account].number(now)) {
                             *amount = *cost;
+                        }
+                        if was_open {
+                            *admitted = windows[*account].charged(*admitted, windows[*account].number(now));
                         }
                     }
                     model.exchanges[at].settled = true;

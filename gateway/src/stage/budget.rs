@@ -22,6 +22,8 @@ use crate::tab::{Lesser, Tab};
 /// Tokens of a picture or a document that is only referred to: as many as the largest picture
 /// has, or a few pages. Nobody can tell beforehand.
 const REMOTE_TOKENS: u64 = 5_000;
+/// The most tokens that a limit on the output adds to a request.
+const LIMIT_TOKENS: u64 = 48;
 /// What a reply may have where nothing limits it.
 const UNLIMITED_OUTPUT: u64 = 128_000;
 
@@ -138,7 +140,8 @@ pub async fn reserve(
         Err(Refused::Denied { at, standings }) => {
             exchange.holds_nothing(standings.clone());
             let left: Vec<u64> = standings.iter().map(Standing::left).collect();
-            let bearable = tab.terms.output_within(tab.input, &left);
+            // A limit that is written into the request makes it a little longer.
+            let bearable = tab.terms.output_within(tab.input + LIMIT_TOKENS, &left) / outbound.facts().replies.max(1);
             match tab.denied(at, &standings, &amounts) {
                 Some(denied) => Err(Short::Low(Low { denied, bearable })),
                 None => Err(Short::Unreachable(Unreachable { why: String::from("it named no account") })),

@@ -237,6 +237,16 @@ proptest! {
 }
 
 #[test]
+fn the_input_that_is_known_is_held_at_the_dearest_tier_that_may_serve_it() {
+    let price = price(&[("priority", 2_000), ("flex", 500)]);
+    let usage = Usage { input: 1_000, output: 100, ..Usage::default() };
+    let once = price.cost(&usage, None);
+    assert_eq!(price.most_owed(&usage, None), once);
+    assert_eq!(price.most_owed(&usage, Some("auto")), 2 * once);
+    assert_eq!(price.most_owed(&usage, Some("flex")), once);
+}
+
+#[test]
 fn dollars_are_read_exactly() {
     assert_eq!(micros(0.1 + 0.2), Ok(300_000));
     assert_eq!(micros(5.0), Ok(5_000_000));

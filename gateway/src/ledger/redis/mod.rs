@@ -217,8 +217,14 @@ impl Shared {
         count.fetch_add(1, Ordering::Relaxed);
         // Should this process die, it is charged what was set aside.
         let owed = Owed { policy: ask.policy.clone(), exchange: ask.exchange.clone(), parts: open.parts.clone() };
-        self.owe(&owed).await?;
+        // Known before it is written down: whoever delivers what is written looks here first.
         self.book().open.insert(ask.exchange.clone(), open);
+        if let Err(error) = self.owe(&owed).await {
+            let nothing: Vec<Charge> =
+                ask.charges.iter().map(|charge| Charge { amount: 0, ..charge.clone() }).collect();
+            self.book().close(&ask.exchange, &nothing);
+            return Err(error.into());
+        }
         Ok(Vec::new())
     }
 
@@ -296,21 +302,40 @@ impl Shared {
         let id = format!("lease_{}", uuid::Uuid::now_v7().simple());
         let on_error = OnError::Refuse;
         let ask = Ask { exchange: id.clone(), policy: policy.clone(), charges, enforce: true, on_error };
+        // Written down before it is asked for: a process that dies and comes back gives back what it
+        // had leased and not used, and an answer that is lost must not leave it to be charged.
+        let unspent = |parts: Vec<Part>| {
+            let parts = parts.into_iter().map(|part| Part { amount: 0, ..part }).collect();
+            Owed { policy: policy.clone(), exchange: id.clone(), parts }
+        };
+        let asked = unspent(ask.charges.iter().map(part).collect());
+        let Some(journal) = &self.journal else { return };
+        if let Err(error) = journal.lease(&asked).await {
+            tracing::warn!(%error, "a lease could not be written down");
+            return self.book().leased(&policy, &ask.charges, None);
+        }
         let lease = match self.set_aside(&ask).await {
             Ok((_, parts)) => {
                 let rest = parts.iter().map(|part| part.amount).collect();
-                let policy = policy.clone();
-                Some(Lease { id, policy, parts, rest, used: Instant::now(), is_touched: false })
+                let lease = Lease {
+                    id: id.clone(),
+                    policy: policy.clone(),
+                    parts,
+                    rest,
+                    used: Instant::now(),
+                    is_touched: false,
+                };
+                journal.lease(&lease.unspent()).await.map(|()| lease).ok()
             }
-            Err(_) => None,
+            Err(Refused::Denied { .. }) => {
+                drop(journal.delivered(&asked).await);
+                None
+            }
+            Err(Refused::Unreachable(_)) => {
+                drop(self.owe(&asked).await);
+                None
+            }
         };
-        // A process that dies and comes back gives back what it had leased and not used.
-        let unspent = lease.as_ref().map(Lease::unspent);
-        if let (Some(journal), Some(unspent)) = (&self.journal, &unspent)
-            && let Err(error) = journal.lease(unspent).await
-        {
-            tracing::warn!(%error, "a lease could not be written down");
-        }
         self.book().leased(&policy, &ask.charges, lease);
     }
 }

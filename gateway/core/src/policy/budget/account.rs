@@ -94,6 +94,11 @@ impl Account {
             standing.held = standing.held.saturating_add(slot.held);
             standing.debt = standing.debt.saturating_add(slot.debt);
         }
+        // A reply may outlast a rolling window: what is held for it counts for as long as it is.
+        if !every.is_calendar() {
+            let older = self.slots.iter().filter(|slot| slot.number < every.first(number));
+            standing.held = older.fold(standing.held, |held, slot| held.saturating_add(slot.held));
+        }
         standing
     }
 
@@ -107,6 +112,18 @@ impl Account {
         let between = u64::try_from(number - before.number - 1).unwrap_or(0);
         let over = before.taken().saturating_sub(before.limit);
         over.saturating_sub(before.limit.saturating_mul(between))
+    }
+
+    /// The limit that a window was last charged under, where it is known.
+    #[must_use]
+    pub fn limit_of(&self, number: i64) -> Option<u64> {
+        self.slots.iter().find(|slot| slot.number == number).map(|slot| slot.limit)
+    }
+
+    /// Whether nothing was ever spent, held or owed, so that it need not be kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.iter().all(|slot| slot.taken() == 0)
     }
 
     /// Changes what is used and held in a window, which is made if it is not there yet. What a
@@ -133,6 +150,10 @@ impl Account {
     /// owed by each of them.
     pub fn forget(&mut self, every: Every, number: i64) {
         let oldest = every.oldest(number);
+        if !every.is_calendar() {
+            self.slots.retain(|slot| slot.number >= oldest || slot.held > 0);
+            return;
+        }
         let held = self.slots.iter().find(|slot| slot.held > 0).map_or(oldest, |slot| slot.number);
         self.slots.retain(|slot| slot.number >= oldest.min(held));
     }

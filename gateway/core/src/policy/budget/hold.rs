@@ -55,6 +55,12 @@ impl Rate {
         self.price.owed(usage, self.tier.as_deref(), served)
     }
 
+    /// The most that a usage can cost, while it is not said which tier serves it.
+    #[must_use]
+    pub fn most(&self, usage: &Usage) -> Micros {
+        self.price.most_owed(usage, self.tier.as_deref())
+    }
+
     /// The most that so many tokens can cost.
     #[must_use]
     pub fn worst(&self, input: u64, output: u64) -> Micros {
@@ -82,6 +88,13 @@ impl Terms {
     #[must_use]
     pub fn cost(&self, usage: &Usage, served: Option<&str>) -> Vec<u64> {
         let price = self.rate.cost(usage, served);
+        self.caps.iter().map(|capped| capped.cap.cost(price, usage)).collect()
+    }
+
+    /// The most that a usage can cost in each cap, while it is not said which tier serves it.
+    #[must_use]
+    pub fn most(&self, usage: &Usage) -> Vec<u64> {
+        let price = self.rate.most(usage);
         self.caps.iter().map(|capped| capped.cap.cost(price, usage)).collect()
     }
 
@@ -160,6 +173,12 @@ impl Holding {
         self.limit
     }
 
+    /// Whether what was set aside is the most that it can cost.
+    #[must_use]
+    pub fn is_strict(&self) -> bool {
+        self.mode == Mode::Strict
+    }
+
     /// Tokens of output that are set aside.
     #[must_use]
     pub fn output(&self) -> u64 {
@@ -170,7 +189,7 @@ impl Holding {
     #[must_use]
     pub fn amounts(&self, terms: &Terms) -> Vec<u64> {
         match self.known {
-            Some(input) => terms.cost(&Usage { output: self.output.max(input.output), ..input }, None),
+            Some(input) => terms.most(&Usage { output: self.output.max(input.output), ..input }),
             None => terms.worst(self.input, self.output),
         }
     }

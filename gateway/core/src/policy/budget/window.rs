@@ -85,6 +85,16 @@ impl Every {
         }
     }
 
+    /// The window that something is charged to which was admitted in this one. A reply that outlasts
+    /// a rolling window is charged when it ends, or it would never count.
+    #[must_use]
+    pub fn charged(self, admitted: i64, number: i64) -> i64 {
+        match self {
+            Self::Rolling(_) if admitted < self.first(number) => number,
+            _ => admitted,
+        }
+    }
+
     /// The number of the oldest window that is worth keeping: a reply that ends late is charged to
     /// the window that it began in, and what that one is short of is carried into those after it.
     #[must_use]

@@ -155,6 +155,14 @@ local function standing(account, number)
             found.debt = found.debt + slot.debt
         end
     end
+    -- A reply may outlast a rolling window: what is held for it counts for as long as it is.
+    if not account.window.calendar then
+        for _, slot in ipairs(account.slots) do
+            if slot.number < number - account.window.pieces then
+                found.held = found.held + slot.held
+            end
+        end
+    end
     if not found.oldest then
         found.oldest = number
         found.debt = debt_into(account, number)
@@ -188,10 +196,27 @@ local function change(account, number, limit, used, held)
     end
 end
 
+-- The limit that a window was last charged under, where it is known.
+local function limit_of(account, number)
+    for _, slot in ipairs(account.slots) do
+        if slot.number == number then
+            return slot.limit
+        end
+    end
+end
+
 -- Whether a window is so long over that it is forgotten, and nothing is owed from it any more. One
 -- in which something is held matters, and so do all that follow it.
 local function is_forgotten(account, number)
     local oldest = account.number - account.window.late
+    if not account.window.calendar then
+        for _, slot in ipairs(account.slots) do
+            if slot.number == number and slot.held > 0 then
+                return false
+            end
+        end
+        return number < oldest
+    end
     for _, slot in ipairs(account.slots) do
         if slot.held > 0 then
             oldest = math.min(oldest, slot.number)
@@ -215,6 +240,20 @@ end
 -- It is written first: what has the wrong type in the server fails before anything was changed.
 local function save(account)
     account.expires = account.expires + owing(account)
+    local empty = true
+    for _, slot in ipairs(account.slots) do
+        empty = empty and taken(slot) == 0
+        if slot.held > 0 then
+            -- Its hold is renewed without a look at the account.
+            account.expires = math.max(account.expires, now + KEPT)
+        end
+    end
+    -- Strangers whom a provider does not know leave nothing behind.
+    if empty and account.raised == 0 then
+        redis.call('ZREM', KEYS[2], account.name)
+        redis.call('DEL', account.key)
+        return
+    end
     redis.call('ZADD', KEYS[2], whole(account.expires), account.name)
     local gone = account.kept
     for _, slot in ipairs(account.slots) do

@@ -5,6 +5,8 @@
 -- `charge` charges what is held, if it has expired; `release` gives back what was charged then.
 
 local TOMBSTONE = DAY
+-- Of what cost nothing: as long as a call may still be on its way.
+local BRIEF = 900
 local how = ARGV[2]
 local held = hold()
 if how == 'charge' then
@@ -22,7 +24,7 @@ local missing = undeclared(held.parts)
 if #missing > 0 then
     return answer({ UNDECLARED }, missing)
 end
-local changed = {}
+local changed, all_zero = {}, true
 for i = FIRST, #KEYS do
     local account, at = load(KEYS[i]), 3 + 3 * (i - FIRST)
     local cost, part = tonumber(ARGV[at]), held.parts[account.name]
@@ -39,7 +41,17 @@ for i = FIRST, #KEYS do
         cost = cost or part.amount
         local given = held.state == 'open' and part.amount or 0
         local before = held.state == 'charged' and part.amount or 0
-        change(account, part.number, part.limit, cost - before, -given)
+        -- A reply that outlasts a rolling window is charged when it ends, or it would never count.
+        local number = part.number
+        if held.state == 'open' and account.window.piece and number < account.number - account.window.pieces then
+            number = account.number
+        end
+        if given > 0 then
+            change(account, part.number, limit_of(account, part.number) or part.limit, 0, -given)
+        end
+        change(account, number, limit_of(account, number) or part.limit, cost - before, 0)
+        part.number = number
+        all_zero = all_zero and cost == 0
         table.insert(changed, account)
     end
 end
@@ -54,7 +66,7 @@ else
     redis.call('ZREM', KEYS[4], exchange)
     redis.call('DEL', KEYS[5])
     redis.call('HSET', KEYS[5], 's', 'settled')
-    redis.call('EXPIREAT', KEYS[5], whole(now + TOMBSTONE))
+    redis.call('EXPIREAT', KEYS[5], whole(now + (all_zero and BRIEF or TOMBSTONE)))
 end
 for _, account in ipairs(changed) do
     save(account)
