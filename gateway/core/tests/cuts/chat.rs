@@ -89,6 +89,7 @@ pub(crate) fn samples() -> Vec<Sample> {
             vec![("Read", 7)],
         ),
         careless(),
+        empty_reasons(),
     ]
 }
 
@@ -151,6 +152,16 @@ fn several_choices() -> Sample {
     sample("chat: several choices", vec![one, call(0, 0, "Read"), stopped, end(0, "tool_calls")], vec![("Read", 17)])
 }
 
+/// A reason in every chunk, empty until there is one.
+fn empty_reasons() -> Sample {
+    let mut sample =
+        sample("chat: empty reasons", vec![words(0), call(0, 0, "Read"), end(0, "tool_calls")], vec![("Read", 11)]);
+    for step in &mut sample.steps {
+        step.text = step.text.replace("\"finish_reason\":null", "\"finish_reason\":\"\"");
+    }
+    sample
+}
+
 /// Every call has the number of the first; only ids tell them apart.
 fn careless() -> Sample {
     let steps = vec![
@@ -176,6 +187,7 @@ struct Choice {
     calls: Vec<[String; 3]>,
     by_number: BTreeMap<u64, usize>,
     text: String,
+    has_role: bool,
     finish: Option<String>,
     is_old: bool,
 }
@@ -195,6 +207,8 @@ pub(crate) fn read(reply: &str) -> Told {
             let delta = &value["delta"];
             assert!(delta.is_object());
             choice.text += &text(&delta["content"]);
+            choice.has_role |= delta["role"] == "assistant";
+            assert!(choice.has_role || choice.text.is_empty(), "it is said who speaks: {reply}");
             for entry in delta["tool_calls"].as_array().unwrap_or(&vec![]) {
                 add(choice, entry);
             }
@@ -206,7 +220,7 @@ pub(crate) fn read(reply: &str) -> Told {
             if let Some(call) = choice.calls.last_mut().filter(|_| choice.is_old) {
                 call[2] += &text(&old["arguments"]);
             }
-            choice.finish = value["finish_reason"].as_str().map(str::to_owned);
+            choice.finish = value["finish_reason"].as_str().filter(|reason| !reason.is_empty()).map(str::to_owned);
         }
     }
     let mut told = Told { calls: vec![], texts: vec![], stop: String::new() };

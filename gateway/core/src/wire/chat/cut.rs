@@ -218,7 +218,8 @@ impl Choice {
         let delta = |name: &str| value.at(&["delta", name]).and_then(Value::text);
         self.has_role |= delta("role").is_some();
         self.wrote_text |= delta("content").is_some_and(|text| !text.is_empty());
-        self.is_finished |= value.get("finish_reason").is_some_and(|reason| !reason.is_null());
+        // Some servers give an empty reason until there is one.
+        self.is_finished |= text_of(value, "finish_reason").is_some_and(|reason| !reason.is_empty());
     }
 
     /// Takes the pieces of calls that are kept back out of a chunk.

@@ -185,7 +185,7 @@ impl Cut {
 }
 
 fn gives_reason(root: Value<'_>) -> bool {
-    root.at(&["delta", "stop_reason"]).is_some_and(|reason| !reason.is_null())
+    root.get("delta").and_then(|delta| text_of(delta, "stop_reason")).is_some_and(|reason| !reason.is_empty())
 }
 
 impl Sent {

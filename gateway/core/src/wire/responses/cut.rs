@@ -304,9 +304,9 @@ impl Sent {
     }
 }
 
-/// Numbers, although the type allows for none: the AI SDK before version 6 takes an end without
-/// them for no end, and agents built on it ask again. The input is not known here; no agent does
-/// more with it than show how full its context is, until the next reply tells.
+/// Numbers, although the type allows for none: without them older versions of the AI SDK do not
+/// know the event, and take the reply for one that stopped for a reason unknown. The input is not
+/// known here; agents only show by it how full their context is, until the next reply tells.
 fn usage(output: u64) -> String {
     format!(
         "{{\"input_tokens\":0,\"input_tokens_details\":{{\"cached_tokens\":0,\"cache_write_tokens\":0}},\"output_tokens\":{output},\"output_tokens_details\":{{\"reasoning_tokens\":0}},\"total_tokens\":{output}}}"
