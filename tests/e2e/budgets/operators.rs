@@ -30,14 +30,14 @@ fn who_is_close_and_who_is_over_is_listed_and_can_be_helped() {
     assert_eq!(ask("hi", 200, true).send(jetway.data).status, 200);
     eventually(|| used(&jetway) == (9_000, 0));
 
+    let table = String::from_utf8(jetway.command(&["budgets"]).stdout).unwrap();
+    assert!(table.contains("ACCOUNT") && table.contains(name), "{table}");
     assert!(jetway.command(&["budgets", "reset", name, "--reason", "a mistake of ours"]).status.success());
     // Nothing is left to tell of it.
     assert!(account(&jetway).is_null());
     let log = jetway.json(&["budgets", "log", "--json"]);
     let said: Vec<_> = log.as_array().unwrap().iter().map(|action| action["reason"].as_str().unwrap()).collect();
     assert_eq!(said, ["a mistake of ours", "demo day"]);
-    let table = String::from_utf8(jetway.command(&["budgets"]).stdout).unwrap();
-    assert!(table.contains("ACCOUNT") && table.contains(name), "{table}");
 }
 
 #[test]

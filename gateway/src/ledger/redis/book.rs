@@ -53,6 +53,7 @@ pub(super) struct Lease {
     pub(super) parts: Vec<Part>,
     /// What is left of it, in each account.
     pub(super) rest: Vec<u64>,
+    pub(super) made: Instant,
     pub(super) used: Instant,
     /// Whether something was served from it, so that it is to be given back.
     pub(super) is_touched: bool,
@@ -89,6 +90,8 @@ const MOST_LEASES: usize = 10_000;
 /// A lease is this many times what was asked for, and no more than this part of what is left.
 const LEASED: u64 = 4;
 const PART: u64 = 16;
+/// A lease is given back after so long, and asked for anew.
+const LEASED_FOR: Duration = Duration::from_secs(300);
 
 impl Book {
     /// Notes what was settled with the server.
@@ -212,9 +215,10 @@ impl Book {
         Some(open)
     }
 
-    /// Takes out the leases that nobody has used for so long.
+    /// Takes out the leases that nobody has used for so long, and old ones: they are allowances of
+    /// windows that may be over.
     pub(super) fn idle_leases(&mut self, idle: Duration) -> Vec<Lease> {
-        self.take_leases(|lease| lease.used.elapsed() >= idle)
+        self.take_leases(|lease| lease.used.elapsed() >= idle || lease.made.elapsed() >= LEASED_FOR)
     }
 
     /// Takes out the leases that something was served from.

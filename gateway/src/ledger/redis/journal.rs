@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use rusqlite::params;
+use rusqlite::{OptionalExtension, params};
 
 use crate::ledger::redis::book::Owed;
 use crate::store::{self, Durability, Store, StoreError};
@@ -65,6 +65,20 @@ impl Journal {
             })
             .await?;
         Ok(bodies.iter().filter_map(|body| serde_json::from_str(body).ok()).collect())
+    }
+
+    /// What is owed for an exchange now.
+    pub(super) async fn find(&self, exchange: &str) -> Result<Option<Owed>, StoreError> {
+        let exchange = exchange.to_owned();
+        let body: Option<String> = self
+            .store
+            .call(move |transaction| {
+                transaction
+                    .query_row("SELECT body FROM owed WHERE exchange = ?1", [exchange], |row| row.get(0))
+                    .optional()
+            })
+            .await?;
+        Ok(body.and_then(|body| serde_json::from_str(&body).ok()))
     }
 
     /// The server was told. What was written down since then stays.

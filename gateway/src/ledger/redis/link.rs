@@ -110,15 +110,15 @@ impl Link {
         self.attempt(Call::Command(command)).await
     }
 
-    /// What a server says of itself; in a cluster, one of them.
-    pub(in crate::ledger) async fn info(&self, section: &str) -> Result<String, Unreachable> {
+    /// What a server says of itself; in a cluster, what each of them says.
+    pub(in crate::ledger) async fn info(&self, section: &str) -> Result<Vec<String>, Unreachable> {
         let mut command = redis::cmd("INFO");
-        let found = self.command::<Value>(command.arg(section)).await?;
-        let one = match found {
-            Value::Map(nodes) => nodes.into_iter().next().map_or(Value::Nil, |(_, said)| said),
-            one => one,
+        let said = match self.command::<Value>(command.arg(section)).await? {
+            Value::Map(nodes) => nodes.into_iter().map(|(_, said)| said).collect(),
+            one => vec![one],
         };
-        String::from_redis_value(one).map_err(|error| Unreachable { why: error.to_string() })
+        let said = said.into_iter().map(String::from_redis_value).collect::<Result<_, _>>();
+        said.map_err(|error| Unreachable { why: error.to_string() })
     }
 
     async fn once<T: FromRedisValue>(&self, call: Call<'_>) -> RedisResult<T> {

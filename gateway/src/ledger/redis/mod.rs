@@ -134,21 +134,21 @@ impl Shared {
     /// Whether this server may be trusted with budgets.
     async fn check(&self) -> Result<(), Unusable> {
         self.link.probe().await?;
-        let info = self.link.info("server").await?;
-        let version = field(&info, "redis_version").unwrap_or("0");
-        let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok()).unwrap_or(0);
-        if field(&info, "server_name") != Some("valkey") && major < 7 {
-            return Err(Unusable::Old(version.to_owned()));
-        }
-        let memory = self.link.info("memory").await?;
-        match field(&memory, "maxmemory_policy") {
-            Some("noeviction") => Ok(()),
-            Some(other) => Err(Unusable::Evicts(other.to_owned())),
-            None => {
-                tracing::warn!("the ledger's server does not say its maxmemory-policy; it must be noeviction");
-                Ok(())
+        for info in self.link.info("server").await? {
+            let version = field(&info, "redis_version").unwrap_or("0");
+            let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok()).unwrap_or(0);
+            if field(&info, "server_name") != Some("valkey") && major < 7 {
+                return Err(Unusable::Old(version.to_owned()));
             }
         }
+        for memory in self.link.info("memory").await? {
+            match field(&memory, "maxmemory_policy") {
+                Some("noeviction") => {}
+                Some(other) => return Err(Unusable::Evicts(other.to_owned())),
+                None => tracing::warn!("the ledger's server does not say its maxmemory-policy; it must be noeviction"),
+            }
+        }
+        Ok(())
     }
 
     /// Runs a script about a policy, and notices when its data are not those that they were.
@@ -322,6 +322,7 @@ impl Shared {
                     policy: policy.clone(),
                     parts,
                     rest,
+                    made: Instant::now(),
                     used: Instant::now(),
                     is_touched: false,
                 };
@@ -400,7 +401,7 @@ impl Redis {
 
     async fn settle(&self, policy: &str, exchange: &str, charges: Vec<Charge>) -> Result<(), Unreachable> {
         let shared = &self.0;
-        let open = shared.book().close(exchange, &charges);
+        let open = shared.book().open.get(exchange).cloned();
         let mut parts: Vec<Part> = charges.iter().map(part).collect();
         let mut is_known = true;
         if let Some(open) = &open {
@@ -412,8 +413,15 @@ impl Redis {
             }
         }
         let owed = Owed { policy: policy.to_owned(), exchange: exchange.to_owned(), parts };
-        // What the server has never heard of is delivered in its turn, before the lease goes back.
-        if is_known && shared.conclude(&owed, "settle").await.is_ok() {
+        // What the server has never heard of is delivered in its turn, before the lease goes back;
+        // written down before it is closed, so that whoever delivers it finds what it cost.
+        if !is_known {
+            let written = shared.owe(&owed).await;
+            shared.book().close(exchange, &charges);
+            return written;
+        }
+        shared.book().close(exchange, &charges);
+        if shared.conclude(&owed, "settle").await.is_ok() {
             shared.book().settled(owed, Instant::now());
             return Ok(());
         }

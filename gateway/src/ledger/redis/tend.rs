@@ -9,8 +9,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::ledger::Unreachable;
 use crate::ledger::redis::book::{Kept, Lease, Open, Owed};
+use crate::ledger::redis::journal::Journal;
 use crate::ledger::redis::script::{self, Keys};
 use crate::ledger::redis::{Redis, Shared};
+use crate::store::StoreError;
 
 /// How often a server is tried that could not be reached.
 const BETWEEN_PROBES: Duration = Duration::from_millis(200);
@@ -83,11 +85,11 @@ async fn tell_again(shared: &Shared) -> Result<(), Unreachable> {
         for (exchange, open) in open.iter().filter(|(_, open)| open.kept == Kept::Server) {
             // It may have ended in the meantime; then its settlement tells the rest.
             if shared.book().open.contains_key(exchange) {
-                shared.assert(exchange, open).await?;
+                skip_refused(shared, shared.assert(exchange, open).await)?;
             }
         }
         for owed in &settled {
-            shared.conclude(owed, "settle").await?;
+            skip_refused(shared, shared.conclude(owed, "settle").await)?;
         }
         Ok(())
     };
@@ -102,29 +104,17 @@ async fn tell_again(shared: &Shared) -> Result<(), Unreachable> {
 /// the leases that it was served from go back, so that never too little is set aside.
 async fn deliver(shared: &Shared) -> Result<(), Unreachable> {
     let Some(journal) = &shared.journal else { return Ok(()) };
-    let owed = journal.read().await.map_err(|error| Unreachable { why: error.to_string() })?;
-    for owed in &owed {
-        let open = shared.book().open.get(&owed.exchange).cloned();
-        match open {
-            Some(open) if open.kept == Kept::Server => {}
-            Some(open) => {
-                shared.assert(&owed.exchange, &open).await?;
-                let mut book = shared.book();
-                if let Some(open) = book.open.get_mut(&owed.exchange) {
-                    open.kept = Kept::Server;
-                }
-            }
-            None => {
-                shared.conclude(owed, "settle").await?;
-                shared.book().settled(owed.clone(), Instant::now());
-            }
+    let owed = journal.read().await.map_err(unwritten)?;
+    let mut refused = 0;
+    for owed in owed {
+        if skip_refused(shared, deliver_one(shared, journal, owed).await)?.is_none() {
+            refused += 1;
         }
-        delivered(shared, owed).await?;
     }
     shared.owed.store(0, Ordering::Release);
-    let left = journal.read().await.map_err(|error| Unreachable { why: error.to_string() })?;
+    let left = journal.read().await.map_err(unwritten)?;
     shared.owed.fetch_add(left.len(), Ordering::AcqRel);
-    if !left.is_empty() {
+    if left.len() > refused {
         shared.link.wake.notify_one();
         return Ok(());
     }
@@ -132,10 +122,48 @@ async fn deliver(shared: &Shared) -> Result<(), Unreachable> {
     release(shared, touched).await
 }
 
+async fn deliver_one(shared: &Shared, journal: &Journal, owed: Owed) -> Result<(), Unreachable> {
+    let open = shared.book().open.get(&owed.exchange).cloned();
+    match open {
+        Some(open) if open.kept == Kept::Server => {}
+        Some(open) => {
+            shared.assert(&owed.exchange, &open).await?;
+            let mut book = shared.book();
+            if let Some(open) = book.open.get_mut(&owed.exchange) {
+                open.kept = Kept::Server;
+            }
+        }
+        None => {
+            // It may have ended since it was read, and then it says something else now.
+            let Some(owed) = journal.find(&owed.exchange).await.map_err(unwritten)? else { return Ok(()) };
+            shared.conclude(&owed, "settle").await?;
+            shared.book().settled(owed.clone(), Instant::now());
+            return delivered(shared, &owed).await;
+        }
+    }
+    delivered(shared, &owed).await
+}
+
+/// What a server that is there refuses must not keep it from hearing the rest. None where it did.
+fn skip_refused<T>(shared: &Shared, told: Result<T, Unreachable>) -> Result<Option<T>, Unreachable> {
+    match told {
+        Ok(told) => Ok(Some(told)),
+        Err(error) if shared.link.is_down() => Err(error),
+        Err(error) => {
+            tracing::error!(%error, "the ledger refuses what it is told; it is told again");
+            Ok(None)
+        }
+    }
+}
+
+fn unwritten(error: StoreError) -> Unreachable {
+    Unreachable { why: error.to_string() }
+}
+
 /// An exchange that has ended while it was told is written down anew, and must stay so.
 async fn delivered(shared: &Shared, owed: &Owed) -> Result<(), Unreachable> {
     let Some(journal) = &shared.journal else { return Ok(()) };
-    journal.delivered(owed).await.map_err(|error| Unreachable { why: error.to_string() })
+    journal.delivered(owed).await.map_err(unwritten)
 }
 
 async fn release(shared: &Shared, leases: Vec<Lease>) -> Result<(), Unreachable> {
@@ -167,7 +195,7 @@ async fn renew(shared: &Shared) -> Result<(), Unreachable> {
             for exchange in missing {
                 let open = shared.book().open.get(&exchange).cloned();
                 if let Some(open) = open {
-                    shared.assert(&exchange, &open).await?;
+                    skip_refused(shared, shared.assert(&exchange, &open).await)?;
                 }
             }
         }
@@ -184,17 +212,25 @@ async fn reap(shared: &Shared) -> Result<(), Unreachable> {
         loop {
             let (_, _, expired) =
                 shared.run(&script::TOUCH, (&policy, &[keys.meta(), keys.leases()]), Vec::new()).await?;
+            let mut refused = 0;
             for exchange in &expired {
-                let parts = shared.parts(&policy, exchange).await?;
-                let owed = Owed { policy: policy.clone(), exchange: exchange.clone(), parts };
-                if shared.conclude(&owed, "charge").await? {
-                    shared.counts.reaped.fetch_add(1, Ordering::Relaxed);
+                if skip_refused(shared, charge(shared, &policy, exchange).await)?.is_none() {
+                    refused += 1;
                 }
             }
-            if expired.is_empty() {
+            if expired.len() == refused {
                 break;
             }
         }
+    }
+    Ok(())
+}
+
+async fn charge(shared: &Shared, policy: &str, exchange: &str) -> Result<(), Unreachable> {
+    let parts = shared.parts(policy, exchange).await?;
+    let owed = Owed { policy: policy.to_owned(), exchange: exchange.to_owned(), parts };
+    if shared.conclude(&owed, "charge").await? {
+        shared.counts.reaped.fetch_add(1, Ordering::Relaxed);
     }
     Ok(())
 }

@@ -342,6 +342,28 @@ async fn a_server_that_is_busy_full_or_spoiled_is_out_of_reach_and_nothing_is_lo
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_refuses_keeps_it_from_nothing_else() {
+    let server = Server::start(&[]);
+    let (replica, other) = (Replica::new(&settings(&server)).await, Replica::new(&settings(&server)).await);
+    let account = suite::account("user=spoiled", "usd", "day");
+    for (exchange, amount) in [("spoiled", 10), ("open", 30), ("later", 50)] {
+        replica.ledger.reserve(suite::ask(exchange, &[(&account, 100_000, amount)])).await.unwrap();
+    }
+    other.ledger.reserve(suite::ask("other", &[(&account, 100_000, 1)])).await.unwrap();
+    let hold = Keys::of(POLICY).hold("spoiled");
+    server.cli(&["del", &hold]);
+    server.cli(&["set", &hold, "text"]);
+    settle(&replica, "spoiled", &account, 7).await;
+    // Longer than a lease: what is open is renewed, nobody charges it, and others are told.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    comes_to(&replica, &account, (0, 91)).await;
+    let (_, abandoned) = replica.ledger.list(&[POLICY.to_owned()]).await.unwrap();
+    assert_eq!(abandoned.len(), 0, "{abandoned:?}");
+    settle(&replica, "later", &account, 5).await;
+    comes_to(&replica, &account, (5, 41)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_may_throw_budgets_away_is_not_used() {
     let server = Server::start(&["--maxmemory-policy", "allkeys-lru"]);
     let folder = tempfile::tempdir().unwrap();

@@ -9,9 +9,11 @@ end
 tick()
 if ARGV[2] == 'raise' then
     account.expires = math.max(account.expires, tonumber(ARGV[5]))
-    redis.call('HSET', account.key, 'r' .. ARGV[3], ARGV[4] .. ' ' .. ARGV[5])
-    account.raised = account.raised + tonumber(ARGV[4])
-    if is_there and account.slots[#account.slots].number == account.number then
+    local is_new = redis.call('HSETNX', account.key, 'r' .. ARGV[3], ARGV[4] .. ' ' .. ARGV[5]) == 1
+    if is_new then
+        account.raised = account.raised + tonumber(ARGV[4])
+    end
+    if is_new and is_there and account.slots[#account.slots].number == account.number then
         -- Where the window is under way already, operators see the new limit at once.
         local last = account.slots[#account.slots]
         change(account, last.number, math.min(last.limit + tonumber(ARGV[4]), MOST), 0, 0)
