@@ -1,0 +1,57 @@
+//! What a tool call does, as far as its arguments tell. Given the call `Bash` with
+//! `{"command": "cat .env"}`: it runs `cat .env`, and reads the file `.env`.
+
+pub mod shell;
+
+/// One thing that a call does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// A program is run with these words; the first is the program's name, without its folder.
+    Runs(Vec<Word>),
+    /// What is in a file, or in an object of a repository, is read.
+    Reads(Place),
+    /// A file is made, changed, moved or removed.
+    Writes(Place),
+    /// An address is asked. None where it cannot be told which.
+    Fetches(Option<String>),
+    /// Something may leave the machine by a way that names no address: `git push`, `npm publish`.
+    Sends,
+}
+
+/// A word of a command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Word {
+    /// It is this, after quotes were taken off.
+    Literal(String),
+    /// It becomes what the shell makes of it: `$x`, `$(…)`, `*.rs`.
+    Unknown,
+}
+
+/// Where a call reads or writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// A path as it was written, quotes taken off, folders of `cd` put before it.
+    Path(String),
+    /// Every path that this pattern matches (`*`, `?`, `[…]`, `{…}`, `**`).
+    Glob(String),
+    /// Everything below this folder: `grep -r`, `tar`, `cp -r`.
+    Tree(String),
+    /// It cannot be told where: `cat $x`.
+    Unknown,
+}
+
+/// What a call does.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Effects {
+    pub list: Vec<Effect>,
+    /// Why some of what it does cannot be told; then the list is not all of it.
+    pub unclear: Option<String>,
+}
+
+impl Effects {
+    /// Nothing can be told.
+    #[must_use]
+    pub fn unclear(why: impl Into<String>) -> Self {
+        Self { list: Vec::new(), unclear: Some(why.into()) }
+    }
+}
