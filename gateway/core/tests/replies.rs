@@ -4,7 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 use jetway_core::glob::Glob;
-use jetway_core::policy::lockdown::{Guard, Refused, Rules};
+use jetway_core::policy::lockdown::{Refused, Rules, Warden};
+use jetway_core::stream::guard::Guard;
 use jetway_core::stream::meter::Meter;
 use jetway_core::stream::written::KEPT;
 use jetway_core::stream::{Pipe, Steps, hide::HideUsage, through, write};
@@ -15,13 +16,14 @@ use proptest::prelude::*;
 
 struct All {
     meter: Meter,
-    guard: Guard,
+    guard: Guard<Warden>,
     hide: Option<HideUsage>,
 }
 
 impl Steps for All {
     fn pass(&mut self, frame: Frame, out: &mut Vec<u8>) -> Result<(), Broken> {
-        let mut frames = through(&mut self.guard, through(&mut self.meter, vec![frame])?)?;
+        let mut frames = Vec::new();
+        through(&mut self.meter, vec![frame])?.into_iter().try_for_each(|frame| self.guard.push(frame, &mut frames))?;
         if let Some(hide) = &mut self.hide {
             frames = through(hide, frames)?;
         }
@@ -36,7 +38,7 @@ fn rules(allow: &[&str]) -> Rules {
 }
 
 fn pipe(dialect: Dialect, shape: Shape, allow: &[&str], hide: bool) -> Pipe<All> {
-    let guard = Guard::new(rules(allow), "p", dialect);
+    let guard = Guard::new(Warden::new(rules(allow), "p"), dialect, false);
     Pipe::new(shape, All { meter: Meter::new(dialect), guard, hide: hide.then_some(HideUsage) })
 }
 
@@ -57,7 +59,7 @@ fn run(mut pipe: Pipe<All>, pieces: &[&[u8]]) -> Result<Told, Broken> {
     let reading = pipe.steps().meter.reading().clone();
     Ok(Told {
         out: String::from_utf8(out).unwrap(),
-        refused: pipe.steps().guard.refused().to_vec(),
+        refused: pipe.steps().guard.judge().refused().to_vec(),
         usage: reading.usage,
         stop: reading.stop,
         ended: reading.ended,

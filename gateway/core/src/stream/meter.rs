@@ -87,7 +87,6 @@ impl Meter {
             }
             Event::Wrote { text } => reading.written.push(&text),
             Event::Thought { tokens } => reading.thought = reading.thought.saturating_add(tokens),
-            Event::Called(_) => {}
             // Chat says it in every chunk.
             Event::Served { tier } if reading.tier.as_deref() == Some(&*tier) => {}
             Event::Served { tier } => reading.tier = Some(tier.into_owned()),

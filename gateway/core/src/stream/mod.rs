@@ -1,5 +1,6 @@
 //! Replies as state machines: bytes in, bytes out, and where the network cuts does not matter.
 
+pub mod guard;
 pub mod hide;
 pub mod meter;
 pub mod written;

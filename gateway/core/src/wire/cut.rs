@@ -1,7 +1,31 @@
 //! Ends a streamed reply before its end.
 
-use crate::wire::event::{Frame, Shape};
+use crate::wire::event::{Call, Frame, Shape};
 use crate::wire::{Broken, Dialect, chat, messages, responses};
+
+/// Which calls are kept back until they are whole.
+#[derive(Clone, Copy)]
+pub enum Hold<'a> {
+    Nothing,
+    /// Every call, and the beginning of a thought.
+    All,
+    /// Those for which this holds. A call of which no name is known yet has an empty one.
+    Calls(&'a dyn Fn(&Call) -> bool),
+}
+
+impl Hold<'_> {
+    pub(in crate::wire) fn keeps(self, call: &Call) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::All => true,
+            Self::Calls(keeps) => keeps(call),
+        }
+    }
+
+    pub(in crate::wire) fn is_all(self) -> bool {
+        matches!(self, Self::All)
+    }
+}
 
 /// Follows a streamed reply so that it can be ended at any frame, in a way that agents take for
 /// its proper end: they show what was said last, and do not send the request again. No half tool
@@ -25,15 +49,15 @@ impl Cut {
 
     /// Takes the next frame of the reply, as it would leave to the agent, and gives what leaves.
     ///
-    /// With `hold`, a tool call that begins now is kept back until it is whole, and then leaves
+    /// A tool call that begins now and that `hold` names is kept back until it is whole, and then leaves
     /// in few frames. What began after it waits with it; everything else passes. Thinking that
-    /// begins is kept back until more of it comes than its start. Without `hold`, frames leave
-    /// as they came. It counts when a call begins: one that is kept back stays so to its end.
+    /// begins is kept back with `Hold::All` until more of it comes than its start. Otherwise frames
+    /// leave as they came. It counts when a call begins: one that is kept back stays so to its end.
     ///
     /// # Errors
     /// [`Broken`] when more would be kept back than there is room for, or when a frame cannot be
     /// read while something is kept back: then nothing more of the reply may leave.
-    pub fn push(&mut self, frame: Frame, hold: bool, out: &mut Vec<Frame>) -> Result<(), Broken> {
+    pub fn push(&mut self, frame: Frame, hold: Hold<'_>, out: &mut Vec<Frame>) -> Result<(), Broken> {
         if frame.unreadable {
             // It may be a piece of what is kept back. Where nothing is, it passes as it would
             // without us; the agent may make a call of it, so the reply cannot be ended any more.

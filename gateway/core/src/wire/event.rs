@@ -53,8 +53,6 @@ pub enum Event<'a> {
     Wrote { text: Cow<'a, str> },
     /// Tokens that the model thought without showing them, as the provider estimates them.
     Thought { tokens: u64 },
-    /// A tool call begins.
-    Called(Call),
     /// The tier that serves the reply, in the provider's own word.
     Served { tier: Cow<'a, str> },
     /// What was used so far; `last` when the dialect says no more about it.
@@ -68,11 +66,56 @@ pub enum Event<'a> {
 }
 
 /// A tool that the model calls.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Call {
     pub name: String,
     /// The group that the tool belongs to, where the dialect has groups.
     pub namespace: Option<String>,
+    /// What its result will refer to it by; empty where the dialect has no such id.
+    pub id: String,
+    /// Where it stands in the reply: finds its input, see [`crate::wire::turn::Turn::input`].
+    pub at: u64,
+    /// Whether the provider runs it itself, so that nobody can answer in its place.
+    pub is_providers: bool,
+}
+
+/// What becomes of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It passes as it came.
+    Pass,
+    /// This sentence stands in its place.
+    Say(String),
+    /// It is taken out, and nothing stands in its place: it is answered by us.
+    Hide,
+    /// Another call stands in its place.
+    Become(Substitute),
+}
+
+/// A call in the place of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Substitute {
+    pub name: String,
+    pub namespace: Option<String>,
+    pub input: Input,
+}
+
+/// What a tool is called with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A JSON object.
+    Json(String),
+    /// Plain text, for a tool that takes that.
+    Text(String),
+}
+
+impl Input {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Json(text) | Self::Text(text) => text,
+        }
+    }
 }
 
 /// One piece of a reply: an event of a stream, or the whole of a reply that is not a stream.

@@ -15,6 +15,9 @@ pub(in crate::wire) const MOST_KEPT: usize = 16 << 20;
 /// Deltas are joined up to this size, in bytes: some agents read all arguments anew at every
 /// delta, and a long call in many of them stalls those.
 const JOINED: usize = 64 << 10;
+/// So many frames of a part are kept as they came, so that what is held for a moment only leaves
+/// as it came; those behind them are joined.
+const UNJOINED: usize = 32;
 /// What a frame weighs beside its bytes: the places of its values.
 const PER_FRAME: usize = 512;
 
@@ -87,9 +90,12 @@ impl Kept {
 
     /// Joins a string to the last frame, where that is of the same kind and has room.
     pub(in crate::wire) fn join(&mut self, kind: &str, string: Value<'_>) -> bool {
-        let raw = string.raw();
-        let inside = &raw[1..raw.len() - 1];
+        let is_few = self.pieces.len() < UNJOINED;
+        let inside = string.inside();
         let Some(last) = self.pieces.last_mut() else { return false };
+        if is_few && !last.is_half() {
+            return false;
+        }
         let fits = last.frame.raw.len() + last.more.len() + inside.len() <= JOINED;
         let joins = fits && last.delta.as_ref().is_some_and(|delta| delta.kind == kind);
         if joins {
@@ -111,6 +117,17 @@ impl Kept {
 }
 
 impl Piece {
+    /// Whether its last character is cut in two, so that it means nothing by itself.
+    fn is_half(&self) -> bool {
+        let json = self.frame.json.as_ref();
+        let first = json.zip(self.delta.as_ref()).map_or("", |(json, delta)| json.value(delta.node).inside());
+        let told = if self.more.is_empty() { first } else { &self.more };
+        let Some(unit) = told.len().checked_sub(6).and_then(|at| told.get(at..)) else { return false };
+        unit.strip_prefix("\\u")
+            .and_then(|hex| u16::from_str_radix(hex, 16).ok())
+            .is_some_and(|unit| (0xd800..0xdc00).contains(&unit))
+    }
+
     fn frame(self) -> Result<Frame, Broken> {
         let mut patch = Patch::default();
         if let (false, Some(delta), Some(json)) = (self.more.is_empty(), &self.delta, &self.frame.json) {

@@ -207,6 +207,13 @@ impl<'a> Value<'a> {
         path.iter().try_fold(self, |value, name| value.get(name))
     }
 
+    /// What stands between the quotes of a string, as it is spelled; of another value, all of it.
+    #[must_use]
+    pub fn inside(self) -> &'a str {
+        let raw = self.raw();
+        if self.kind() == Kind::String { &raw[1..raw.len() - 1] } else { raw }
+    }
+
     /// A string's text, unescaped. A lone surrogate reads as U+FFFD.
     #[must_use]
     pub fn text(self) -> Option<Cow<'a, str>> {
@@ -518,8 +525,10 @@ pub fn shortened(text: &str) -> String {
     text.chars().take(MAX_QUOTED).collect()
 }
 
-/// The text between the quotes of a string that was already checked.
-fn unescape(inside: &str) -> String {
+/// The text of what stands between the quotes of a string that was already checked, or of several
+/// such pieces, one behind the other.
+#[must_use]
+pub fn unescape(inside: &str) -> String {
     let mut text = String::with_capacity(inside.len());
     let mut rest = inside;
     while let Some(at) = rest.find('\\') {

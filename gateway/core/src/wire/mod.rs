@@ -11,6 +11,7 @@ pub mod effort;
 pub mod error;
 pub mod event;
 pub mod facts;
+pub mod history;
 mod hold;
 pub mod json;
 pub mod limits;
@@ -19,9 +20,11 @@ pub mod patch;
 pub mod request;
 pub mod responses;
 pub mod route;
+pub mod splice;
 pub mod sse;
+pub mod turn;
 
-use event::{Call, Event, Frame};
+use event::{Call, Event, Frame, Verdict};
 use patch::Patch;
 
 /// A wire format.
@@ -59,8 +62,8 @@ impl Dialect {
     }
 }
 
-/// Says of a call that the model makes whether it is barred: the sentence to put in its place.
-pub type Judge<'a> = dyn FnMut(&Call) -> Option<String> + 'a;
+/// Says of a call that the model makes what becomes of it.
+pub type Judge<'a> = dyn FnMut(&Call) -> Verdict + 'a;
 
 /// A reply that cannot be guarded any further, so that it must not go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -11,7 +11,7 @@ fn end(dialect: Dialect, hold: bool, events: &[&str]) -> (Vec<Frame>, Option<Vec
     let mut cut = Cut::new(dialect);
     let mut out = Vec::new();
     for event in events {
-        cut.push(frame(&format!("data: {event}\n\n")), hold, &mut out).unwrap();
+        cut.push(frame(&format!("data: {event}\n\n")), crate::held(hold), &mut out).unwrap();
     }
     let ended = cut.end(SENTENCE, OUTPUT);
     (out, ended)
@@ -173,6 +173,6 @@ fn chunks_of_ours_repeat_what_those_of_the_reply_do() {
 fn a_reply_that_is_no_stream_passes() {
     let whole = r#"{"type":"message","content":[{"type":"tool_use","id":"a","name":"x","input":{}}]}"#;
     let mut out = Vec::new();
-    Cut::new(Messages).push(Frame::whole(whole.into()), true, &mut out).unwrap();
+    Cut::new(Messages).push(Frame::whole(whole.into()), crate::held(true), &mut out).unwrap();
     assert_eq!(joined(&out), whole);
 }

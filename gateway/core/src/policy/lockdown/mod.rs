@@ -6,10 +6,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::glob::{Glob, first_match};
-use crate::stream::Step;
-use crate::wire::event::{Call, Frame};
+use crate::stream::guard::{Judge, Ruling};
+use crate::wire::event::Call;
 use crate::wire::request::Tool;
-use crate::wire::{Bar, Broken, Dialect};
 
 /// As written: `lockdown:` in `policy.yaml`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -104,19 +103,18 @@ pub struct Refused {
     pub rule: String,
 }
 
-/// Watches a reply for calls that the rules do not allow.
+/// Judges the calls of one reply.
 #[derive(Debug)]
-pub struct Guard {
+pub struct Warden {
     rules: Rules,
     policy: String,
-    bar: Bar,
     refused: Vec<Refused>,
 }
 
-impl Guard {
+impl Warden {
     #[must_use]
-    pub fn new(rules: Rules, policy: &str, dialect: Dialect) -> Self {
-        Self { rules, policy: policy.to_owned(), bar: Bar::new(dialect), refused: Vec::new() }
+    pub fn new(rules: Rules, policy: &str) -> Self {
+        Self { rules, policy: policy.to_owned(), refused: Vec::new() }
     }
 
     #[must_use]
@@ -125,18 +123,20 @@ impl Guard {
     }
 }
 
-impl Step for Guard {
-    fn push(&mut self, frame: Frame, out: &mut Vec<Frame>) -> Result<(), Broken> {
-        let Self { rules, policy, bar, refused } = self;
-        let mut judge = |call: &Call| match decide(rules, Some(&call.name), call.namespace.as_deref()) {
-            Decision::Allow => None,
+impl Judge for Warden {
+    fn needs_input(&self, _: &Call) -> bool {
+        false
+    }
+
+    fn judge(&mut self, call: &Call, _: Option<&str>) -> Ruling {
+        match decide(&self.rules, Some(&call.name), call.namespace.as_deref()) {
+            Decision::Allow => Ruling::Pass,
             Decision::Refuse { rule } => {
-                let sentence = rules.sentence(policy, call, &rule);
-                refused.push(Refused { tool: call.name.clone(), rule });
-                Some(sentence)
+                let sentence = self.rules.sentence(&self.policy, call, &rule);
+                self.refused.push(Refused { tool: call.name.clone(), rule });
+                Ruling::Say(sentence)
             }
-        };
-        bar.push(frame, &mut judge, out)
+        }
     }
 }
 

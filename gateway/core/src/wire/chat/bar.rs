@@ -6,8 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::wire::chat::{Identity, reply};
-use crate::wire::event::Call;
+use crate::wire::chat::{Identity, reply, turn};
+use crate::wire::event::{Call, Substitute, Verdict};
 use crate::wire::json::{self, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
@@ -21,6 +21,7 @@ pub struct Bar {
 /// One of the replies asked for; nearly always the only one.
 #[derive(Debug, Default)]
 struct Choice {
+    index: u64,
     /// By the provider's index: what became of the call.
     calls: BTreeMap<u64, Fate>,
     /// The call in the older spelling, of which there is one at the most.
@@ -35,6 +36,9 @@ struct Fate {
     call: Identity,
     /// Its number among the calls that stay; none when it is barred.
     place: Option<u64>,
+    /// The call in its place, until that is written; its own further pieces then go.
+    substitute: Option<Substitute>,
+    is_substituted: bool,
 }
 
 /// What a message says of refused calls, and which of its members go.
@@ -54,7 +58,7 @@ impl Bar {
         let mut patch = Patch::default();
         for (at, value) in root.get("choices").into_iter().flat_map(Value::items).enumerate() {
             let index = value.get("index").and_then(Value::integer).unwrap_or(at as u64);
-            let choice = self.choices.entry(index).or_default();
+            let choice = self.choices.entry(index).or_insert_with(|| Choice { index, ..Choice::default() });
             let inside = [value.get("delta"), value.get("message")];
             for object in inside.into_iter().flatten().chain([value]) {
                 plainly_spelled(object, KNOWN)?;
@@ -78,7 +82,7 @@ impl Choice {
             }
             self.list(list, judge, &mut mending, patch)?;
         }
-        self.old_call(message, judge, &mut mending)?;
+        self.old_call(message, judge, &mut mending, patch)?;
         match (message.get("content"), mending.gone.first().and_then(|name| message.member(name))) {
             // Where the call was may be the only member there is, so the text takes its place.
             (None, Some(call)) if !mending.sentences.is_empty() => {
@@ -113,7 +117,11 @@ impl Choice {
             let known = self.calls.get(&index).filter(|fate| fate.call.goes_on_in(entry));
             let mut fate = self.fate(known.cloned(), reply::call(entry), judge, mending)?;
             fate.call.learn(entry);
-            barred.push(fate.place.is_none());
+            let substitute = fate.substitute.take();
+            barred.push(fate.place.is_none() || (fate.is_substituted && substitute.is_none()));
+            if let (Some(call), Some(body)) = (substitute, bodies.iter().flatten().find(|body| !body.is_null())) {
+                substitute_in(*body, &call, patch);
+            }
             // Without a barred call the provider's own numbers are as good as ours.
             if let (Some(place), Some(number)) = (fate.place, entry.get("index"))
                 && self.barred > 0
@@ -144,30 +152,51 @@ impl Choice {
             (Some(fate), _) => Ok(fate),
             (None, None) => Err(Broken::Nameless),
             (None, Some(call)) => {
-                let verdict = judge(&call);
-                let place = if verdict.is_none() { Some(self.kept) } else { None };
-                self.kept += u64::from(verdict.is_none());
-                self.barred += u64::from(verdict.is_some());
-                mending.sentences.extend(verdict);
-                Ok(Fate { call: Identity::named(call.name), place })
+                let at = turn::place(self.index, self.kept + self.barred);
+                let verdict = judge(&Call { at, ..call.clone() });
+                let is_barred = matches!(verdict, Verdict::Say(_) | Verdict::Hide);
+                let place = if is_barred { None } else { Some(self.kept) };
+                self.kept += u64::from(!is_barred);
+                self.barred += u64::from(is_barred);
+                let mut fate =
+                    Fate { call: Identity::named(call.name), place, substitute: None, is_substituted: false };
+                match verdict {
+                    Verdict::Pass | Verdict::Hide => {}
+                    Verdict::Say(sentence) => mending.sentences.push(sentence),
+                    Verdict::Become(call) => {
+                        fate.is_substituted = true;
+                        fate.substitute = Some(call);
+                    }
+                }
+                Ok(fate)
             }
         }
     }
 
     /// The older spelling: one call a reply, outside the list.
-    fn old_call(&mut self, message: Value<'_>, judge: &mut Judge<'_>, mending: &mut Mending) -> Result<(), Broken> {
+    fn old_call(
+        &mut self,
+        message: Value<'_>,
+        judge: &mut Judge<'_>,
+        mending: &mut Mending,
+        patch: &mut Patch,
+    ) -> Result<(), Broken> {
         let Some(old) = message.get("function_call").filter(|old| !old.is_null()) else { return Ok(()) };
         plainly_spelled(old, KNOWN_IN_CALL)?;
         let name = text_of(old, "name").filter(|name| !name.is_empty());
-        let call = name.map(|name| Call { name, namespace: None });
+        let call = name.map(|name| Call { name, ..Call::default() });
         let known = self.old.take();
         // Some servers send an empty one beside text.
         if known.is_none() && call.is_none() && text_of(old, "arguments").is_none_or(|text| text.is_empty()) {
             return Ok(());
         }
-        let fate = self.fate(known, call, judge, mending)?;
-        if fate.place.is_none() {
+        let mut fate = self.fate(known, call, judge, mending)?;
+        let substitute = fate.substitute.take();
+        if fate.place.is_none() || (fate.is_substituted && substitute.is_none()) {
             mending.gone.push("function_call");
+        }
+        if let Some(call) = substitute {
+            substitute_in(old, &call, patch);
         }
         self.old = Some(fate);
         Ok(())
@@ -201,5 +230,19 @@ impl Choice {
         if for_calls && self.kept == 0 && self.barred > 0 {
             patch.replace(reason.span(), "\"stop\"");
         }
+    }
+}
+
+/// Puts another call into the body of one that is whole.
+fn substitute_in(body: Value<'_>, call: &Substitute, patch: &mut Patch) {
+    let name = json::quote(&call.name);
+    match body.get("name") {
+        Some(own) => patch.replace(own.span(), name),
+        None => patch.add_member(body, &format!("\"name\":{name}")),
+    }
+    let input = json::quote(call.input.as_str());
+    match body.get("arguments").or_else(|| body.get("input")) {
+        Some(own) => patch.replace(own.span(), input),
+        None => patch.add_member(body, &format!("\"arguments\":{input}")),
     }
 }

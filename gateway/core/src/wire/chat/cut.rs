@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::wire::Broken;
 use crate::wire::chat::{Identity, reply};
+use crate::wire::cut::Hold;
 use crate::wire::event::{self, Frame};
 use crate::wire::hold::{Delta, Input, Kept, MOST_KEPT};
 use crate::wire::json::{self, Value};
@@ -97,7 +98,7 @@ fn chunk_choice(index: u64, delta: &str, reason: &str) -> String {
 }
 
 impl Cut {
-    pub(in crate::wire) fn push(&mut self, frame: Frame, hold: bool, out: &mut Vec<Frame>) -> Result<(), Broken> {
+    pub(in crate::wire) fn push(&mut self, frame: Frame, hold: Hold<'_>, out: &mut Vec<Frame>) -> Result<(), Broken> {
         let Some(json) = &frame.json else {
             if frame.is_done_mark() {
                 self.is_over = true;
@@ -223,7 +224,7 @@ impl Choice {
     }
 
     /// Takes the pieces of calls that are kept back out of a chunk.
-    fn take(&mut self, chunk: &Chunk<'_>, value: Value<'_>, hold: bool, rest: &mut Rest) -> Result<(), Broken> {
+    fn take(&mut self, chunk: &Chunk<'_>, value: Value<'_>, hold: Hold<'_>, rest: &mut Rest) -> Result<(), Broken> {
         let mut gone = Vec::new();
         let delta = value.get("delta");
         if let Some(list) = delta.and_then(|delta| delta.get("tool_calls")) {
@@ -263,11 +264,14 @@ impl Choice {
 
     /// The older spelling: one call a reply, outside the list. Some servers send an empty one
     /// beside text.
-    fn keep_old(&mut self, old: Value<'_>, chunk: &Chunk<'_>, hold: bool) -> Result<bool, Broken> {
+    fn keep_old(&mut self, old: Value<'_>, chunk: &Chunk<'_>, hold: Hold<'_>) -> Result<bool, Broken> {
         let says = |field| text_of(old, field).is_some_and(|text| !text.is_empty());
         let at = match self.latest.get(&None) {
             Some(at) => *at,
-            None if says("name") || says("arguments") => self.begin(None, None, hold),
+            None if says("name") || says("arguments") => {
+                let named = event::Call { name: text_of(old, "name").unwrap_or_default(), ..event::Call::default() };
+                self.begin(None, Some(named), hold)
+            }
             None => return Ok(false),
         };
         self.calls[at].is_old = true;
@@ -275,12 +279,13 @@ impl Choice {
     }
 
     /// A call begins; returns its place.
-    fn begin(&mut self, index: Option<u64>, call: Option<event::Call>, hold: bool) -> usize {
+    fn begin(&mut self, index: Option<u64>, call: Option<event::Call>, hold: Hold<'_>) -> usize {
         let at = self.calls.len();
         self.latest.insert(index, at);
+        let waits = hold.keeps(&call.clone().unwrap_or_default());
         let identity = call.map(|call| Identity::named(call.name)).unwrap_or_default();
-        self.calls.push(Call { identity, waits: hold, ..Call::default() });
-        if !hold && self.left == at {
+        self.calls.push(Call { identity, waits, ..Call::default() });
+        if !waits && self.left == at {
             self.left += 1;
         }
         at

@@ -2,8 +2,11 @@
 
 pub mod bar;
 pub mod cut;
+pub mod history;
 pub mod reply;
 pub mod request;
+pub mod splice;
+pub mod turn;
 
 use crate::wire::json::Value;
 use crate::wire::request::text_of;

@@ -1,10 +1,10 @@
 //! What a Chat Completions reply says.
 
-use std::borrow::Cow;
 
 use crate::wire::event::{Call, Event, Frame, Shape, Usage};
 use crate::wire::facts::tier;
 use crate::wire::json::Value;
+use crate::wire::request::text_of;
 
 pub(in crate::wire) fn events(frame: &Frame) -> Vec<Event<'_>> {
     if frame.is_done_mark() {
@@ -40,30 +40,26 @@ fn message(message: Value<'_>) -> Vec<Event<'_>> {
     let said = [text("content"), text("reasoning_content").or_else(|| text("reasoning")), text("refusal")];
     out.extend(said.into_iter().flatten().map(|text| Event::Wrote { text }));
     for entry in message.get("tool_calls").into_iter().flat_map(Value::items) {
-        out.extend(call(entry).map(Event::Called));
-        out.extend(inputs(entry).map(|text| Event::Wrote { text }));
+        out.extend(inputs(entry).filter_map(Value::text).map(|text| Event::Wrote { text }));
     }
     if let Some(old) = message.get("function_call") {
-        out.extend(old.get("name").and_then(Value::text).map(|name| Event::Called(named(&name))));
         out.extend(old.get("arguments").and_then(Value::text).map(|text| Event::Wrote { text }));
     }
     out
 }
 
-fn named(name: &str) -> Call {
-    Call { name: name.to_owned(), namespace: None }
-}
-
 /// The call that an entry of `tool_calls` begins; later pieces of a call carry no name.
 pub(in crate::wire) fn call(entry: Value<'_>) -> Option<Call> {
     let names = ["function", "custom"].iter().filter_map(|kind| entry.at(&[kind, "name"])?.text());
-    names.into_iter().find(|name| !name.is_empty()).map(|name| named(&name))
+    let name = names.into_iter().find(|name| !name.is_empty())?.into_owned();
+    Some(Call { name, id: text_of(entry, "id").unwrap_or_default(), ..Call::default() })
 }
 
 /// The pieces of a call's input that an entry brings.
-pub(in crate::wire) fn inputs(entry: Value<'_>) -> impl Iterator<Item = Cow<'_, str>> {
+pub(in crate::wire) fn inputs(entry: Value<'_>) -> impl Iterator<Item = Value<'_>> {
     let written = [["function", "arguments"], ["custom", "input"]];
-    written.into_iter().filter_map(move |path| entry.at(&path)?.text()).filter(|text| !text.is_empty())
+    let strings = written.into_iter().filter_map(move |path| entry.at(&path));
+    strings.filter(|value| value.text().is_some_and(|text| !text.is_empty()))
 }
 
 fn failed(root: Value<'_>) -> Event<'_> {

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::wire::Broken;
+use crate::wire::cut::Hold;
 use crate::wire::event::Frame;
 use crate::wire::hold::{Delta, Input, Queue, Role, Until};
 use crate::wire::json::Value;
@@ -106,7 +107,7 @@ fn is_run_by_agent(block: Value<'_>) -> bool {
 }
 
 impl Cut {
-    pub(in crate::wire) fn push(&mut self, frame: Frame, hold: bool, out: &mut Vec<Frame>) -> Result<(), Broken> {
+    pub(in crate::wire) fn push(&mut self, frame: Frame, hold: Hold<'_>, out: &mut Vec<Frame>) -> Result<(), Broken> {
         let Some(json) = &frame.json else {
             out.push(frame);
             return Ok(());
@@ -122,7 +123,7 @@ impl Cut {
     }
 
     /// What an event is to its block. Follows the arguments on the way.
-    fn role(&mut self, root: Value<'_>, index: Option<u64>, hold: bool) -> Role {
+    fn role(&mut self, root: Value<'_>, index: Option<u64>, hold: Hold<'_>) -> Role {
         match (text_of(root, "type").as_deref(), index) {
             (Some("content_block_start"), Some(index)) => {
                 let Some(block) = root.get("content_block") else { return Role::Apart };
@@ -133,10 +134,11 @@ impl Cut {
                 // Thinking that is not shown is a start, a long silence, and a signature. Until
                 // the signature the reply could not be ended, so the start is not delivered
                 // before something follows it; nobody sees less for that.
-                Role::Begins(match hold {
-                    true if is_run_by_agent(block) => Until::Whole,
-                    true if is_thinking => Until::Followed,
-                    _ => Until::Now,
+                let is_kept = is_run_by_agent(block) && call(block).is_some_and(|call| hold.keeps(&call));
+                Role::Begins(match (is_kept, hold.is_all() && is_thinking) {
+                    (true, _) => Until::Whole,
+                    (false, true) => Until::Followed,
+                    (false, false) => Until::Now,
                 })
             }
             (Some("content_block_delta"), Some(index)) => {

@@ -2,8 +2,11 @@
 
 pub mod bar;
 pub mod cut;
+pub mod history;
 pub mod reply;
 pub mod request;
+pub mod splice;
+pub mod turn;
 
 use crate::wire::event::Frame;
 use crate::wire::json;
@@ -26,4 +29,10 @@ fn text_block(index: u64, text: &str) -> Vec<Frame> {
 fn text_delta(index: u64, text: &str) -> Frame {
     let delta = format!("{{\"type\":\"text_delta\",\"text\":{}}}", json::quote(text));
     written("content_block_delta", &format!(",\"index\":{index},\"delta\":{delta}"))
+}
+
+/// A call as a content block; `input` is JSON.
+fn tool_use(id: &str, name: &str, input: &str) -> String {
+    let (id, name) = (json::quote(id), json::quote(name));
+    format!("{{\"type\":\"tool_use\",\"id\":{id},\"name\":{name},\"input\":{input}}}")
 }

@@ -27,7 +27,6 @@ fn event(root: Value<'_>) -> Vec<Event<'_>> {
         }
         Some("content_block_start") => {
             if let Some(block) = root.get("content_block") {
-                out.extend(call(block).map(Event::Called));
                 out.extend(written(block));
             }
         }
@@ -61,7 +60,6 @@ fn whole(root: Value<'_>) -> Vec<Event<'_>> {
     }
     let mut out = vec![began(root)];
     for block in root.get("content").into_iter().flat_map(Value::items) {
-        out.extend(call(block).map(Event::Called));
         out.push(Event::Wrote { text: Cow::Borrowed(block.raw()) });
     }
     out.extend(usage(root, true));
@@ -75,17 +73,14 @@ fn whole(root: Value<'_>) -> Vec<Event<'_>> {
 pub(in crate::wire) fn call(block: Value<'_>) -> Option<Call> {
     let kind = text_of(block, "type")?;
     let part = |field| text_of(block, field).unwrap_or_default();
-    match kind.as_str() {
-        "mcp_tool_use" => {
-            Some(Call { name: format!("mcp__{}__{}", part("server_name"), part("name")), namespace: None })
-        }
+    let name = match kind.as_str() {
+        "mcp_tool_use" => format!("mcp__{}__{}", part("server_name"), part("name")),
         // One tool is offered, and its parts are called.
-        "server_tool_use" if part("name").ends_with("_code_execution") => {
-            Some(Call { name: String::from("code_execution"), namespace: None })
-        }
-        _ if kind.ends_with("tool_use") => Some(Call { name: part("name"), namespace: None }),
-        _ => None,
-    }
+        "server_tool_use" if part("name").ends_with("_code_execution") => String::from("code_execution"),
+        _ if kind.ends_with("tool_use") => part("name"),
+        _ => return None,
+    };
+    Some(Call { name, namespace: None, id: part("id"), at: 0, is_providers: kind != "tool_use" })
 }
 
 fn began(message: Value<'_>) -> Event<'_> {

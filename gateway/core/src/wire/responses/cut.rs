@@ -9,12 +9,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::wire::Broken;
 use crate::wire::event::Frame;
+use crate::wire::cut::Hold;
 use crate::wire::hold::{Delta, Input, MOST_KEPT, Queue, Role, Until};
 use crate::wire::json::{Json, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
 use crate::wire::responses::message::{Message, Own, Writer, with_members};
-use crate::wire::responses::reply::call;
+use crate::wire::responses::reply::{call, is_answered_apart, is_run_by_agent};
 
 /// The reply's own object, where none came.
 const RESPONSE: &str = concat!(
@@ -67,7 +68,7 @@ enum Item {
 }
 
 impl Cut {
-    pub(in crate::wire) fn push(&mut self, frame: Frame, hold: bool, out: &mut Vec<Frame>) -> Result<(), Broken> {
+    pub(in crate::wire) fn push(&mut self, frame: Frame, hold: Hold<'_>, out: &mut Vec<Frame>) -> Result<(), Broken> {
         let Some(json) = &frame.json else {
             out.push(frame);
             return Ok(());
@@ -114,14 +115,14 @@ impl Cut {
 }
 
 /// What an event is to its item.
-fn role(event: Value<'_>, index: Option<u64>, hold: bool) -> Role {
+fn role(event: Value<'_>, index: Option<u64>, hold: Hold<'_>) -> Role {
     let kind = text_of(event, "type").unwrap_or_default();
     match (kind.as_str(), index) {
         ("response.output_item.added", Some(_)) => Role::Begins(match event.get("item") {
-            Some(item) if hold && is_run_by_agent(item) => Until::Whole,
+            Some(item) if is_run_by_agent(item) && call(item).is_some_and(|call| hold.keeps(&call)) => Until::Whole,
             // What the model thinks is often not shown, and then nothing comes of it for long.
             // The reply could not be ended meanwhile, so the start waits for what follows it.
-            Some(item) if hold && is_type(item, "reasoning") => Until::Followed,
+            Some(item) if hold.is_all() && is_type(item, "reasoning") => Until::Followed,
             _ => Until::Now,
         }),
         ("response.output_item.done", Some(_)) => Role::Ends { whole: event.get("item").is_some_and(is_whole) },
@@ -137,20 +138,6 @@ fn role(event: Value<'_>, index: Option<u64>, hold: bool) -> Role {
 
 fn is_type(item: Value<'_>, kind: &str) -> bool {
     text_of(item, "type").as_deref() == Some(kind)
-}
-
-fn is_run_by_agent(item: Value<'_>) -> bool {
-    const RUN_BY_PROVIDER: &[&str] =
-        &["web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_call"];
-    let is_listed = RUN_BY_PROVIDER.iter().any(|kind| is_type(item, kind));
-    call(item).is_some() && !is_listed && !is_answered_apart(item)
-}
-
-/// Whether the provider runs it, and answers by an item of its own.
-fn is_answered_apart(item: Value<'_>) -> bool {
-    is_type(item, "program")
-        || text_of(item, "execution").as_deref() == Some("server")
-        || item.at(&["environment", "type"]).and_then(Value::text).is_some_and(|kind| kind == "container_reference")
 }
 
 /// Whether an item that is done was brought to its end: at its output limit the model stops in

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::wire::event::Frame;
+use crate::wire::event::{Frame, Input, Substitute};
 use crate::wire::json::{self, Json, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
@@ -60,6 +60,50 @@ impl Own {
         let mut message = Message { index, id, bytes: 0, item, parts: BTreeMap::new() };
         message.say(&self.sentence, writer);
         message.close(writer);
+    }
+}
+
+/// A call of ours, in the place of another.
+#[derive(Debug, Clone)]
+pub(super) struct OwnCall {
+    pub(super) id: String,
+    pub(super) call_id: String,
+    pub(super) call: Substitute,
+}
+
+impl OwnCall {
+    /// The item; `filled` says whether its input is in it already.
+    pub(super) fn item(&self, status: &str, filled: bool) -> String {
+        let (kind, member) = self.kind();
+        let input = json::quote(if filled { self.call.input.as_str() } else { "" });
+        let group = self.call.namespace.as_deref().map(|group| format!("\"namespace\":{},", json::quote(group)));
+        format!(
+            "{{\"id\":{},\"type\":\"{kind}\",\"status\":\"{status}\",\"call_id\":{},{}\"name\":{},\"{member}\":{input}}}",
+            json::quote(&self.id),
+            json::quote(&self.call_id),
+            group.unwrap_or_default(),
+            json::quote(&self.call.name),
+        )
+    }
+
+    fn kind(&self) -> (&'static str, &'static str) {
+        match self.call.input {
+            Input::Json(_) => ("function_call", "arguments"),
+            Input::Text(_) => ("custom_tool_call", "input"),
+        }
+    }
+
+    /// Writes the events by which it arrives.
+    pub(super) fn arrive(&self, index: u64, writer: &mut Writer) {
+        let place = format!("\"output_index\":{index},");
+        let of = format!("\"item_id\":{},{place}", json::quote(&self.id));
+        let input = json::quote(self.call.input.as_str());
+        let (kind, member) = self.kind();
+        let stem = if kind == "function_call" { "function_call_arguments" } else { "custom_tool_call_input" };
+        writer.event("response.output_item.added", &format!("{place}\"item\":{}", self.item("in_progress", false)));
+        writer.event(&format!("response.{stem}.delta"), &format!("{of}\"delta\":{input}"));
+        writer.event(&format!("response.{stem}.done"), &format!("{of}\"{member}\":{input}"));
+        writer.event("response.output_item.done", &format!("{place}\"item\":{}", self.item("completed", true)));
     }
 }
 

@@ -16,7 +16,6 @@ pub(in crate::wire) fn events(frame: &Frame) -> Vec<Event<'_>> {
         Shape::Whole => {
             let mut out = began(root);
             for item in root.get("output").into_iter().flat_map(Value::items) {
-                out.extend(call(item).map(Event::Called));
                 out.push(Event::Wrote { text: Cow::Borrowed(item.raw()) });
             }
             out.extend(finished(root));
@@ -30,7 +29,6 @@ fn event(root: Value<'_>) -> Vec<Event<'_>> {
     let kind = text_of(root, "type").unwrap_or_default();
     match kind.as_str() {
         "response.created" => root.get("response").map(began).unwrap_or_default(),
-        "response.output_item.added" => root.get("item").and_then(call).map(Event::Called).into_iter().collect(),
         "response.completed" | "response.incomplete" => root.get("response").map(finished).unwrap_or_default(),
         "response.failed" => {
             let response = root.get("response").into_iter();
@@ -72,7 +70,24 @@ pub(in crate::wire) fn call(item: Value<'_>) -> Option<Call> {
         }
         _ => builtin(kind.strip_suffix("_call")?).to_owned(),
     };
-    Some(Call { name, namespace })
+    let id = text_of(item, "call_id").or_else(|| text_of(item, "id")).unwrap_or_default();
+    Some(Call { name, namespace, id, at: 0, is_providers: !is_run_by_agent(item) })
+}
+
+/// Whether the agent is to run the call that an item is.
+pub(in crate::wire) fn is_run_by_agent(item: Value<'_>) -> bool {
+    const RUN_BY_PROVIDER: &[&str] =
+        &["web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_call"];
+    let kind = text_of(item, "type").unwrap_or_default();
+    let is_call = kind.ends_with("_call") || kind == "mcp_approval_request";
+    is_call && !RUN_BY_PROVIDER.contains(&kind.as_str()) && !is_answered_apart(item)
+}
+
+/// Whether the provider runs it, and answers by an item of its own.
+pub(in crate::wire) fn is_answered_apart(item: Value<'_>) -> bool {
+    text_of(item, "type").as_deref() == Some("program")
+        || text_of(item, "execution").as_deref() == Some("server")
+        || item.at(&["environment", "type"]).and_then(Value::text).is_some_and(|kind| kind == "container_reference")
 }
 
 fn failed(response: Value<'_>) -> Event<'_> {

@@ -1,0 +1,155 @@
+//! The conversation as an agent tells it: the model's turns in it, and the results of its calls.
+//!
+//! Agents tell a turn again in words of their own: they move `cache_control` marks, drop thoughts
+//! and empty texts, turn lists into strings. What stays is the text, but for white space, and the
+//! ids of calls; by those a turn is known again.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use crate::wire::json::{Json, Value};
+use crate::wire::patch::Patch;
+use crate::wire::request::Request;
+use crate::wire::turn::Answer;
+use crate::wire::{Dialect, chat, messages, responses};
+
+/// So much of both ends of a text tells it from others.
+const END: usize = 64;
+
+/// A turn of the model's in a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Past {
+    /// What it is known again by: see [`anchors`].
+    pub anchor: String,
+    /// Where it stands in the body.
+    pub span: Range<usize>,
+    /// The node of the message that answers it, where the dialect has one for all answers.
+    answer: Option<usize>,
+}
+
+/// What a turn says, collected.
+#[derive(Debug, Default)]
+pub(in crate::wire) struct Said {
+    text: String,
+    calls: Vec<String>,
+}
+
+/// A turn, where it was found.
+#[derive(Debug)]
+pub(in crate::wire) struct Found {
+    pub said: Said,
+    pub span: Range<usize>,
+    pub answer: Option<usize>,
+}
+
+impl Said {
+    pub(in crate::wire) fn text(&mut self, text: &str) {
+        self.text.extend(text.chars().filter(|c| !c.is_whitespace()));
+    }
+
+    pub(in crate::wire) fn call(&mut self, id: Option<String>) {
+        self.calls.extend(id);
+    }
+
+    /// Ids are unique in a conversation; texts are not.
+    fn signature(&self) -> String {
+        if !self.calls.is_empty() {
+            return format!("calls {}", self.calls.join(" "));
+        }
+        let length = self.text.len();
+        let head = self.text.floor_char_boundary(END);
+        let tail = self.text.ceil_char_boundary(length.saturating_sub(END));
+        format!("text {length} {} {}", &self.text[..head], &self.text[tail..])
+    }
+}
+
+/// A string in the result of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// The call's id.
+    pub call: String,
+    /// The string's [`Value::index`].
+    pub node: usize,
+}
+
+fn found(dialect: Dialect, json: &Json) -> Vec<Found> {
+    match dialect {
+        Dialect::Messages => messages::history::turns(json.root()),
+        Dialect::Chat => chat::history::turns(json.root()),
+        Dialect::Responses => responses::history::turns(json.root()),
+    }
+}
+
+/// The model's turns in a request, in order. Of turns that say the same each has its number.
+#[must_use]
+pub fn turns(request: &Request) -> Vec<Past> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let numbered = |found: Found| {
+        let signature = found.said.signature();
+        let number = seen.entry(signature.clone()).and_modify(|count| *count += 1).or_insert(1);
+        Past { anchor: format!("{signature} #{number}"), span: found.span, answer: found.answer }
+    };
+    found(request.dialect, &request.json).into_iter().map(numbered).collect()
+}
+
+/// What a new turn will be known by when the agent tells it behind this request. `told` is the
+/// turn as it was given to the agent, as [`crate::wire::turn::Turn::told`] gives it.
+#[must_use]
+pub fn anchor(request: &Request, told: &str) -> Option<String> {
+    let member = if request.dialect == Dialect::Responses { "input" } else { "messages" };
+    let json = Json::read(format!("{{\"{member}\":[{told}]}}").into()).ok()?;
+    let signature = found(request.dialect, &json).pop()?.said.signature();
+    let same = found(request.dialect, &request.json).iter().filter(|turn| turn.said.signature() == signature).count();
+    Some(format!("{signature} #{}", same + 1))
+}
+
+/// The strings of all results in a request.
+#[must_use]
+pub fn outcomes(request: &Request) -> Vec<Outcome> {
+    let root = request.json.root();
+    match request.dialect {
+        Dialect::Messages => messages::history::outcomes(root),
+        Dialect::Chat => chat::history::outcomes(root),
+        Dialect::Responses => responses::history::outcomes(root),
+    }
+}
+
+impl Past {
+    /// Puts answers before those that the agent gives to this turn, where the dialect wants all
+    /// of them in one message. Elsewhere they stand behind the turn.
+    pub fn join(&self, request: &Request, answers: &[Answer], patch: &mut Patch) {
+        if let (Dialect::Messages, Some(node), false) = (request.dialect, self.answer, answers.is_empty()) {
+            messages::history::join(request.json.value(node), answers, patch);
+        }
+    }
+}
+
+/// Puts more behind the conversation of a request: messages or items, with commas between. A
+/// choice of tools that would be made for the model each time is left to the model.
+pub fn append(dialect: Dialect, json: &Json, more: &str, patch: &mut Patch) {
+    match dialect {
+        Dialect::Messages => messages::history::append(json.root(), more, patch),
+        Dialect::Chat => chat::history::append(json.root(), more, patch),
+        Dialect::Responses => responses::history::append(json.root(), more, patch),
+    }
+}
+
+/// The strings of a result: itself, or the texts of its parts.
+pub(in crate::wire) fn strings(content: Value<'_>, call: &str, out: &mut Vec<Outcome>) {
+    let mut push = |value: Value<'_>| out.push(Outcome { call: call.to_owned(), node: value.index() });
+    if content.text().is_some() {
+        push(content);
+    }
+    content.items().filter_map(|part| part.get("text")).filter(|text| text.text().is_some()).for_each(push);
+}
+
+/// Leaves the choice of tools to the model, where the request makes it.
+pub(in crate::wire) fn free_choice(root: Value<'_>, auto: &str, patch: &mut Patch) {
+    for member in ["tool_choice", "function_call"] {
+        let Some(choice) = root.get(member).filter(|choice| !choice.is_null()) else { continue };
+        let kind = choice.text().or_else(|| choice.get("type")?.text());
+        if !kind.is_some_and(|kind| kind == "auto" || kind == "none" || kind == "allowed_tools") {
+            patch.replace(choice.span(), auto);
+        }
+    }
+}
