@@ -57,6 +57,15 @@ pub fn path_of(endpoint: Endpoint) -> &'static str {
     }
 }
 
+/// A reply that begins.
+#[derive(Debug)]
+pub struct Sent<'a> {
+    pub upstream: &'a Upstream,
+    /// What the provider was sent, for another turn of the same reply.
+    pub headers: HeaderMap,
+    pub response: Response<Incoming>,
+}
+
 /// Sends what was reserved for, and waits until a reply begins.
 ///
 /// # Errors
@@ -64,10 +73,9 @@ pub fn path_of(endpoint: Endpoint) -> &'static str {
 pub async fn send<'a>(
     targets: Vec<Target<'a>>,
     path: &'static str,
-    outbound: &Outbound,
-    _reserved: &Hold,
+    (outbound, _reserved): (&Outbound, &Hold),
     (head, exchange): (&Parts, &mut Exchange),
-) -> Result<(&'a Upstream, Response<Incoming>), Failed> {
+) -> Result<Sent<'a>, Failed> {
     let query = head.uri.query();
     let body = outbound.bytes();
     let last = targets.len().saturating_sub(1);
@@ -76,7 +84,8 @@ pub async fn send<'a>(
         let provider = &target.upstream.provider;
         exchange.sending(&provider.name);
         let patience = if exchange.record.stream { provider.timeouts.first_byte } else { provider.timeouts.whole };
-        let result = target.upstream.send(outgoing(path, query, target.headers, body), patience).await;
+        let Target { upstream, headers } = target;
+        let result = upstream.send(outgoing(path, query, headers.clone(), body), patience).await;
         let met = match &result {
             Ok(response) if is_elsewhere_better(response.status()) => "refused",
             Ok(_) => "answered",
@@ -85,7 +94,7 @@ pub async fn send<'a>(
         };
         exchange.jetway().metrics.attempts.with_label_values(&[&provider.name, met]).inc();
         match result {
-            Ok(response) if met == "answered" || at == last => return Ok((target.upstream, response)),
+            Ok(response) if met == "answered" || at == last => return Ok(Sent { upstream, headers, response }),
             Ok(response) => tracing::warn!(
                 provider = provider.name,
                 status = response.status().as_u16(),

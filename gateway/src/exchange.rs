@@ -132,7 +132,7 @@ impl Exchange {
     /// Something is set aside for it from here on. Said before it is: if the agent hangs up while
     /// the ledger writes, what it wrote is given back all the same.
     pub fn reserving(&mut self, tab: Tab) {
-        self.record.held_micros = tab.held_micros();
+        self.record.held_micros = self.record.held_micros.max(tab.held_micros());
         self.tab = Some(tab);
     }
 
@@ -216,15 +216,38 @@ impl Exchange {
         let mut record = std::mem::take(&mut self.record);
         record.outcome = Some(outcome);
         record.total_millis = millis(self.begun.elapsed());
-        let ended = Ended {
+        let last = self.turn(record.model.clone().unwrap_or_default());
+        let ended = Ended { jetway: Arc::clone(&self.jetway), record, last };
+        self.jetway.tasks.spawn(ended.conclude());
+    }
+
+    /// The turn that is under way, to be billed.
+    fn turn(&mut self, model: String) -> Turn {
+        Turn {
             jetway: Arc::clone(&self.jetway),
-            record,
             tab: self.tab.take(),
             reading: std::mem::take(&mut self.reading),
+            model,
             owing: self.owing,
             streams: self.streams,
-        };
-        self.jetway.tasks.spawn(ended.conclude());
+        }
+    }
+
+    /// A turn of the reply is over, and another may follow: it is charged, and what it used goes
+    /// into the record. How it is charged stays for the next one.
+    pub async fn turned(&mut self, reading: &Reading) {
+        let Some(tab) = self.tab.clone() else { return };
+        self.reading = reading.clone();
+        let bill = self.turn(self.record.model.clone().unwrap_or_default()).bill().await;
+        let charges = add(&mut self.record, bill);
+        self.record.inner_turns += 1;
+        self.owing = false;
+        let (jetway, policy, hold) = (Arc::clone(&self.jetway), tab.payer.policy.clone(), tab.hold.clone());
+        self.tab = Some(Tab { reserved: false, ..tab });
+        if !charges.is_empty() {
+            let tasks = self.jetway.tasks.clone();
+            tasks.spawn(async move { settle(&jetway, &policy, &hold, charges).await });
+        }
     }
 }
 
@@ -234,33 +257,69 @@ impl Drop for Exchange {
     }
 }
 
+/// What one turn of a reply is to be charged: a reply has several where the model went on after
+/// Jetway had answered its calls.
+struct Turn {
+    jetway: Arc<Jetway>,
+    tab: Option<Tab>,
+    reading: Reading,
+    /// The model that was asked for.
+    model: String,
+    owing: bool,
+    streams: bool,
+}
+
+/// What a turn came to.
+#[derive(Debug, Default)]
+struct Bill {
+    usage: Usage,
+    estimated: bool,
+    cost_micros: u64,
+    charges: Vec<Charge>,
+}
+
 /// An exchange that is over, and is yet to be settled and recorded.
 struct Ended {
     jetway: Arc<Jetway>,
     record: Record,
-    tab: Option<Tab>,
-    reading: Reading,
-    owing: bool,
-    streams: bool,
+    last: Turn,
 }
 
 impl Ended {
     async fn conclude(mut self) {
         let jetway = Arc::clone(&self.jetway);
-        let used = if self.owing { Some(self.used().await) } else { None };
-        let charges = self.charges(used);
-        self.record.served_model = self.reading.model.as_deref().map(short);
-        self.record.stop = self.reading.stop.as_deref().map(short);
-        let model = self.tab.as_ref().map_or("other", |tab| tab.payer.model.as_str());
+        self.record.served_model = self.last.reading.model.as_deref().map(short);
+        self.record.stop = self.last.reading.stop.as_deref().map(short);
+        let model = self.last.tab.as_ref().map_or_else(|| String::from("other"), |tab| tab.payer.model.clone());
+        let hold = self.last.tab.as_ref().map(|tab| tab.hold.clone());
+        let bill = self.last.bill().await;
+        let charges = add(&mut self.record, bill);
         let policy = self.record.policy.clone().unwrap_or_else(|| String::from("none"));
         let provider = self.record.provider.clone().unwrap_or_else(|| String::from("none"));
-        jetway.metrics.ended(&self.record, Labels { policy: &policy, model, provider: &provider });
-        if !charges.is_empty() {
-            settle(&jetway, &policy, &self.record.id, charges).await;
+        jetway.metrics.ended(&self.record, Labels { policy: &policy, model: &model, provider: &provider });
+        if let Some(hold) = hold.filter(|_| !charges.is_empty()) {
+            settle(&jetway, &policy, &hold, charges).await;
         }
         if !jetway.log.write(self.record) {
             jetway.metrics.log_dropped.inc();
         }
+    }
+}
+
+/// Adds a turn to the record; what is charged for it is left.
+fn add(record: &mut Record, bill: Bill) -> Vec<Charge> {
+    record.usage = record.usage.plus(bill.usage);
+    record.estimated |= bill.estimated;
+    record.cost_micros = record.cost_micros.saturating_add(bill.cost_micros);
+    bill.charges
+}
+
+impl Turn {
+    async fn bill(mut self) -> Bill {
+        let used = if self.owing { Some(self.used().await) } else { None };
+        let mut bill = Bill::default();
+        bill.charges = self.charges(used, &mut bill);
+        bill
     }
 
     /// What was used, and whether that is our own count. It is the provider's, or where that did
@@ -270,21 +329,21 @@ impl Ended {
             return (usage, false);
         }
         let written = std::mem::take(&mut self.reading.written);
-        let family = Family::of(self.reading.model.as_deref().or(self.record.model.as_deref()).unwrap_or_default());
+        let family = Family::of(self.reading.model.as_deref().unwrap_or(&self.model));
         let by_length = written.tokens_by_length();
         let counting = self.jetway.tasks.spawn_blocking(move || written.tokens(family));
         let tokens = counting.await.unwrap_or(by_length);
         (self.reading.estimate(self.tab.as_ref().map_or(0, |tab| tab.input), tokens), true)
     }
 
-    /// What is charged, in each account; the record learns what was used.
-    fn charges(&mut self, used: Option<(Usage, bool)>) -> Vec<Charge> {
+    /// What is charged, in each account; the bill learns what was used.
+    fn charges(&mut self, used: Option<(Usage, bool)>, bill: &mut Bill) -> Vec<Charge> {
         let Some(tab) = self.tab.as_ref().filter(|tab| tab.reserved) else { return Vec::new() };
         let Some((usage, estimated)) = used else { return tab.charges(&vec![0; tab.terms.caps.len()]) };
-        self.record.usage = usage;
-        self.record.estimated = estimated;
+        bill.usage = usage;
+        bill.estimated = estimated;
         let served = self.reading.tier.as_deref();
-        self.record.cost_micros = tab.terms.rate.cost(&usage, served);
+        bill.cost_micros = tab.terms.rate.cost(&usage, served);
         let mut amounts = tab.terms.cost(&usage, served);
         let at_least = |amounts: &[u64], least: &[u64]| -> Vec<u64> {
             amounts.iter().zip(least).map(|(amount, least)| *amount.max(least)).collect()
@@ -292,13 +351,13 @@ impl Ended {
         if self.reading.usage.is_none() {
             // Nobody has said what became of the input, which may have gone into a cache.
             let worst = tab.terms.worst(tab.input, usage.output);
-            self.record.cost_micros = self.record.cost_micros.max(tab.terms.rate.worst(tab.input, usage.output));
+            bill.cost_micros = bill.cost_micros.max(tab.terms.rate.worst(tab.input, usage.output));
             amounts = at_least(&amounts, &worst);
         }
         // Of a reply that is no stream nothing is seen before it is done, and in strict mode what
         // was not seen must count too: then it costs what was set aside.
         if estimated && ((self.reading.usage.is_none() && !self.streams) || tab.holding.is_strict()) {
-            self.record.cost_micros = self.record.cost_micros.max(tab.held_micros());
+            bill.cost_micros = bill.cost_micros.max(tab.held_micros());
             amounts = at_least(&amounts, &tab.held());
         }
         if !estimated {

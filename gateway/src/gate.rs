@@ -137,10 +137,16 @@ impl Jetway {
         let keyed = keyed(&gate.config)?;
         let (metrics, tasks) = (Metrics::new()?, TaskTracker::new());
         let (tending, close) = (TaskTracker::new(), CancellationToken::new());
-        let ledger: Arc<dyn Ledger> = match &gate.config.ledger {
-            None => Arc::new(Embedded::open(&state.join(files::LEDGER))?),
+        let (ledger, conversations): (Arc<dyn Ledger>, _) = match &gate.config.ledger {
+            None => {
+                let ledger = Embedded::open(&state.join(files::LEDGER))?;
+                (Arc::new(ledger), State::open(&state.join(files::STATE), now)?)
+            }
             Some(redis) => {
-                Arc::new(Box::pin(Redis::open(redis, &state.join(files::JOURNAL), (&tending, close.clone()))).await?)
+                let journal = state.join(files::JOURNAL);
+                let ledger = Box::pin(Redis::open(redis, &journal, (&tending, close.clone()))).await?;
+                let conversations = State::Shared(ledger.link());
+                (Arc::new(ledger), conversations)
             }
         };
         let tokens = Tokens::new(tls::client()?, tasks.clone(), metrics.clone());
@@ -150,7 +156,7 @@ impl Jetway {
             learned: Learned::default(),
             rates: Rates::default(),
             keys: Keys::open(&state.join(files::KEYS))?,
-            state: State::open(&state.join(files::STATE), now)?,
+            state: conversations,
             log: Log::open(&state.join(files::RUNS))?,
             metrics,
             keyed,

@@ -3,7 +3,7 @@
 //! Floors, lowest first. A module imports only from lower floors, and modules on one floor do not
 //! import each other; a test reads the `use` lines and holds them.
 //!
-//! `errand, secret, telemetry` < `store, tls` < `config` < `docs, keys, learned, ledger, rates, runs`
+//! `errand, secret, telemetry` < `store, tls` < `config` < `link` < `docs, keys, learned, ledger, rates, runs`
 //! < `amend, metrics, mint, upstream` < `tokens` < `gate` < `tab` < `call, exchange` < `receive, stage`
 //! < `dispatch, refusal, reply` < `catalog, usage` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
@@ -15,6 +15,7 @@ pub mod call;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod converse;
 pub mod dispatch;
 pub mod docs;
 pub mod errand;
@@ -23,6 +24,7 @@ pub mod gate;
 pub mod keys;
 pub mod learned;
 pub mod ledger;
+pub mod link;
 pub mod metrics;
 pub mod mint;
 pub mod pipeline;

@@ -24,6 +24,8 @@ pub struct Metrics {
     pub tools_removed: IntCounterVec,
     pub calls_refused: IntCounterVec,
     pub passages: IntCounterVec,
+    pub inner_turns: IntCounterVec,
+    pub overlay_lost: IntCounterVec,
     pub decide: Histogram,
     pub first_byte: HistogramVec,
     pub duration: HistogramVec,
@@ -90,6 +92,16 @@ impl Metrics {
             tools_removed: new.counters("jetway_tools_removed_total", "Tools taken out of requests.", &["policy"])?,
             calls_refused: new.counters("jetway_calls_refused_total", "Tool calls taken out of replies.", &["policy"])?,
             passages: new.counters("jetway_passages_total", "Passages put before a model, counted once a request.", &["policy"])?,
+            inner_turns: new.counters(
+                "jetway_inner_turns_total",
+                "Times that a model went on within a reply, after Jetway had answered it.",
+                &["policy"],
+            )?,
+            overlay_lost: new.counters(
+                "jetway_prompt_prefix_breaks_total",
+                "Edits of conversations that did not find their place, so that the provider's cache was missed, by cause.",
+                &["cause"],
+            )?,
             decide: registered(&registry, Histogram::with_opts(own.buckets(OWN_SECONDS.to_vec()))?)?,
             first_byte: new.histograms(
                 "jetway_first_byte_seconds",

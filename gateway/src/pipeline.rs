@@ -22,7 +22,8 @@ use jetway_core::wire::route::{Endpoint, NoRoute, likely_dialect, route};
 
 use crate::call::{Answer, BodyError, Call, session_of, text};
 use crate::config::Policy;
-use crate::dispatch::{Target, path_of, send, targets};
+use crate::converse::Talk;
+use crate::dispatch::{Sent, Target, path_of, send, targets};
 use crate::errand::{Errand, Patience};
 use crate::exchange::Exchange;
 use crate::gate::{Gate, Jetway};
@@ -31,8 +32,9 @@ use crate::reply::{Reply, Watch, whole};
 use crate::runs::Outcome;
 use crate::stage::budget::{Hold, Low, Short};
 use crate::stage::identity::Identified;
+use crate::stage::lockdown::Permit;
 use crate::stage::render::{Draft, Outbound};
-use crate::stage::{budget, context, identity, lockdown, models};
+use crate::stage::{budget, context, identity, lockdown, models, overlay};
 use crate::tab::{Lesser, Tab};
 use crate::upstream::{Upstream, headers};
 use crate::{catalog, receive, usage};
@@ -108,27 +110,37 @@ async fn serve(call: Call<'_>, body: &mut Incoming, mut exchange: Exchange) -> R
             Err(refusal) => Err((refusal, Box::new(exchange))),
         };
     }
-    let (asked, outbound, response, upstream) = match exchanged(call, body, &mut exchange).await {
+    let (prepared, sent) = match exchanged(call, body, &mut exchange).await {
         Ok(exchanged) => exchanged,
         Err(refusal) => return Err((refusal, Box::new(exchange))),
     };
-    answer(call, Watched { asked, outbound, upstream }, response, exchange).await
+    let (watched, response) = Watched::of(prepared, sent);
+    answer(call, watched, response, exchange).await
 }
 
-/// What came of the way to the provider.
-type Exchanged<'a> = (Asked, Outbound, Response<Incoming>, &'a Upstream);
-
 /// The way to the provider and back to the first byte of its reply.
-async fn exchanged<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchange) -> Result<Exchanged<'a>, Refusal> {
-    let (asked, outbound, targets, hold) = prepare(call, body, exchange).await?;
-    let sent = send(targets, path_of(call.endpoint), &outbound, &hold, (call.head, &mut *exchange)).await;
-    let (upstream, response) = sent?;
+async fn exchanged<'a>(
+    call: Call<'a>,
+    body: &mut Incoming,
+    exchange: &mut Exchange,
+) -> Result<(Prepared<'a>, Sent<'a>), Refusal> {
+    let mut prepared = prepare(call, body, exchange).await?;
+    let targets = std::mem::take(&mut prepared.targets);
+    let reserved = (&prepared.outbound, &prepared.hold);
+    let sent = send(targets, path_of(call.endpoint), reserved, (call.head, &mut *exchange)).await?;
     exchange.replying();
-    Ok((asked, outbound, response, upstream))
+    Ok((prepared, sent))
 }
 
 /// What came of the stages before anything is sent.
-type Prepared<'a> = (Asked, Outbound, Vec<Target<'a>>, Hold);
+struct Prepared<'a> {
+    asked: Asked,
+    conversation: String,
+    permit: Permit,
+    outbound: Outbound,
+    targets: Vec<Target<'a>>,
+    hold: Hold,
+}
 
 async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchange) -> Result<Prepared<'a>, Refusal> {
     let Call { gate, policy, head, .. } = call;
@@ -157,12 +169,15 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     let targets = targets(admitted.upstreams(), &identified)?;
     let permit = lockdown::lock(policy, &asked);
     exchange.offers(permit.offered(), permit.removed());
-    let context = context::inform((&jetway, gate), policy, (&run, is_reply), &asked).await?;
+    let conversation = conversation_of(&jetway, &run, &asked);
+    let context = context::inform((&jetway, gate), policy, (&conversation, is_reply), &asked).await?;
     exchange.record.passages = context.passages().to_vec();
-    let draft = Draft { policy, request: &asked, permit: &permit, context: &context, is_reply };
+    let edits = overlay::recall(&jetway, policy, &conversation).await;
+    let draft = Draft { policy, request: &asked, permit: &permit, context: &context, edits: &edits, is_reply };
     let outbound = draft.render(&Lesser::default())?;
+    overlay::count(&jetway, &outbound);
     if !is_reply {
-        return Ok((asked, outbound, targets, Hold::free()));
+        return Ok(Prepared { asked, conversation, permit, outbound, targets, hold: Hold::free() });
     }
     // Reserved after rendering: the context that was added is part of what is paid for.
     let secured = match budget::reserve(call, caller, (&run, &outbound), exchange).await {
@@ -171,7 +186,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         Err(Short::Low(low)) => with_less(call, &identified, (&run, draft), low, exchange).await?,
     };
     let (outbound, targets, hold) = secured;
-    Ok((asked, outbound, targets, hold))
+    Ok(Prepared { asked, conversation, permit, outbound, targets, hold })
 }
 
 /// Where the budget has too little left for a request as it is, it may go out smaller, or to
@@ -201,9 +216,42 @@ async fn with_less<'a>(
 
 /// What a reply is watched by.
 struct Watched<'a> {
-    asked: Asked,
-    outbound: Outbound,
+    prepared: Prepared<'a>,
     upstream: &'a Upstream,
+    headers: HeaderMap,
+}
+
+impl<'a> Watched<'a> {
+    fn of(prepared: Prepared<'a>, sent: Sent<'a>) -> (Self, Response<Incoming>) {
+        (Self { prepared, upstream: sent.upstream, headers: sent.headers }, sent.response)
+    }
+
+    fn watch(&self, call: Call<'_>, exchange: &Exchange) -> Watch {
+        let guard = if call.endpoint.is_reply() { lockdown::guard(call.policy, &self.prepared.asked) } else { None };
+        let may_be_cut = exchange.tab().is_some_and(Tab::may_be_cut) || guard.is_some();
+        Watch {
+            meter: Meter::new(call.dialect),
+            hide: self.prepared.outbound.hides_usage().then_some(HideUsage),
+            cut: may_be_cut.then(|| Cut::new(call.dialect)),
+            guard,
+            holds_calls: false,
+        }
+    }
+
+    /// What it takes to let the model go on.
+    fn talk(self, call: Call<'_>) -> Talk {
+        let Prepared { asked, conversation, outbound, .. } = self.prepared;
+        Talk {
+            outbound: outbound.bytes().clone(),
+            request: asked,
+            path: path_of(call.endpoint),
+            query: call.head.uri.query().map(str::to_owned),
+            headers: self.headers,
+            provider: self.upstream.provider.name.clone(),
+            conversation,
+            turns: 0,
+        }
+    }
 }
 
 async fn answer(
@@ -236,29 +284,26 @@ async fn answer(
     if !is_reply {
         exchange.owes_nothing();
     }
-    let watch = Watch {
-        meter: Meter::new(call.dialect),
-        guard: is_reply.then(|| lockdown::guard(call.policy, &watched.asked)).flatten(),
-        hide: watched.outbound.hides_usage().then_some(HideUsage),
-        cut: exchange.tab().is_some_and(Tab::may_be_cut).then(|| Cut::new(call.dialect)),
-        holds_calls: false,
-    };
+    let watch = watched.watch(call, &exchange);
+    let asked_for_stream = watched.prepared.asked.stream;
     let mut answer = Response::new(());
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = headers::inbound(&parts.headers, watched.upstream.takes_the_callers());
     budget::tell(answer.headers_mut(), &exchange, call.dialect);
     match shape_of(text(&parts.headers, header::CONTENT_TYPE.as_str())) {
-        Shape::Event if is_reply && !watched.asked.stream => {
+        Shape::Event if is_reply && !asked_for_stream => {
             let why = String::from("it is a stream, and none was asked for");
             Err((unchecked(why), Box::new(exchange)))
         }
         Shape::Event => {
-            let reply = Reply::new(incoming, watch, exchange, silence);
+            let talk = watch.guard.is_some().then(|| watched.talk(call));
+            let reply = Reply::new(incoming, watch, talk, exchange, silence);
             Ok(answer.map(|()| reply.boxed_unsync()))
         }
         Shape::Whole => {
             exchange.replies_as_a_whole();
-            match whole(incoming, watch, exchange, silence).await {
+            let talk = watch.guard.is_some().then(|| watched.talk(call));
+            match whole(incoming, watch, talk, exchange, silence).await {
                 Ok(bytes) => Ok(answer.map(|()| full(bytes))),
                 Err((lost, exchange)) => Err((unchecked(lost.to_string()), exchange)),
             }
@@ -328,6 +373,12 @@ fn no_route(why: NoRoute, head: &Parts) -> Refusal {
 fn no_policy(gate: &Gate, named: Option<&str>) -> Refusal {
     let known = gate.config.policies.keys().cloned().collect::<Vec<_>>().join(", ");
     Refusal::NoPolicy { name: named.unwrap_or_default().to_owned(), known }
+}
+
+/// The conversation within a run: sub-agents, titles and compactions have their own, for they
+/// begin otherwise.
+fn conversation_of(jetway: &Jetway, run: &str, asked: &Asked) -> String {
+    jetway.keyed.digest(&["conversation", run, &asked.opening.join("\u{0}")])
 }
 
 /// Which run a request belongs to: the session that its agent names, or where it names none, the

@@ -12,16 +12,18 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use jetway_core::policy::budget::cap::Denied;
 use jetway_core::policy::budget::{Gone, OnExhausted};
-use jetway_core::policy::lockdown::Guard;
+use jetway_core::policy::lockdown::Warden;
+use jetway_core::stream::guard::{Guard, Pending};
 use jetway_core::stream::hide::HideUsage;
 use jetway_core::stream::meter::Meter;
 use jetway_core::stream::{Pipe, Steps, through, write};
 use jetway_core::wire::Broken;
-use jetway_core::wire::cut::Cut;
+use jetway_core::wire::cut::{Cut, Hold};
 use jetway_core::wire::event::{Frame, Shape};
 use tokio::time::{Instant, Sleep};
 
 use crate::call::BodyError;
+use crate::converse::{Lost, NoMore, Talk};
 use crate::exchange::Exchange;
 use crate::runs::Outcome;
 use crate::tab::{self, Change, Changed};
@@ -29,7 +31,7 @@ use crate::tab::{self, Change, Changed};
 /// The steps that a reply passes, in their order: what it cost is read before anything is changed.
 pub struct Watch {
     pub meter: Meter,
-    pub guard: Option<Guard>,
+    pub guard: Option<Guard<Warden>>,
     pub hide: Option<HideUsage>,
     /// What ends the reply, should the budget be used up in the middle of it.
     pub cut: Option<Cut>,
@@ -41,43 +43,68 @@ impl Steps for Watch {
     fn pass(&mut self, frame: Frame, out: &mut Vec<u8>) -> Result<(), Broken> {
         let mut frames = through(&mut self.meter, vec![frame])?;
         if let Some(guard) = &mut self.guard {
-            frames = through(guard, frames)?;
+            let mut guarded = Vec::with_capacity(frames.len());
+            frames.into_iter().try_for_each(|frame| guard.push(frame, &mut guarded))?;
+            frames = guarded;
         }
+        self.deliver(frames, out)
+    }
+}
+
+impl Watch {
+    /// Passes what the guard let go of through the steps behind it.
+    fn deliver(&mut self, mut frames: Vec<Frame>, out: &mut Vec<u8>) -> Result<(), Broken> {
         if let Some(hide) = &mut self.hide {
             frames = through(hide, frames)?;
         }
         if let Some(cut) = &mut self.cut {
             let mut leaving = Vec::with_capacity(frames.len());
-            frames.into_iter().try_for_each(|frame| cut.push(frame, self.holds_calls, &mut leaving))?;
+            let hold = if self.holds_calls { Hold::All } else { Hold::Nothing };
+            frames.into_iter().try_for_each(|frame| cut.push(frame, hold, &mut leaving))?;
             frames = leaving;
         }
         write(&frames, out);
         Ok(())
+    }
+
+    /// Whether something is kept back, so that the agent may hear nothing for long.
+    fn is_holding(&self) -> bool {
+        self.cut.as_ref().is_some_and(Cut::is_holding) || self.guard.as_ref().is_some_and(Guard::is_holding)
+    }
+
+    /// What has to happen before the end of the reply may leave, once the provider has said all.
+    fn pending(&self) -> Option<Pending> {
+        self.guard.as_ref().filter(|_| self.meter.reading().ended)?.pending()
+    }
+
+    /// The end of the turn leaves.
+    fn release(&mut self, out: &mut Vec<u8>) -> Result<(), Broken> {
+        let mut frames = Vec::new();
+        if let Some(guard) = &mut self.guard {
+            guard.release(&mut frames)?;
+        }
+        self.deliver(frames, out)
+    }
+
+    /// Another turn follows.
+    fn go_on(&mut self, out: &mut Vec<u8>) -> Result<(), Broken> {
+        let mut frames = Vec::new();
+        if let Some(guard) = &mut self.guard {
+            guard.go_on(&mut frames)?;
+        }
+        self.meter = Meter::new(self.meter.dialect());
+        self.deliver(frames, out)
     }
 }
 
 /// How long an agent hears nothing while a call is kept back. The most patient give up after five
 /// minutes, and proxies between sooner.
 const QUIET: Duration = Duration::from_secs(15);
-
-/// Why a reply did not come to its end.
-#[derive(Debug, thiserror::Error)]
-pub enum Lost {
-    #[error("the provider sent nothing for {} s", .0.as_secs())]
-    Silent(Duration),
-    #[error("the provider broke off: {0}")]
-    BrokeOff(String),
-    #[error("{0}")]
-    Broken(#[from] Broken),
-    /// Nothing more could be set aside for it, and it could not be ended properly where it was.
-    #[error("the budget was used up in the middle of it")]
-    Exhausted,
-    #[error("it is larger than {0}")]
-    TooLarge(jetway_core::units::Size),
-}
+/// What it hears then.
+const ON_ITS_WAY: &[u8] = b": more is on its way\n\n";
 
 fn note(exchange: &mut Exchange, watch: &Watch) {
-    let refused = watch.guard.as_ref().map_or(&[][..], Guard::refused);
+    let refused = watch.guard.as_ref().map_or(&[][..], |guard| guard.judge().refused());
     exchange.note(watch.meter.reading(), refused);
 }
 
@@ -86,32 +113,15 @@ fn note(exchange: &mut Exchange, watch: &Watch) {
 /// # Errors
 /// [`Lost`], with the exchange, when it did not come to its end or cannot be checked.
 pub async fn whole(
-    mut upstream: Incoming,
+    upstream: Incoming,
     watch: Watch,
+    mut talk: Option<Talk>,
     mut exchange: Exchange,
     silence: Duration,
 ) -> Result<Bytes, (Lost, Box<Exchange>)> {
-    let limit = exchange.gate.config.limits.reply;
     let mut pipe = Pipe::new(Shape::Whole, watch);
     let mut out = Vec::new();
-    let mut taken = 0;
-    let result = loop {
-        match tokio::time::timeout(silence, upstream.frame()).await {
-            Err(_) => break Err(Lost::Silent(silence)),
-            Ok(None) => break pipe.close(&mut out).map_err(Lost::from),
-            Ok(Some(Err(error))) => break Err(Lost::BrokeOff(error.to_string())),
-            Ok(Some(Ok(frame))) => {
-                let Ok(data) = frame.into_data() else { continue };
-                taken += data.len();
-                if taken > limit.0 {
-                    break Err(Lost::TooLarge(limit));
-                }
-                if let Err(broken) = pipe.feed(&data, &mut out) {
-                    break Err(broken.into());
-                }
-            }
-        }
-    };
+    let result = Box::pin(all_turns(upstream, &mut pipe, &mut talk, (&mut exchange, silence), &mut out)).await;
     note(&mut exchange, pipe.steps());
     match result {
         Ok(()) => {
@@ -123,11 +133,94 @@ pub async fn whole(
     }
 }
 
+/// Takes in a whole reply, and those by which it goes on.
+async fn all_turns(
+    mut upstream: Incoming,
+    pipe: &mut Pipe<Watch>,
+    talk: &mut Option<Talk>,
+    (exchange, silence): (&mut Exchange, Duration),
+    out: &mut Vec<u8>,
+) -> Result<(), Lost> {
+    let limit = exchange.gate.config.limits.reply;
+    loop {
+        collect(upstream, pipe, (limit, silence), out).await?;
+        let watch = pipe.steps_mut();
+        let (Some(pending), Some(talk)) = (watch.pending(), talk.as_mut()) else { return Ok(watch.release(out)?) };
+        let Some(guard) = &watch.guard else { return Ok(()) };
+        let ends = match pending {
+            Pending::GoOn => match talk.go_on(guard, watch.meter.reading(), exchange).await {
+                Ok(next) => {
+                    watch.go_on(out)?;
+                    pipe.restart();
+                    upstream = next;
+                    continue;
+                }
+                Err(NoMore::Lost(lost)) => return Err(lost),
+                Err(NoMore::Ends { why, reason }) => {
+                    exchange.record.reason = Some(reason);
+                    Some(why)
+                }
+            },
+            Pending::Remember => {
+                talk.remember(guard, exchange).await;
+                None
+            }
+            Pending::GiveUp => Some(guard.sentences()),
+        };
+        let Some(why) = ends else { return Ok(watch.release(out)?) };
+        let mut frames = Vec::new();
+        if let Some(guard) = &mut watch.guard {
+            guard.end_whole(&format!("[Jetway] {why}"), &mut frames)?;
+        }
+        return Ok(watch.deliver(frames, out)?);
+    }
+}
+
+/// Takes in one whole reply.
+async fn collect(
+    mut upstream: Incoming,
+    pipe: &mut Pipe<Watch>,
+    (limit, silence): (jetway_core::units::Size, Duration),
+    out: &mut Vec<u8>,
+) -> Result<(), Lost> {
+    let mut taken = 0;
+    loop {
+        match tokio::time::timeout(silence, upstream.frame()).await {
+            Err(_) => return Err(Lost::Silent(silence)),
+            Ok(None) => return Ok(pipe.close(out)?),
+            Ok(Some(Err(error))) => return Err(Lost::BrokeOff(error.to_string())),
+            Ok(Some(Ok(frame))) => {
+                let Ok(data) = frame.into_data() else { continue };
+                taken += data.len();
+                if taken > limit.0 {
+                    return Err(Lost::TooLarge(limit));
+                }
+                pipe.feed(&data, out)?;
+            }
+        }
+    }
+}
+
 /// A stream on its way. Ends its exchange exactly once, also when it is dropped midway.
 pub struct Reply {
-    /// None once it has ended.
-    flow: Option<Box<Flow>>,
+    state: State,
     lost: Option<Lost>,
+}
+
+enum State {
+    Flowing(Box<Flow>),
+    /// The provider has said all of a turn, and what follows is on its way. The agent hears a
+    /// comment now and then.
+    Between(Pin<Box<dyn Future<Output = Between> + Send>>, Pin<Box<Sleep>>),
+    Over,
+}
+
+/// What came of the time between two turns.
+enum Between {
+    /// The model goes on; these bytes leave before that.
+    GoesOn(Box<Flow>, Vec<u8>),
+    /// The reply ends with these bytes.
+    Over(Vec<u8>, Option<Lost>),
 }
 
 /// The stream of a reply, what watches it and what pays for it.
@@ -140,6 +233,8 @@ struct Flow {
     pipe: Pipe<Watch>,
     exchange: Exchange,
     purse: Purse,
+    /// There where the model may be answered.
+    talk: Option<Talk>,
 }
 
 /// What is set aside for a reply, as it grows.
@@ -159,11 +254,21 @@ enum Passed {
     Lost(Lost),
     /// Nothing more may be spent on it.
     Exhausted,
+    /// A rule ends it here.
+    Stopped,
+    /// The provider has said all of a turn, and the reply does not end with it.
+    Turned(Pending),
 }
 
 impl Reply {
     #[must_use]
-    pub fn new(upstream: Incoming, watch: Watch, exchange: Exchange, longest_silence: Duration) -> Self {
+    pub fn new(
+        upstream: Incoming,
+        watch: Watch,
+        talk: Option<Talk>,
+        exchange: Exchange,
+        longest_silence: Duration,
+    ) -> Self {
         let flow = Flow {
             upstream,
             silence: Box::pin(tokio::time::sleep(longest_silence)),
@@ -172,14 +277,36 @@ impl Reply {
             pipe: Pipe::new(Shape::Event, watch),
             exchange,
             purse: Purse::default(),
+            talk,
         };
-        Self { flow: Some(Box::new(flow)), lost: None }
+        Self { state: State::Flowing(Box::new(flow)), lost: None }
+    }
+}
+
+impl Reply {
+    /// Takes what came of waiting for a reply's next bytes.
+    fn passed(&mut self, flow: Box<Flow>, passed: Passed, out: &mut Vec<u8>) {
+        match passed {
+            Passed::More => self.state = State::Flowing(flow),
+            Passed::Ended => flow.finish(None),
+            Passed::Lost(lost) => {
+                flow.finish(Some(&lost));
+                self.lost = Some(lost);
+            }
+            Passed::Exhausted => self.lost = flow.cut(out),
+            Passed::Stopped => self.lost = flow.stopped(out),
+            Passed::Turned(pending) => {
+                let quiet = Box::pin(tokio::time::sleep(QUIET));
+                self.state = State::Between(Box::pin(flow.turn(pending)), quiet);
+            }
+        }
     }
 }
 
 impl Drop for Reply {
     fn drop(&mut self) {
-        if let Some(flow) = self.flow.take() {
+        // Between two turns nothing is under way that could be read to its end.
+        if let State::Flowing(flow) = std::mem::replace(&mut self.state, State::Over) {
             flow.abandoned();
         }
     }
@@ -202,7 +329,7 @@ impl Purse {
                     return Poll::Ready(false);
                 }
                 if self.refusals == 0 || is_dry {
-                    self.change = tab::change(&ledger, tab, &exchange.record.id, reading);
+                    self.change = tab::change(&ledger, tab, reading);
                 }
             }
             let Some(change) = &mut self.change else { return Poll::Ready(true) };
@@ -233,21 +360,75 @@ impl Flow {
         self.pipe.steps_mut().holds_calls = is_tight;
         let polled = Pin::new(&mut self.upstream).poll_frame(cx);
         if polled.is_pending() {
-            if self.pipe.steps().cut.as_ref().is_some_and(Cut::is_holding) && self.quiet.as_mut().poll(cx).is_ready() {
-                out.extend_from_slice(b": a tool call is on its way\n\n");
+            if let Some(pending) = self.pipe.steps().pending() {
+                return Poll::Ready(Passed::Turned(pending));
+            }
+            if self.pipe.steps().is_holding() && self.quiet.as_mut().poll(cx).is_ready() {
+                out.extend_from_slice(ON_ITS_WAY);
                 return Poll::Ready(Passed::More);
             }
             return self.silence.as_mut().poll(cx).map(|()| Passed::Lost(Lost::Silent(self.longest_silence)));
         }
         self.silence.as_mut().reset(Instant::now() + self.longest_silence);
-        Poll::Ready(match polled {
+        let passed = match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let data = frame.into_data().unwrap_or_default();
                 self.pipe.feed(&data, out).map_or_else(|broken| Passed::Lost(broken.into()), |()| Passed::More)
             }
             Poll::Ready(Some(Err(error))) => Passed::Lost(Lost::BrokeOff(error.to_string())),
             _ => self.pipe.close(out).map_or_else(|broken| Passed::Lost(broken.into()), |()| Passed::Ended),
+        };
+        let watch = self.pipe.steps();
+        Poll::Ready(match (&passed, watch.pending()) {
+            (Passed::More | Passed::Ended, _) if watch.guard.as_ref().is_some_and(|guard| guard.stopped().is_some()) => {
+                Passed::Stopped
+            }
+            (Passed::Ended, Some(pending)) => Passed::Turned(pending),
+            _ => passed,
         })
+    }
+
+    /// Sees to what has to happen behind a turn.
+    async fn turn(mut self: Box<Self>, pending: Pending) -> Between {
+        let mut out = Vec::new();
+        let Self { pipe, talk, exchange, .. } = &mut *self;
+        let watch = pipe.steps_mut();
+        let (Some(guard), Some(talk)) = (&watch.guard, talk) else { return self.over(out, None) };
+        let ends = match pending {
+            Pending::GoOn => match talk.go_on(guard, watch.meter.reading(), exchange).await {
+                Ok(next) => {
+                    if let Err(broken) = watch.go_on(&mut out) {
+                        return self.over(out, Some(broken.into()));
+                    }
+                    pipe.restart();
+                    self.upstream = next;
+                    self.purse = Purse::default();
+                    return Between::GoesOn(self, out);
+                }
+                Err(NoMore::Lost(lost)) => return self.over(out, Some(lost)),
+                Err(NoMore::Ends { why, reason }) => Some((why, reason)),
+            },
+            Pending::Remember => {
+                talk.remember(guard, exchange).await;
+                None
+            }
+            Pending::GiveUp => Some((guard.sentences(), "lockdown")),
+        };
+        match ends {
+            Some((why, reason)) => {
+                let lost = self.ended_by(&why, reason, &mut out);
+                Between::Over(out, lost)
+            }
+            None => {
+                let released = watch.release(&mut out).err().map(Lost::from);
+                self.over(out, released)
+            }
+        }
+    }
+
+    fn over(self: Box<Self>, out: Vec<u8>, lost: Option<Lost>) -> Between {
+        self.finish(lost.as_ref());
+        Between::Over(out, lost)
     }
 
     /// Ends the exchange of a stream that came to its end, or was lost.
@@ -269,24 +450,37 @@ impl Flow {
         self.exchange.end(if complete { Outcome::Complete } else { Outcome::ProviderFailed });
     }
 
-    /// Ends a stream for which nothing more could be set aside, and its exchange. Dropping the
-    /// connection tells the provider to stop. An agent that has half of something is better off
-    /// with a connection that breaks: it keeps nothing of it, asks again, and is told why not.
+    /// Ends a stream for which nothing more could be set aside.
     fn cut(mut self: Box<Self>, out: &mut Vec<u8>) -> Option<Lost> {
-        note(&mut self.exchange, self.pipe.steps());
         let why = self.purse.denied.take();
         let why = why.map_or_else(|| String::from("the budget is used up."), |denied| denied.used_up());
+        self.ended_by(&format!("This reply was ended here: {why}"), "budget", out)
+    }
+
+    /// Ends a stream where a rule says so.
+    fn stopped(self: Box<Self>, out: &mut Vec<u8>) -> Option<Lost> {
+        let guard = self.pipe.steps().guard.as_ref();
+        let why = guard.and_then(|guard| guard.stopped()).unwrap_or_default().to_owned();
+        self.ended_by(&why, "lockdown", out)
+    }
+
+    /// Ends a stream with a sentence, and its exchange. Dropping the connection tells the provider
+    /// to stop. An agent that has half of something is better off with a connection that breaks:
+    /// it keeps nothing of it, asks again, and is told why not.
+    fn ended_by(mut self: Box<Self>, why: &str, reason: &'static str, out: &mut Vec<u8>) -> Option<Lost> {
+        note(&mut self.exchange, self.pipe.steps());
         let output = tab::so_far(self.pipe.steps().meter.reading()).output;
-        let sentence = format!("[Jetway] This reply was ended here: {why}");
+        let why = why.strip_prefix("[Jetway] ").unwrap_or(why);
+        let sentence = format!("[Jetway] {why}");
         let ended = self.pipe.steps_mut().cut.as_mut().and_then(|cut| cut.end(&sentence, output));
         if let Some(frames) = &ended {
             write(frames, out);
         }
         self.exchange.record.bytes_out += out.len();
-        self.exchange.record.reason = Some("budget");
-        self.exchange.record.detail = Some(why);
+        self.exchange.record.reason = Some(reason);
+        self.exchange.record.detail = Some(why.to_owned());
         self.exchange.end(Outcome::Cut);
-        if ended.is_some() { None } else { Some(Lost::Exhausted) }
+        if ended.is_some() { None } else { Some(Lost::Ended) }
     }
 
     /// The agent hung up.
@@ -340,26 +534,46 @@ impl Body for Reply {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<HttpFrame<Bytes>, BodyError>>> {
         let this = self.get_mut();
         let mut out = Vec::new();
-        while let Some(mut flow) = this.flow.take() {
-            let passed = match flow.poll(cx, &mut out) {
-                Poll::Ready(passed) => passed,
-                Poll::Pending => {
-                    this.flow = Some(flow);
-                    return Poll::Pending;
-                }
-            };
-            if !out.is_empty() {
-                flow.exchange.record.bytes_out += out.len();
-                flow.quiet.as_mut().reset(Instant::now() + QUIET);
-            }
-            match passed {
-                Passed::More => this.flow = Some(flow),
-                Passed::Ended => flow.finish(None),
-                Passed::Lost(lost) => {
-                    flow.finish(Some(&lost));
-                    this.lost = Some(lost);
-                }
-                Passed::Exhausted => this.lost = flow.cut(&mut out),
+        loop {
+            match std::mem::replace(&mut this.state, State::Over) {
+                State::Over => break,
+                State::Between(mut next, mut quiet) => match next.as_mut().poll(cx) {
+                    Poll::Pending => {
+                        if quiet.as_mut().poll(cx).is_ready() {
+                            out.extend_from_slice(ON_ITS_WAY);
+                            quiet.as_mut().reset(Instant::now() + QUIET);
+                        }
+                        let is_waiting = out.is_empty() && quiet.as_mut().poll(cx).is_pending();
+                        this.state = State::Between(next, quiet);
+                        if is_waiting {
+                            return Poll::Pending;
+                        }
+                    }
+                    Poll::Ready(Between::GoesOn(mut flow, bytes)) => {
+                        out.extend_from_slice(&bytes);
+                        flow.exchange.record.bytes_out += bytes.len();
+                        flow.silence.as_mut().reset(Instant::now() + flow.longest_silence);
+                        flow.quiet.as_mut().reset(Instant::now() + QUIET);
+                        this.state = State::Flowing(flow);
+                    }
+                    Poll::Ready(Between::Over(bytes, lost)) => {
+                        out.extend_from_slice(&bytes);
+                        this.lost = lost;
+                    }
+                },
+                State::Flowing(mut flow) => match flow.poll(cx, &mut out) {
+                    Poll::Pending => {
+                        this.state = State::Flowing(flow);
+                        return Poll::Pending;
+                    }
+                    Poll::Ready(passed) => {
+                        if !out.is_empty() {
+                            flow.exchange.record.bytes_out += out.len();
+                            flow.quiet.as_mut().reset(Instant::now() + QUIET);
+                        }
+                        this.passed(flow, passed, &mut out);
+                    }
+                },
             }
             if !out.is_empty() {
                 return Poll::Ready(Some(Ok(HttpFrame::data(out.into()))));

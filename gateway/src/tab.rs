@@ -18,13 +18,18 @@ use crate::ledger::{Charge, Ledger, Refused};
 /// What an exchange is priced by and charged to.
 #[derive(Debug, Clone)]
 pub struct Tab {
+    /// What the ledger knows it by: the exchange's id, with a number for each further turn.
+    pub hold: String,
     pub payer: Payer,
     pub terms: Terms,
     pub holding: Holding,
     /// Bytes of the request as it is sent.
     pub bytes: u64,
-    /// Tokens of input, as estimated before anything was sent.
+    /// Tokens of its text, as estimated before anything was sent, and of all of its input.
+    pub text: u64,
     pub input: u64,
+    /// How many replies it asks for at once.
+    pub replies: u64,
     pub on_exhausted: OnExhausted,
     /// Whether something may be set aside in the ledger.
     pub reserved: bool,
@@ -151,19 +156,19 @@ pub type Change = Pin<Box<dyn Future<Output = Changed> + Send>>;
 
 /// Asks the ledger for what a reply needs by now; none when what is held is enough.
 #[must_use]
-pub fn change(ledger: &Arc<dyn Ledger>, tab: &Tab, exchange: &str, reading: &Reading) -> Option<Change> {
+pub fn change(ledger: &Arc<dyn Ledger>, tab: &Tab, reading: &Reading) -> Option<Change> {
     let so_far = so_far(reading);
     let wanted = tab.holding.wants(so_far)?;
-    let (ledger, tab, exchange) = (Arc::clone(ledger), tab.clone(), exchange.to_owned());
-    Some(Box::pin(async move { ask(&*ledger, &tab, &exchange, (wanted, so_far)).await }))
+    let (ledger, tab) = (Arc::clone(ledger), tab.clone());
+    Some(Box::pin(async move { ask(&*ledger, &tab, (wanted, so_far)).await }))
 }
 
 /// Where there is no room for a whole step, a small one is tried.
-async fn ask(ledger: &dyn Ledger, tab: &Tab, exchange: &str, (wanted, so_far): (Holding, SoFar)) -> Changed {
+async fn ask(ledger: &dyn Ledger, tab: &Tab, (wanted, so_far): (Holding, SoFar)) -> Changed {
     let mut holding = wanted;
     loop {
         let amounts = holding.amounts(&tab.terms);
-        match ledger.resize(&tab.payer.policy, exchange, tab.charges(&amounts)).await {
+        match ledger.resize(&tab.payer.policy, &tab.hold, tab.charges(&amounts)).await {
             Ok(standings) => return Changed::Granted { holding, standings },
             // A reply that is under way is not ended for the ledger's sake; what it comes to is
             // charged when the ledger is back.

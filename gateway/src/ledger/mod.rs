@@ -10,6 +10,7 @@ mod redis;
 #[cfg(test)]
 mod suite;
 
+pub use crate::link::Unreachable;
 pub use embedded::Embedded;
 pub use redis::{Redis, Unusable};
 
@@ -58,13 +59,6 @@ pub enum Refused {
     Denied { at: usize, standings: Vec<Standing> },
     #[error(transparent)]
     Unreachable(#[from] Unreachable),
-}
-
-/// The ledger cannot be asked, so that nobody can say what is left.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("the ledger cannot be reached: {why}")]
-pub struct Unreachable {
-    pub why: String,
 }
 
 /// An account as an operator sees it.

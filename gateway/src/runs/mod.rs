@@ -85,6 +85,8 @@ pub struct Record {
     pub tools_offered: usize,
     pub tools_removed: Vec<String>,
     pub calls_refused: Vec<CallRefused>,
+    /// How often the model went on after Jetway had answered it.
+    pub inner_turns: u32,
     pub passages: Vec<Passage>,
 }
 

@@ -1,11 +1,15 @@
 //! What is kept while a run is under way: the text that was put before the model, which must be
-//! the same, byte for byte, on every turn, or the provider's prompt cache is lost.
+//! the same, byte for byte, on every turn, or the provider's prompt cache is lost; and the turns
+//! that its agent was told differently from how the model made them.
 
 use std::path::Path;
+use std::sync::Arc;
 
+use jetway_core::overlay::{Edit, MOST_BYTES, MOST_EDITS};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
+use crate::link::{Link, Unreachable};
 use crate::runs::Passage;
 use crate::store::{self, Durability, Store, StoreError};
 
@@ -17,51 +21,75 @@ const TABLES: &[&str] = &["
         at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX inserted_at ON inserted (at);
+", "
+    CREATE TABLE edits (
+        id INTEGER PRIMARY KEY,
+        conversation TEXT NOT NULL,
+        edit TEXT NOT NULL,
+        at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX edits_conversation ON edits (conversation, id);
+    CREATE INDEX edits_at ON edits (at);
 "];
 
 /// Conversations are forgotten when they were begun this long ago.
 const KEPT: i64 = 7 * 24 * 3600;
 
 /// What a conversation was given.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Inserted {
     pub text: String,
     pub passages: Vec<Passage>,
 }
 
+/// What is kept of conversations under way: on this machine, or in the Redis of a fleet, where any
+/// Jetway can take the next turn.
 #[derive(Debug, Clone)]
-pub struct State {
-    store: Store,
+pub enum State {
+    Embedded(Store),
+    Shared(Arc<Link>),
 }
+
+/// As long as [`KEPT`], for Redis.
+const EXPIRES: i64 = KEPT;
 
 impl State {
     /// # Errors
     /// [`StoreError`] when the file cannot be used.
     pub fn open(path: &Path, now: Timestamp) -> Result<Self, StoreError> {
         let connection = store::open(path, Durability::Relaxed, TABLES)?;
-        connection
-            .execute("DELETE FROM inserted WHERE at < ?1", [now.as_second() - KEPT])
+        forget(&connection, now.as_second() - KEPT)
             .map_err(|error| StoreError::Database { path: path.to_owned(), why: error.to_string() })?;
-        Ok(Self { store: Store::start(path, connection)? })
+        Ok(Self::Embedded(Store::start(path, connection)?))
     }
 
-    /// Forgets conversations that were begun long ago.
+    /// Forgets conversations that were begun long ago. Redis does so by itself.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be written.
     pub async fn purge(&self, now: Timestamp) -> Result<(), StoreError> {
+        let Self::Embedded(store) = self else { return Ok(()) };
         let before = now.as_second() - KEPT;
-        self.store.call(move |transaction| transaction.execute("DELETE FROM inserted WHERE at < ?1", [before])).await?;
-        Ok(())
+        store.call(move |transaction| forget(transaction, before)).await
     }
 
-    /// What this conversation was given, if it was given anything yet.
+    /// What this conversation was given, if it was given anything yet. Where Redis cannot be asked
+    /// nothing is known: what is chosen then is what was chosen before, unless the documents have
+    /// changed meanwhile.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be read.
     pub async fn inserted(&self, conversation: &str) -> Result<Option<Inserted>, StoreError> {
-        let conversation = conversation.to_owned();
-        self.store.call(move |transaction| find(transaction, &conversation)).await
+        match self {
+            Self::Embedded(store) => {
+                let conversation = conversation.to_owned();
+                store.call(move |transaction| find(transaction, &conversation)).await
+            }
+            Self::Shared(link) => {
+                let found: Result<Option<String>, _> = link.command(redis::cmd("GET").arg(given(conversation))).await;
+                Ok(known(found).flatten().and_then(|text| serde_json::from_str(&text).ok()))
+            }
+        }
     }
 
     /// Freezes what this conversation is given. If two requests come at once, the first one's
@@ -70,18 +98,129 @@ impl State {
     /// # Errors
     /// [`StoreError`] when the database cannot be written.
     pub async fn insert(&self, conversation: &str, chosen: Inserted, now: Timestamp) -> Result<Inserted, StoreError> {
-        let conversation = conversation.to_owned();
-        self.store
-            .call(move |transaction| {
-                let passages = serde_json::to_string(&chosen.passages).unwrap_or_default();
-                transaction.execute(
-                    "INSERT OR IGNORE INTO inserted (conversation, text, passages, at) VALUES (?1, ?2, ?3, ?4)",
-                    params![conversation, chosen.text, passages, now.as_second()],
-                )?;
-                Ok(find(transaction, &conversation)?.unwrap_or(chosen))
-            })
-            .await
+        match self {
+            Self::Embedded(store) => {
+                let conversation = conversation.to_owned();
+                store.call(move |transaction| keep(transaction, &conversation, chosen, now)).await
+            }
+            Self::Shared(link) => {
+                let text = serde_json::to_string(&chosen).unwrap_or_default();
+                let mut set = redis::cmd("SET");
+                set.arg(given(conversation)).arg(text).arg("NX").arg("EX").arg(EXPIRES);
+                let set: Result<Option<String>, _> = link.command(&set).await;
+                known(set);
+                Ok(self.inserted(conversation).await?.unwrap_or(chosen))
+            }
+        }
     }
+
+    /// Keeps what the agent of this conversation was not told. The oldest edits go when there are
+    /// more than [`MOST_EDITS`], or more bytes than [`MOST_BYTES`].
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be written.
+    pub async fn remember(&self, conversation: &str, edit: Edit, now: Timestamp) -> Result<(), StoreError> {
+        if edit.bytes() > MOST_BYTES {
+            return Ok(());
+        }
+        let text = serde_json::to_string(&edit).unwrap_or_default();
+        match self {
+            Self::Embedded(store) => {
+                let conversation = conversation.to_owned();
+                store.call(move |transaction| add(transaction, &conversation, &text, now)).await
+            }
+            Self::Shared(link) => {
+                let key = edits(conversation);
+                let most = isize::try_from(MOST_EDITS).unwrap_or(isize::MAX);
+                known(link.command::<()>(redis::cmd("RPUSH").arg(&key).arg(text)).await);
+                known(link.command::<()>(redis::cmd("LTRIM").arg(&key).arg(-most).arg(-1)).await);
+                known(link.command::<()>(redis::cmd("EXPIRE").arg(&key).arg(EXPIRES)).await);
+                Ok(())
+            }
+        }
+    }
+
+    /// What the agent of this conversation was not told, the oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn edits(&self, conversation: &str) -> Result<Vec<Edit>, StoreError> {
+        let texts = match self {
+            Self::Embedded(store) => {
+                let conversation = conversation.to_owned();
+                store.call(move |transaction| list(transaction, &conversation)).await?
+            }
+            Self::Shared(link) => {
+                let mut range = redis::cmd("LRANGE");
+                known(link.command(range.arg(edits(conversation)).arg(0).arg(-1)).await).unwrap_or_default()
+            }
+        };
+        let mut bytes = 0;
+        let newest = texts.iter().rev().filter_map(|text| serde_json::from_str::<Edit>(text).ok());
+        let mut kept: Vec<Edit> = newest
+            .take_while(|edit| {
+                bytes += edit.bytes();
+                bytes <= MOST_BYTES
+            })
+            .collect();
+        kept.reverse();
+        Ok(kept)
+    }
+}
+
+fn given(conversation: &str) -> String {
+    format!("jetway:{{state:{conversation}}}:given")
+}
+
+fn edits(conversation: &str) -> String {
+    format!("jetway:{{state:{conversation}}}:edits")
+}
+
+/// What Redis answered. While it cannot be reached requests go out without what it knows: they are
+/// valid, and the provider's cache is all that is lost.
+fn known<T>(answer: Result<T, Unreachable>) -> Option<T> {
+    answer.inspect_err(|error| tracing::warn!(%error, "what is kept of a conversation is not known now")).ok()
+}
+
+fn forget(connection: &rusqlite::Connection, before: i64) -> rusqlite::Result<()> {
+    connection.execute("DELETE FROM inserted WHERE at < ?1", [before])?;
+    connection.execute("DELETE FROM edits WHERE at < ?1", [before])?;
+    Ok(())
+}
+
+fn keep(
+    transaction: &rusqlite::Transaction<'_>,
+    conversation: &str,
+    chosen: Inserted,
+    now: Timestamp,
+) -> rusqlite::Result<Inserted> {
+    let passages = serde_json::to_string(&chosen.passages).unwrap_or_default();
+    transaction.execute(
+        "INSERT OR IGNORE INTO inserted (conversation, text, passages, at) VALUES (?1, ?2, ?3, ?4)",
+        params![conversation, chosen.text, passages, now.as_second()],
+    )?;
+    Ok(find(transaction, conversation)?.unwrap_or(chosen))
+}
+
+fn add(
+    transaction: &rusqlite::Transaction<'_>,
+    conversation: &str,
+    edit: &str,
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached("INSERT INTO edits (conversation, edit, at) VALUES (?1, ?2, ?3)")?;
+    insert.execute(params![conversation, edit, now.as_second()])?;
+    let mut trim = transaction.prepare_cached(
+        "DELETE FROM edits WHERE conversation = ?1 AND id <= (
+            SELECT id FROM edits WHERE conversation = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+    )?;
+    trim.execute(params![conversation, i64::try_from(MOST_EDITS).unwrap_or(i64::MAX)])?;
+    Ok(())
+}
+
+fn list(transaction: &rusqlite::Transaction<'_>, conversation: &str) -> rusqlite::Result<Vec<String>> {
+    let mut statement = transaction.prepare_cached("SELECT edit FROM edits WHERE conversation = ?1 ORDER BY id")?;
+    statement.query_map([conversation], |row| row.get(0))?.collect()
 }
 
 fn find(transaction: &rusqlite::Transaction<'_>, conversation: &str) -> rusqlite::Result<Option<Inserted>> {

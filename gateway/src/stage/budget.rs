@@ -94,11 +94,14 @@ fn tab(jetway: &Jetway, call: Call<'_>, caller: &Caller, outbound: &Outbound, pa
     let limit = outbound.output_limit().unwrap_or(UNLIMITED_OUTPUT).saturating_mul(facts.replies);
     let usual = facts.streams.then(|| jetway.learned.usual(&payer.policy, &payer.model));
     Tab {
+        hold: String::new(),
         terms: Terms::new(rate, caps, &payer),
         holding: Holding::new(budget.mode, input, limit, usual.map(|usual| usual.saturating_mul(facts.replies))),
         payer,
         bytes,
+        text,
         input,
+        replies: facts.replies,
         on_exhausted: budget.on_exhausted,
         reserved: true,
         standings: Vec::new(),
@@ -118,14 +121,45 @@ pub async fn reserve(
 ) -> Result<Hold, Short> {
     let jetway = Arc::clone(exchange.jetway());
     let payer = payer(call.gate, call.policy, caller, (run, outbound.model()));
-    let tab = tab(&jetway, call, caller, outbound, payer);
+    let tab = Tab { hold: exchange.record.id.clone(), ..tab(&jetway, call, caller, outbound, payer) };
+    set_aside(&jetway, call.policy, tab, exchange).await
+}
+
+/// Reserves what one more turn of a reply may cost: a request of so many bytes.
+///
+/// # Errors
+/// [`Short`] as for [`reserve`].
+pub async fn reserve_again(bytes: u64, turn: u32, exchange: &mut Exchange) -> Result<Hold, Short> {
+    let jetway = Arc::clone(exchange.jetway());
+    let gate = Arc::clone(&exchange.gate);
+    let Some(before) = exchange.tab().cloned() else { return Ok(Hold(())) };
+    let Some(policy) = gate.config.policies.get(&before.payer.policy) else { return Ok(Hold(())) };
+    let is_strict = policy.budget.mode == Mode::Strict;
+    let text = if is_strict { bytes } else { jetway.learned.ratio(&before.payer.model).tokens(bytes) };
+    let input = before.input.saturating_sub(before.text).saturating_add(text);
+    let usual = exchange.record.stream.then(|| jetway.learned.usual(&before.payer.policy, &before.payer.model));
+    let tab = Tab {
+        hold: format!("{}.{turn}", exchange.record.id),
+        holding: Holding::new(policy.budget.mode, input, before.holding.limit(), usual),
+        bytes,
+        text,
+        input,
+        reserved: true,
+        standings: Vec::new(),
+        is_tight: false,
+        ..before
+    };
+    set_aside(&jetway, policy, tab, exchange).await
+}
+
+async fn set_aside(jetway: &Jetway, policy: &Policy, tab: Tab, exchange: &mut Exchange) -> Result<Hold, Short> {
     let amounts = tab.held();
     let ask = Ask {
-        exchange: exchange.record.id.clone(),
-        policy: call.policy.name.clone(),
+        exchange: tab.hold.clone(),
+        policy: policy.name.clone(),
         charges: tab.charges(&amounts),
-        enforce: call.policy.budget.mode != Mode::Soft,
-        on_error: call.policy.budget.on_error,
+        enforce: policy.budget.mode != Mode::Soft,
+        on_error: policy.budget.on_error,
     };
     exchange.reserving(tab.clone());
     if ask.charges.is_empty() {
@@ -141,7 +175,7 @@ pub async fn reserve(
             exchange.holds_nothing(standings.clone());
             let left: Vec<u64> = standings.iter().map(Standing::left).collect();
             // A limit that is written into the request makes it a little longer.
-            let bearable = tab.terms.output_within(tab.input + LIMIT_TOKENS, &left) / outbound.facts().replies.max(1);
+            let bearable = tab.terms.output_within(tab.input + LIMIT_TOKENS, &left) / tab.replies.max(1);
             match tab.denied(at, &standings, &amounts) {
                 Some(denied) => Err(Short::Low(Low { denied, bearable })),
                 None => Err(Short::Unreachable(Unreachable { why: String::from("it named no account") })),

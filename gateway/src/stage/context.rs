@@ -37,15 +37,13 @@ impl Context {
 pub async fn inform(
     (jetway, gate): (&Jetway, &Gate),
     policy: &Policy,
-    (run, is_reply): (&str, bool),
+    (conversation, is_reply): (&str, bool),
     request: &Request,
 ) -> Result<Context, StoreError> {
     let (Some(rules), Some(index)) = (&policy.context, gate.indexes.get(&policy.name)) else {
         return Ok(Context::default());
     };
-    let opening = request.opening.join("\u{0}");
-    let conversation = jetway.keyed.digest(&["conversation", run, &opening]);
-    if let Some(inserted) = jetway.state.inserted(&conversation).await? {
+    if let Some(inserted) = jetway.state.inserted(conversation).await? {
         return Ok(Context { inserted });
     }
     // Counting tokens is free, and so must not write.
@@ -58,6 +56,6 @@ pub async fn inform(
         hash: secret::hex(&secret::sha256(hit.chunk.text.as_bytes())[..6]),
     });
     let inserted = Inserted { passages: passages.collect(), text: context::render(&chosen) };
-    let inserted = jetway.state.insert(&conversation, inserted, Timestamp::now()).await?;
+    let inserted = jetway.state.insert(conversation, inserted, Timestamp::now()).await?;
     Ok(Context { inserted })
 }

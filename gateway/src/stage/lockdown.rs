@@ -1,6 +1,7 @@
 //! Which tools the model is offered.
 
-use jetway_core::policy::lockdown::{Decision, Guard};
+use jetway_core::policy::lockdown::{Decision, Warden};
+use jetway_core::stream::guard::Guard;
 use jetway_core::wire::patch::Patch;
 use jetway_core::wire::request::Request;
 
@@ -55,7 +56,9 @@ pub fn lock(policy: &Policy, request: &Request) -> Permit {
 
 /// What watches the reply, where a lock is on.
 #[must_use]
-pub fn guard(policy: &Policy, request: &Request) -> Option<Guard> {
+pub fn guard(policy: &Policy, request: &Request) -> Option<Guard<Warden>> {
     let rules = policy.lockdown.clone()?;
-    Some(Guard::new(rules, &policy.name, request.dialect))
+    // Of several replies at once nobody can tell which one the agent goes on with.
+    let may_answer = request.replies == 1;
+    Some(Guard::new(Warden::new(rules, &policy.name), request.dialect, may_answer))
 }

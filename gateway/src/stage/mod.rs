@@ -6,4 +6,5 @@ pub mod context;
 pub mod identity;
 pub mod lockdown;
 pub mod models;
+pub mod overlay;
 pub mod render;

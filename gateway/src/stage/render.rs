@@ -2,6 +2,7 @@
 //! to change, and nothing re-serialised.
 
 use bytes::Bytes;
+use jetway_core::overlay::{self, Applied, Edit};
 use jetway_core::wire::facts::Caching;
 use jetway_core::wire::patch::Overlap;
 use jetway_core::wire::request::Request;
@@ -19,6 +20,7 @@ pub struct Outbound {
     model: String,
     facts: Facts,
     hides_usage: bool,
+    overlay: Applied,
 }
 
 /// What the cost of a request depends on, besides its length.
@@ -59,6 +61,12 @@ impl Outbound {
         &self.model
     }
 
+    /// What became of the edits of the conversation.
+    #[must_use]
+    pub fn overlay(&self) -> &Applied {
+        &self.overlay
+    }
+
     /// Whether usage was asked for that the agent does not expect.
     #[must_use]
     pub fn hides_usage(&self) -> bool {
@@ -73,6 +81,8 @@ pub struct Draft<'a> {
     pub request: &'a Request,
     pub permit: &'a Permit,
     pub context: &'a Context,
+    /// What the agent was told differently.
+    pub edits: &'a [Edit],
     /// A request that asks for no reply has no limit on one.
     pub is_reply: bool,
 }
@@ -83,8 +93,9 @@ impl Draft<'_> {
     /// # Errors
     /// [`Overlap`] if two stages wanted the same bytes.
     pub fn render(self, lesser: &Lesser) -> Result<Outbound, Overlap> {
-        let Self { policy, request, permit, context, is_reply } = self;
+        let Self { policy, request, permit, context, edits, is_reply } = self;
         let mut patch = permit.patch().clone();
+        let overlay = overlay::apply(request, edits, &mut patch);
         if !context.text().is_empty() {
             request.add_system_text(context.text(), &mut patch);
         }
@@ -106,6 +117,6 @@ impl Draft<'_> {
             tier: request.tier.clone(),
             remote: request.remote,
         };
-        Ok(Outbound { bytes, output_limit, model, facts, hides_usage })
+        Ok(Outbound { bytes, output_limit, model, facts, hides_usage, overlay })
     }
 }

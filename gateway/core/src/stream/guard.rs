@@ -9,7 +9,7 @@ use crate::wire::cut::{Cut, Hold};
 use crate::wire::event::{Call, Frame, Shape, Substitute, Verdict};
 use crate::wire::json::{Json, Kind};
 use crate::wire::splice::{self, Splice};
-use crate::wire::turn::{Answer, Turn};
+use crate::wire::turn::{Answer, Turn, answers};
 use crate::wire::{Bar, Broken, Dialect};
 
 /// Says what becomes of a call.
@@ -50,14 +50,17 @@ pub enum Pending {
     GiveUp,
 }
 
-/// What the agent was given in place of what the model made, of one turn.
+/// What the agent was given in place of what the model made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Made {
-    /// The model's turn, as it stands in a conversation.
+    /// The model's turns and the answers to all but the last, as they stand in a conversation.
     pub told: String,
+    /// The answers to the last turn.
     pub answers: Vec<Answer>,
     /// Calls that the agent got in other words: their ids, and what the model called.
     pub substituted: Vec<(String, String)>,
+    /// The one turn that the agent got, likewise.
+    pub given: String,
 }
 
 pub struct Guard<J> {
@@ -72,6 +75,10 @@ pub struct Guard<J> {
     rulings: Rulings,
     /// The end of the turn, while it waits.
     ending: Vec<Frame>,
+    /// Earlier turns of this reply and the answers to them, as they stand in a conversation.
+    earlier: Vec<String>,
+    /// What the agent got.
+    given: Turn,
 }
 
 /// What was ruled of the present turn.
@@ -101,6 +108,8 @@ impl<J: Judge> Guard<J> {
             splice: Splice::new(dialect),
             rulings: Rulings::default(),
             ending: Vec::new(),
+            earlier: Vec::new(),
+            given: Turn::new(dialect),
         }
     }
 
@@ -138,15 +147,30 @@ impl<J: Judge> Guard<J> {
             let Self { judge, bar, turn, rulings, may_answer, .. } = self;
             bar.push(frame, &mut |call| rulings.rule(judge, turn, (call, *may_answer)), &mut barred)?;
             for frame in barred {
-                let waits = self.rulings.is_altered() && splice::is_ending(self.dialect, &frame);
+                let waits = self.is_altered() && splice::is_ending(self.dialect, &frame);
                 if waits || !self.ending.is_empty() {
                     self.ending.push(frame);
                 } else {
-                    self.splice.push(frame, out)?;
+                    self.leave(frame, out)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Joins a frame to what the agent has.
+    fn leave(&mut self, frame: Frame, out: &mut Vec<Frame>) -> Result<(), Broken> {
+        let before = out.len();
+        self.splice.push(frame, out)?;
+        if self.may_answer {
+            out[before..].iter().for_each(|frame| self.given.push(frame));
+        }
+        Ok(())
+    }
+
+    /// Whether the agent gets another reply than the model made.
+    fn is_altered(&self) -> bool {
+        self.rulings.is_altered() || !self.earlier.is_empty()
     }
 
     /// What a provider says of a call behind its end is nothing that was judged.
@@ -165,22 +189,46 @@ impl<J: Judge> Guard<J> {
     #[must_use]
     pub fn pending(&self) -> Option<Pending> {
         let rulings = &self.rulings;
-        if !rulings.is_altered() || rulings.stop.is_some() {
+        if !self.is_altered() || rulings.stop.is_some() {
             return None;
         }
         let for_calls = splice::stops_for_calls(self.dialect, &self.ending);
-        Some(match (rulings.passed + rulings.substituted.len(), self.turn.told()) {
-            (0, Some(_)) if for_calls => Pending::GoOn,
-            (0, _) | (_, None) if !rulings.answers.is_empty() => Pending::GiveUp,
-            _ => Pending::Remember,
+        let has_calls = rulings.passed + rulings.substituted.len() > 0;
+        Some(match (has_calls, rulings.answers.is_empty()) {
+            (_, true) => Pending::Remember,
+            (false, false) if for_calls && self.turn.told().is_some() => Pending::GoOn,
+            (true, false) if self.turn.told().is_some() => Pending::Remember,
+            _ => Pending::GiveUp,
         })
     }
 
-    /// The present turn as the model made it, and the answers to it.
+    /// What stands behind the request when the model goes on: the present turn, as the model made
+    /// it, and the answers to it.
+    #[must_use]
+    pub fn continuation(&self) -> Option<String> {
+        Some(format!("{},{}", self.turn.told()?, answers(self.dialect, &self.rulings.answers)))
+    }
+
+    /// What has to be remembered of the reply.
     #[must_use]
     pub fn made(&self) -> Option<Made> {
-        let Rulings { answers, substituted, .. } = &self.rulings;
-        Some(Made { told: self.turn.told()?, answers: answers.clone(), substituted: substituted.clone() })
+        let Rulings { answers: own, substituted, .. } = &self.rulings;
+        let mut told = self.earlier.clone();
+        told.push(self.turn.told()?);
+        // Where answers are no part of the agent's own message they stand behind the turn.
+        if self.dialect != Dialect::Messages && !own.is_empty() {
+            told.push(answers(self.dialect, own));
+        }
+        let joined = if self.dialect == Dialect::Messages { own.clone() } else { Vec::new() };
+        let (mut given, mut splice, mut leaving) = (self.given.clone(), self.splice.clone(), Vec::new());
+        self.ending.iter().try_for_each(|frame| splice.push(frame.clone(), &mut leaving)).ok()?;
+        leaving.iter().for_each(|frame| given.push(frame));
+        Some(Made {
+            told: told.join(","),
+            answers: joined,
+            substituted: substituted.clone(),
+            given: given.told()?,
+        })
     }
 
     /// The calls that were answered in the present turn, as sentences for a person.
@@ -195,10 +243,7 @@ impl<J: Judge> Guard<J> {
     /// [`Broken`] when it cannot be joined to what the agent has.
     pub fn release(&mut self, out: &mut Vec<Frame>) -> Result<(), Broken> {
         self.rulings = Rulings::default();
-        for frame in std::mem::take(&mut self.ending) {
-            self.splice.push(frame, out)?;
-        }
-        Ok(())
+        std::mem::take(&mut self.ending).into_iter().try_for_each(|frame| self.leave(frame, out))
     }
 
     /// Another turn follows, whose frames come next.
@@ -206,8 +251,11 @@ impl<J: Judge> Guard<J> {
     /// # Errors
     /// [`Broken`] when more was delivered than can be told again.
     pub fn go_on(&mut self, out: &mut Vec<Frame>) -> Result<(), Broken> {
+        self.earlier.extend(self.continuation());
         let ending = std::mem::take(&mut self.ending);
+        let before = out.len();
         self.splice.go_on(ending, out)?;
+        out[before..].iter().for_each(|frame| self.given.push(frame));
         self.rulings = Rulings::default();
         self.gather = Cut::new(self.dialect);
         self.bar = Bar::new(self.dialect);

@@ -75,6 +75,11 @@ impl Meter {
     }
 
     #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    #[must_use]
     pub fn reading(&self) -> &Reading {
         &self.reading
     }

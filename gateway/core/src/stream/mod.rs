@@ -55,6 +55,12 @@ impl<S: Steps> Pipe<S> {
         &mut self.steps
     }
 
+    /// Begins anew, with the same steps: another stream follows.
+    pub fn restart(&mut self) {
+        self.decoder = Decoder::default();
+        self.whole = BytesMut::new();
+    }
+
     /// Takes bytes of the provider, appends what may leave to `out`.
     ///
     /// # Errors

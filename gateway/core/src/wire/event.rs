@@ -35,6 +35,18 @@ impl Usage {
         }
     }
 
+    /// Both together: what two turns used.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            input: self.input.saturating_add(other.input),
+            cache_read: self.cache_read.saturating_add(other.cache_read),
+            cache_write: self.cache_write.saturating_add(other.cache_write),
+            cache_write_hour: self.cache_write_hour.saturating_add(other.cache_write_hour),
+            output: self.output.saturating_add(other.output),
+        }
+    }
+
     #[must_use]
     pub fn total(&self) -> u64 {
         [self.input, self.cache_read, self.cache_write, self.output]

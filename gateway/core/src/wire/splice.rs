@@ -6,7 +6,7 @@ use crate::wire::event::{Frame, Shape};
 use crate::wire::{Broken, Dialect, chat, messages, responses};
 
 /// What was delivered of one reply, over all of its turns.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Splice {
     Messages(messages::splice::Splice),
     Chat(chat::splice::Splice),

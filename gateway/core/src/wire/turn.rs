@@ -8,7 +8,7 @@ use crate::wire::event::Frame;
 use crate::wire::{Dialect, chat, messages, responses};
 
 /// One turn under way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Turn {
     Messages(messages::turn::Turn),
     Chat(chat::turn::Turn),

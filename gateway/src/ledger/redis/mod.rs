@@ -8,7 +8,6 @@
 
 mod book;
 mod journal;
-mod link;
 mod script;
 mod tend;
 
@@ -30,7 +29,7 @@ use crate::config::Redis as Settings;
 use crate::ledger::{Abandoned, Amendment, Ask, Charge, Ledger, Line, Listed, Pending, Refused, Unreachable, every_of};
 use book::{Book, Kept, Lease, Open, Owed, Part};
 use journal::Journal;
-use link::{Link, field};
+use crate::link::{Link, field};
 use script::{Answer, DENIED, Keys, UNDECLARED, UNKNOWN};
 
 /// The ledger of a fleet.
@@ -39,7 +38,7 @@ pub struct Redis(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    link: Link,
+    link: Arc<Link>,
     book: Mutex<Book>,
     /// None beside a gateway that may be running, whose journal is its own.
     journal: Option<Journal>,
@@ -112,8 +111,14 @@ impl Redis {
         Ok(ledger)
     }
 
+    /// The connection, for others that keep something in the same server.
+    #[must_use]
+    pub fn link(&self) -> Arc<Link> {
+        Arc::clone(&self.0.link)
+    }
+
     fn new(settings: &Settings, journal: Option<Journal>) -> Result<Self, Unusable> {
-        let link = Link::new(settings).map_err(|error| Unusable::Settings(error.to_string()))?;
+        let link = Arc::new(Link::new(settings).map_err(|error| Unusable::Settings(error.to_string()))?);
         Ok(Self(Arc::new(Shared {
             link,
             book: Mutex::default(),

@@ -6,7 +6,7 @@ use crate::wire::json::{self, Json, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Splice {
     is_continued: bool,
     /// The reply's own id, by which readers put its chunks together.

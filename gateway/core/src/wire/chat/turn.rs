@@ -16,14 +16,14 @@ pub(in crate::wire) fn place(choice: u64, number: u64) -> u64 {
     (choice << 32) | (number & 0xffff_ffff)
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Turn {
     choices: BTreeMap<u64, Choice>,
     bytes: usize,
     is_odd: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Choice {
     /// Spelled as it came, as is the input of a call: a character may be cut in two.
     text: String,
@@ -32,7 +32,7 @@ struct Choice {
     latest: BTreeMap<Option<u64>, usize>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Call {
     identity: Identity,
     /// The entry that it began with.

@@ -100,13 +100,7 @@ fn usage(holder: Value<'_>, last: bool) -> Vec<Event<'_>> {
     let Some(reported) = holder.get("usage") else { return Vec::new() };
     // A reply that compacts its own context bills each pass, and sums up only the last one.
     let passes = reported.get("iterations").into_iter().flat_map(Value::items).map(counts);
-    let summed = passes.fold(Usage::default(), |sum, pass| Usage {
-        input: sum.input + pass.input,
-        cache_read: sum.cache_read + pass.cache_read,
-        cache_write: sum.cache_write + pass.cache_write,
-        cache_write_hour: sum.cache_write_hour + pass.cache_write_hour,
-        output: sum.output + pass.output,
-    });
+    let summed = passes.fold(Usage::default(), Usage::plus);
     let served = tier(reported).map(|tier| Event::Served { tier });
     let usage = Event::Usage { usage: counts(reported).merged(summed), last };
     served.into_iter().chain([usage]).collect()

@@ -9,7 +9,7 @@ use crate::wire::request::text_of;
 /// Counts of the input, which a reply tells when it begins and may tell again at its end.
 const INPUT: &[&str] = &["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"];
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Splice {
     /// Whether an earlier turn was delivered.
     is_continued: bool,

@@ -9,7 +9,7 @@ use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
 use crate::wire::turn::Answer;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Turn {
     blocks: BTreeMap<u64, Block>,
     bytes: usize,
@@ -17,7 +17,7 @@ pub struct Turn {
     is_odd: bool,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Block {
     /// As it began.
     start: String,

@@ -12,7 +12,7 @@ use crate::wire::responses::message::Own;
 /// Events by which a reply begins.
 const BEGINNING: &[&str] = &["response.created", "response.in_progress", "response.queued"];
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Splice {
     is_continued: bool,
     /// The id of the reply, which the agent saw when it began.

@@ -9,7 +9,7 @@ use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
 use crate::wire::turn::Answer;
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Turn {
     /// By output index: the item when it was done.
     items: BTreeMap<u64, String>,

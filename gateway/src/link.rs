@@ -18,7 +18,13 @@ use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 
 use crate::config::{Redis as Settings, Servers};
-use crate::ledger::Unreachable;
+
+/// A server cannot be asked, so that nobody can say what it knows.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the ledger cannot be reached: {why}")]
+pub struct Unreachable {
+    pub why: String,
+}
 
 /// How servers are found.
 enum Target {
@@ -41,7 +47,7 @@ enum Call<'a> {
     Command(&'a Cmd),
 }
 
-pub(in crate::ledger) struct Link {
+pub struct Link {
     target: Target,
     timeout: Duration,
     wire: Mutex<Option<Wire>>,
@@ -51,7 +57,7 @@ pub(in crate::ledger) struct Link {
     /// Which process answered last; another one may not know what that one knew.
     server: Mutex<Option<String>>,
     /// Something happened that whoever tends the ledger should look at.
-    pub(in crate::ledger) wake: Notify,
+    pub wake: Notify,
     has_changed: AtomicBool,
 }
 
@@ -64,7 +70,7 @@ impl std::fmt::Debug for Link {
 impl Link {
     /// # Errors
     /// [`RedisError`] for settings that cannot be used. Nothing is sent.
-    pub(in crate::ledger) fn new(settings: &Settings) -> RedisResult<Self> {
+    pub fn new(settings: &Settings) -> RedisResult<Self> {
         Ok(Self {
             target: target(settings)?,
             timeout: settings.timeout,
@@ -77,24 +83,24 @@ impl Link {
         })
     }
 
-    pub(in crate::ledger) fn is_down(&self) -> bool {
+    pub fn is_down(&self) -> bool {
         self.is_down.load(Ordering::Acquire)
     }
 
     /// Whether another server has taken over since this was last asked.
-    pub(in crate::ledger) fn has_changed(&self) -> bool {
+    pub fn has_changed(&self) -> bool {
         self.has_changed.swap(false, Ordering::AcqRel)
     }
 
     /// Another server has taken over, or this one has lost what it knew.
-    pub(in crate::ledger) fn change(&self) {
+    pub fn change(&self) {
         self.has_changed.store(true, Ordering::Release);
         self.wake.notify_one();
     }
 
     /// Runs a script in one round trip. A call that may have been lost is made once more: every
     /// script may be repeated.
-    pub(in crate::ledger) async fn script<T: FromRedisValue>(
+    pub async fn script<T: FromRedisValue>(
         &self,
         script: &Script,
         keys: &[String],
@@ -106,12 +112,12 @@ impl Link {
     }
 
     /// Runs a command that may be repeated.
-    pub(in crate::ledger) async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Unreachable> {
+    pub async fn command<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, Unreachable> {
         self.attempt(Call::Command(command)).await
     }
 
     /// What a server says of itself; in a cluster, what each of them says.
-    pub(in crate::ledger) async fn info(&self, section: &str) -> Result<Vec<String>, Unreachable> {
+    pub async fn info(&self, section: &str) -> Result<Vec<String>, Unreachable> {
         let mut command = redis::cmd("INFO");
         let said = match self.command::<Value>(command.arg(section)).await? {
             Value::Map(nodes) => nodes.into_iter().map(|(_, said)| said).collect(),
@@ -152,7 +158,7 @@ impl Link {
     }
 
     /// Tries whether the server is back.
-    pub(in crate::ledger) async fn probe(&self) -> Result<(), Unreachable> {
+    pub async fn probe(&self) -> Result<(), Unreachable> {
         let ping = redis::cmd("PING");
         let pinged = self.once::<()>(Call::Command(&ping));
         let result = match tokio::time::timeout(self.timeout.max(Duration::from_secs(2)), pinged).await {
@@ -205,7 +211,7 @@ impl Link {
 }
 
 /// A field of what `INFO` answers.
-pub(in crate::ledger) fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
+pub fn field<'a>(info: &'a str, name: &str) -> Option<&'a str> {
     info.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
 }
 
