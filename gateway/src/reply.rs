@@ -103,6 +103,11 @@ const QUIET: Duration = Duration::from_secs(15);
 /// What it hears then.
 const ON_ITS_WAY: &[u8] = b": more is on its way\n\n";
 
+/// A sentence of ours, marked as such.
+fn ours(why: &str) -> String {
+    if why.starts_with("[Jetway] ") { why.to_owned() } else { format!("[Jetway] {why}") }
+}
+
 fn note(exchange: &mut Exchange, watch: &Watch) {
     let refused = watch.guard.as_ref().map_or(&[][..], |guard| guard.judge().refused());
     exchange.note(watch.meter.reading(), refused);
@@ -170,7 +175,7 @@ async fn all_turns(
         let Some(why) = ends else { return Ok(watch.release(out)?) };
         let mut frames = Vec::new();
         if let Some(guard) = &mut watch.guard {
-            guard.end_whole(&format!("[Jetway] {why}"), &mut frames)?;
+            guard.end_whole(&ours(&why), &mut frames)?;
         }
         return Ok(watch.deliver(frames, out)?);
     }
@@ -470,8 +475,7 @@ impl Flow {
     fn ended_by(mut self: Box<Self>, why: &str, reason: &'static str, out: &mut Vec<u8>) -> Option<Lost> {
         note(&mut self.exchange, self.pipe.steps());
         let output = tab::so_far(self.pipe.steps().meter.reading()).output;
-        let why = why.strip_prefix("[Jetway] ").unwrap_or(why);
-        let sentence = format!("[Jetway] {why}");
+        let sentence = ours(why);
         let ended = self.pipe.steps_mut().cut.as_mut().and_then(|cut| cut.end(&sentence, output));
         if let Some(frames) = &ended {
             write(frames, out);

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use jetway_support::client::{Answer, post};
 use jetway_support::{Jetway, Setup, provider};
 
-const LOCK: &str = "lockdown: { allow: [Read, Edit], deny: [Edit], advice: Use Read. }\n";
+const LOCK: &str = "lockdown: { allow: [Read, Edit], deny: [Edit], advice: Use Read., on_denied: explain }\n";
 
 const SCRIPT: &str = "
 scenarios:

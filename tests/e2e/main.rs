@@ -14,3 +14,4 @@ mod identity_tokens;
 mod lockdown;
 mod operations;
 mod tokens;
+mod turns;

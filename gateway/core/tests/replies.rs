@@ -34,7 +34,7 @@ impl Steps for All {
 
 fn rules(allow: &[&str]) -> Rules {
     let list: Vec<_> = allow.iter().map(|glob| Glob::parse(glob).unwrap().as_str().to_owned()).collect();
-    serde_json::from_value(serde_json::json!({ "allow": list })).unwrap()
+    serde_json::from_value(serde_json::json!({ "allow": list, "on_denied": "explain" })).unwrap()
 }
 
 fn pipe(dialect: Dialect, shape: Shape, allow: &[&str], hide: bool) -> Pipe<All> {

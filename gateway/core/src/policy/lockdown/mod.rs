@@ -23,6 +23,35 @@ pub struct Document {
     /// What to do instead: a sentence for the model and the person, shown behind a refusal.
     #[serde(default)]
     advice: Option<String>,
+    /// What becomes of a call that is refused.
+    #[serde(default)]
+    on_denied: OnDenied,
+    /// Whether the rules are in force.
+    #[serde(default)]
+    mode: Mode,
+}
+
+/// What becomes of a call that is refused.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDenied {
+    /// The model is told why and what to do instead, and goes on within the same reply.
+    #[default]
+    Correct,
+    /// A sentence takes the call's place.
+    Explain,
+    /// The reply ends there, with a sentence.
+    Stop,
+}
+
+/// Whether rules are in force.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    #[default]
+    Enforce,
+    /// Nothing changes on the wire; what would have been done is in the run log.
+    Shadow,
 }
 
 /// As meant.
@@ -32,13 +61,15 @@ pub struct Rules {
     allow: Vec<Glob>,
     deny: Vec<Glob>,
     advice: Option<String>,
+    on_denied: OnDenied,
+    pub mode: Mode,
 }
 
 schema_of_document!(Rules, Document);
 
 impl From<Document> for Rules {
-    fn from(Document { allow, deny, advice }: Document) -> Self {
-        Self { allow, deny, advice }
+    fn from(Document { allow, deny, advice, on_denied, mode }: Document) -> Self {
+        Self { allow, deny, advice, on_denied, mode }
     }
 }
 
@@ -134,7 +165,12 @@ impl Judge for Warden {
             Decision::Refuse { rule } => {
                 let sentence = self.rules.sentence(&self.policy, call, &rule);
                 self.refused.push(Refused { tool: call.name.clone(), rule });
-                Ruling::Say(sentence)
+                match (self.rules.mode, self.rules.on_denied) {
+                    (Mode::Shadow, _) => Ruling::Pass,
+                    (Mode::Enforce, OnDenied::Correct) => Ruling::Correct(sentence),
+                    (Mode::Enforce, OnDenied::Explain) => Ruling::Say(sentence),
+                    (Mode::Enforce, OnDenied::Stop) => Ruling::Stop(sentence),
+                }
             }
         }
     }
@@ -147,7 +183,7 @@ mod tests {
     #[track_caller]
     fn check(allow: &[&str], deny: &[&str], tool: &str, expect: Option<&str>) {
         let globs = |patterns: &[&str]| patterns.iter().map(|pattern| Glob::parse(pattern).unwrap()).collect();
-        let rules = Rules { allow: globs(allow), deny: globs(deny), advice: None };
+        let rules = Rules { allow: globs(allow), deny: globs(deny), advice: None, on_denied: OnDenied::Explain, mode: Mode::Enforce };
         let (namespace, name) = tool.split_once('.').map_or((None, tool), |(group, name)| (Some(group), name));
         let expect = expect.map_or(Decision::Allow, |rule| Decision::Refuse { rule: rule.to_owned() });
         assert_eq!(decide(&rules, Some(name), namespace), expect);
@@ -184,7 +220,7 @@ mod tests {
     fn a_server_is_allowed_as_a_whole_or_not_at_all() {
         let check = |allow: &str, deny: &[&str], allowed: bool| {
             let globs = |patterns: &[&str]| patterns.iter().map(|pattern| Glob::parse(pattern).unwrap()).collect();
-            let rules = Rules { allow: globs(&[allow]), deny: globs(deny), advice: None };
+            let rules = Rules { allow: globs(&[allow]), deny: globs(deny), advice: None, on_denied: OnDenied::Explain, mode: Mode::Enforce };
             assert_eq!(decide_server(&rules, "mcp__github__") == Decision::Allow, allowed, "{allow} {deny:?}");
         };
         check("*", &[], true);
@@ -200,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_shape_that_is_not_known_is_refused() {
-        let rules = Rules { allow: vec![Glob::parse("*").unwrap()], deny: vec![], advice: None };
+        let rules = Rules { allow: vec![Glob::parse("*").unwrap()], deny: vec![], advice: None, on_denied: OnDenied::Explain, mode: Mode::Enforce };
         assert!(matches!(decide(&rules, None, None), Decision::Refuse { .. }));
     }
 }

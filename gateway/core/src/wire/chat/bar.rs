@@ -28,6 +28,8 @@ struct Choice {
     old: Option<Fate>,
     kept: u64,
     barred: u64,
+    /// Whether a call is answered by us, so that the reply does not end with its own end.
+    hides: bool,
     wrote_text: bool,
 }
 
@@ -158,6 +160,7 @@ impl Choice {
                 let place = if is_barred { None } else { Some(self.kept) };
                 self.kept += u64::from(!is_barred);
                 self.barred += u64::from(is_barred);
+                self.hides |= verdict == Verdict::Hide;
                 let mut fate =
                     Fate { call: Identity::named(call.name), place, substitute: None, is_substituted: false };
                 match verdict {
@@ -227,7 +230,7 @@ impl Choice {
     fn mend_stop(&self, value: Value<'_>, patch: &mut Patch) {
         let Some(reason) = value.get("finish_reason") else { return };
         let for_calls = reason.text().is_some_and(|reason| reason == "tool_calls" || reason == "function_call");
-        if for_calls && self.kept == 0 && self.barred > 0 {
+        if for_calls && self.kept == 0 && self.barred > 0 && !self.hides {
             patch.replace(reason.span(), "\"stop\"");
         }
     }

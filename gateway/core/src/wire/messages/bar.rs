@@ -29,6 +29,8 @@ pub struct Bar {
     /// Calls that the agent is to make. What the provider ran itself is none of them.
     calls_kept: usize,
     calls_barred: usize,
+    /// Whether a call is answered by us, so that the reply does not end with its own end.
+    hides: bool,
 }
 
 /// What becomes of a block.
@@ -120,6 +122,7 @@ impl Bar {
         let verdict = judge(&call);
         if let Verdict::Say(_) | Verdict::Hide = verdict {
             self.calls_barred += 1;
+            self.hides |= verdict == Verdict::Hide;
             self.barred.insert(call.id);
         } else if !call.is_providers {
             self.calls_kept += 1;
@@ -162,6 +165,7 @@ impl Bar {
         if let Some(reason) = reason
             && self.calls_kept == 0
             && self.calls_barred > 0
+            && !self.hides
             && reason.text().is_some_and(|reason| reason == "tool_use")
         {
             patch.replace(reason.span(), "\"end_turn\"");

@@ -1,0 +1,214 @@
+//! Calls that Jetway answers itself: the model goes on within the same reply, the agent sees one
+//! ordinary reply, and on later turns the model still knows what it did.
+
+use serde_json::{Value, json};
+
+use jetway_support::client::{Answer, post};
+use jetway_support::{Jetway, Setup, provider};
+
+const LOCK: &str = "lockdown: { allow: [Read, Edit], advice: Use Read. }\n";
+
+const SCRIPT: &str = "
+scenarios:
+  - name: corrected
+    when: { contains: corrected }
+    turns:
+      - { text: I will look., calls: [{ tool: Bash, id: call_hidden, input: { command: cat .env }, pieces: 7 }], usage: { input: 100, output: 20 } }
+      - { text: Then so., calls: [{ tool: Read, id: call_kept, input: { file_path: a.txt } }], usage: { input: 200, output: 30 } }
+      - { text: It is done., usage: { input: 300, output: 5 } }
+  - name: together
+    when: { contains: together }
+    turns:
+      - { text: Both., calls: [{ tool: Bash, id: call_hidden, input: { command: cat .env } }, { tool: Read, id: call_kept, input: { file_path: a.txt } }] }
+      - { text: It is done. }
+  - name: stubborn
+    when: { contains: stubborn }
+    by: request
+    turns:
+      - { calls: [{ tool: Bash, input: { command: cat .env } }], usage: { input: 100, output: 20 } }
+";
+
+const DIALECTS: [&str; 3] = ["messages", "chat", "responses"];
+
+fn tools(dialect: &str) -> Value {
+    let schema = json!({ "type": "object", "properties": {} });
+    let tool = |name: &str| match dialect {
+        "messages" => json!({ "name": name, "input_schema": schema }),
+        "chat" => json!({ "type": "function", "function": { "name": name, "parameters": schema } }),
+        _ => json!({ "type": "function", "name": name, "parameters": schema }),
+    };
+    json!([tool("Read"), tool("Bash")])
+}
+
+/// A request with this conversation.
+fn body(dialect: &str, conversation: &[Value], stream: bool) -> Value {
+    let (member, model) = match dialect {
+        "messages" => ("messages", "claude-x"),
+        "chat" => ("messages", "gpt-x"),
+        _ => ("input", "gpt-x"),
+    };
+    let mut body = json!({ "model": model, "stream": stream, "tools": tools(dialect), member: conversation });
+    if dialect == "messages" {
+        body["max_tokens"] = json!(1000);
+    }
+    body
+}
+
+fn ask(jetway: &Jetway, dialect: &str, conversation: &[Value], stream: bool) -> Answer {
+    let path = match dialect {
+        "messages" => "/v1/messages",
+        "chat" => "/v1/chat/completions",
+        _ => "/v1/responses",
+    };
+    let answer = post(path, body(dialect, conversation, stream).to_string()).send(jetway.data);
+    assert_eq!(answer.status, 200, "{dialect}: {}", answer.text());
+    answer
+}
+
+fn user(dialect: &str, text: &str) -> Value {
+    match dialect {
+        "messages" => json!({ "role": "user", "content": [{ "type": "text", "text": text }] }),
+        "chat" => json!({ "role": "user", "content": text }),
+        _ => json!({ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": text }] }),
+    }
+}
+
+/// What an agent tells of a reply that was no stream, with a result for each call.
+fn told(dialect: &str, reply: &Value) -> Vec<Value> {
+    let mut out = Vec::new();
+    match dialect {
+        "messages" => {
+            out.push(json!({ "role": "assistant", "content": reply["content"] }));
+            let calls = reply["content"].as_array().unwrap().iter().filter(|block| block["type"] == "tool_use");
+            let results: Vec<Value> = calls
+                .map(|call| json!({ "type": "tool_result", "tool_use_id": call["id"], "content": "text of a file" }))
+                .collect();
+            out.push(json!({ "role": "user", "content": results }));
+        }
+        "chat" => {
+            let message = &reply["choices"][0]["message"];
+            out.push(message.clone());
+            for call in message["tool_calls"].as_array().unwrap() {
+                out.push(json!({ "role": "tool", "tool_call_id": call["id"], "content": "text of a file" }));
+            }
+        }
+        _ => {
+            let items = reply["output"].as_array().unwrap();
+            out.extend(items.iter().cloned());
+            for call in items.iter().filter(|item| item["type"] == "function_call") {
+                let output = json!({ "type": "function_call_output", "call_id": call["call_id"], "output": "text of a file" });
+                out.push(output);
+            }
+        }
+    }
+    out
+}
+
+/// The conversation that the provider got with its last request, without what closes it.
+fn conversation(body: &[u8]) -> String {
+    let text = std::str::from_utf8(body).unwrap();
+    let from = text.find("\"messages\":[").or_else(|| text.find("\"input\":[")).unwrap();
+    let json: Value = serde_json::from_slice(body).unwrap();
+    let list = if json["messages"].is_array() { &json["messages"] } else { &json["input"] };
+    assert!(list.is_array());
+    // The raw text of the list: its bytes are what the provider's cache goes by.
+    let raw = &text[text[from..].find('[').unwrap() + from..];
+    let mut depth = 0usize;
+    let mut in_string = false;
+    let mut escaped = false;
+    for (at, c) in raw.char_indices() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if in_string => escaped = true,
+            '"' => in_string = !in_string,
+            '[' | '{' if !in_string => depth += 1,
+            ']' | '}' if !in_string => {
+                depth -= 1;
+                if depth == 0 {
+                    return raw[..at].to_owned();
+                }
+            }
+            _ => {}
+        }
+    }
+    panic!("no end: {text}")
+}
+
+#[test]
+fn a_corrected_model_goes_on_within_the_same_reply() {
+    let provider = provider(SCRIPT);
+    let jetway = Setup::new(&provider.url()).with(LOCK).start();
+    for dialect in DIALECTS {
+        for stream in [true, false] {
+            let first = [user(dialect, &format!("corrected {dialect} {stream}"))];
+            let before = provider.seen().len();
+            let answer = ask(&jetway, dialect, &first, stream);
+            let text = answer.text();
+            assert!(!text.contains(".env") && !text.contains("call_hidden") && !text.contains("refused"), "{text}");
+            for part in ["look.", "so.", "call_kept", "a.txt"] {
+                assert!(text.contains(part), "{dialect} {stream} {part}: {text}");
+            }
+            let seen = provider.seen();
+            assert_eq!(seen.len(), before + 2, "{dialect} {stream}");
+            let (one, two) = (conversation(&seen[before].body), conversation(&seen[before + 1].body));
+            assert!(two.starts_with(&one), "{one}\n{two}");
+            assert!(two.contains("cat .env") && two.contains("Use Read.") && two.contains("call_hidden"), "{two}");
+            assert_eq!(text.matches("\"message_start\"").count(), usize::from(dialect == "messages" && stream));
+        }
+    }
+}
+
+#[test]
+fn on_later_turns_the_model_still_knows_what_it_did() {
+    let provider = provider(SCRIPT);
+    let jetway = Setup::new(&provider.url()).with(LOCK).start();
+    for dialect in DIALECTS {
+        for say in ["corrected", "together"] {
+            let mut history = vec![user(dialect, &format!("{say} {dialect}"))];
+            let reply = ask(&jetway, dialect, &history, false).json();
+            let before = provider.seen().pop().unwrap().body;
+            history.extend(told(dialect, &reply));
+            let done = ask(&jetway, dialect, &history, true);
+            assert!(done.text().contains("It is done."), "{dialect} {say}: {}", done.text());
+            let after = conversation(&provider.seen().pop().unwrap().body);
+            let before = conversation(&before);
+            assert!(after.starts_with(&before), "{dialect} {say}\n{before}\n{after}");
+            assert!(after.contains("cat .env") && after.contains("Use Read."), "{dialect} {say}: {after}");
+            assert_eq!(after.matches("call_kept").count(), 2, "{dialect} {say}: {after}");
+        }
+    }
+}
+
+#[test]
+fn a_model_that_will_not_learn_is_stopped() {
+    let provider = provider(SCRIPT);
+    let jetway = Setup::new(&provider.url()).with(LOCK).start();
+    for dialect in DIALECTS {
+        for stream in [true, false] {
+            let before = provider.seen().len();
+            let answer = ask(&jetway, dialect, &[user(dialect, &format!("stubborn {dialect} {stream}"))], stream);
+            let text = answer.text();
+            assert!(text.contains("[Jetway]") && text.contains("Use Read."), "{dialect} {stream}: {text}");
+            assert!(!text.contains("cat .env") && !text.contains("tool_use\"") , "{dialect} {stream}: {text}");
+            assert_eq!(provider.seen().len(), before + 9, "{dialect} {stream}");
+        }
+    }
+}
+
+#[test]
+fn the_agent_sees_the_last_input_and_all_output_and_pays_for_the_sum() {
+    let provider = provider(SCRIPT);
+    let jetway = Setup::new(&provider.url()).with(LOCK).start();
+    for dialect in DIALECTS {
+        let reply = ask(&jetway, dialect, &[user(dialect, &format!("corrected {dialect}"))], false).json();
+        let usage = &reply["usage"];
+        let (input, output) = match dialect {
+            "chat" => (&usage["prompt_tokens"], &usage["completion_tokens"]),
+            _ => (&usage["input_tokens"], &usage["output_tokens"]),
+        };
+        assert_eq!((input, output), (&json!(200), &json!(50)), "{dialect}: {reply}");
+    }
+    for exchange in jetway.exchanges(3) {
+        assert_eq!((&exchange["input"], &exchange["output"]), (&json!(300), &json!(50)), "{exchange}");
+    }
+}
