@@ -43,9 +43,7 @@ impl Steps for Watch {
     fn pass(&mut self, frame: Frame, out: &mut Vec<u8>) -> Result<(), Broken> {
         let mut frames = through(&mut self.meter, vec![frame])?;
         if let Some(guard) = &mut self.guard {
-            let mut guarded = Vec::with_capacity(frames.len());
-            frames.into_iter().try_for_each(|frame| guard.push(frame, &mut guarded))?;
-            frames = guarded;
+            frames = through(guard, frames)?;
         }
         self.deliver(frames, out)
     }

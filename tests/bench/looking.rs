@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 use divan::counter::BytesCount;
-use jetway_core::policy::lockdown::{Guard, Rules};
+use jetway_core::policy::lockdown::{Rules, Warden};
+use jetway_core::stream::guard::Guard;
 use jetway_core::stream::meter::Meter;
 use jetway_core::stream::{Pipe, Steps, through, write};
 use jetway_core::tokens::{Family, count};
@@ -73,7 +74,7 @@ fn count_the_tokens_of_256_kib(bencher: divan::Bencher<'_, '_>) {
     bencher.counter(BytesCount::new(code.len())).bench(|| count(&code, Family::OpenAi));
 }
 
-struct Watch(Meter, Guard);
+struct Watch(Meter, Guard<Warden>);
 
 impl Steps for Watch {
     fn pass(&mut self, frame: Frame, out: &mut Vec<u8>) -> Result<(), Broken> {
@@ -89,7 +90,7 @@ fn guard_a_stream_of_1000_events(bencher: divan::Bencher<'_, '_>) {
     let reply = event.repeat(1000);
     let rules: Rules = serde_json::from_value(json!({ "allow": ["*"] })).unwrap_or_else(|_| std::process::exit(1));
     bencher.counter(BytesCount::new(reply.len())).bench(|| {
-        let watch = Watch(Meter::new(Dialect::Messages), Guard::new(rules.clone(), "p", Dialect::Messages));
+        let watch = Watch(Meter::new(Dialect::Messages), Guard::new(Warden::new(rules.clone(), "p"), Dialect::Messages, true));
         let mut pipe = Pipe::new(Shape::Event, watch);
         let mut out = Vec::new();
         reply.as_bytes().chunks(1400).try_for_each(|piece| pipe.feed(piece, &mut out)).map(|()| out.len())

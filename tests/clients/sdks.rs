@@ -75,7 +75,7 @@ fn conversations_go_on_until_no_call_is_left() {
 
 #[test]
 fn a_barred_call_reads_as_a_text_in_its_place() {
-    let lock = "lockdown: { allow: ['*'], deny: ['remove_*'] }\n";
+    let lock = "lockdown: { allow: ['*'], deny: ['remove_*'], on_denied: explain }\n";
     let sentence = "[Jetway] The call of the tool `remove_file` was refused by the policy `open` (deny remove_*).";
     for (script, api) in APIS {
         let provider = provider(FRUIT);

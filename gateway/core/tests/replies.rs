@@ -22,8 +22,7 @@ struct All {
 
 impl Steps for All {
     fn pass(&mut self, frame: Frame, out: &mut Vec<u8>) -> Result<(), Broken> {
-        let mut frames = Vec::new();
-        through(&mut self.meter, vec![frame])?.into_iter().try_for_each(|frame| self.guard.push(frame, &mut frames))?;
+        let mut frames = through(&mut self.guard, through(&mut self.meter, vec![frame])?)?;
         if let Some(hide) = &mut self.hide {
             frames = through(hide, frames)?;
         }

@@ -72,6 +72,20 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     for call in refused {
         note("refused", paint.red(&call));
     }
+    let replaced = list(exchange, "calls_replaced", |call| {
+        Some(format!("{}, run as {}", shown(call.get("tool")?.as_str()?), shown(call.get("became")?.as_str()?)))
+    });
+    replaced.into_iter().for_each(|call| note("replaced", call));
+    let redacted = list(exchange, "redactions", |found| {
+        let name = found.get("name").and_then(Value::as_str).map(|name| format!(" {}", shown(name)));
+        let only = if found.get("replaced")?.as_bool()? { "" } else { ", only noted" };
+        Some(format!("{} {}{}{only}", found.get("count")?, shown(found.get("kind")?.as_str()?), name.unwrap_or_default()))
+    });
+    redacted.into_iter().for_each(|found| note("redacted", found));
+    let inner = number(exchange, "inner_turns");
+    if inner > 0 {
+        note("went on", format!("{inner} more turns within the reply, unseen by the agent"));
+    }
     let passages = passages(exchange);
     if !passages.is_empty() && passages == before {
         note("shown", format!("the same {} passages", passages.len()));

@@ -85,6 +85,10 @@ pub struct Record {
     pub tools_offered: usize,
     pub tools_removed: Vec<String>,
     pub calls_refused: Vec<CallRefused>,
+    /// Calls that the agent got in other words.
+    pub calls_replaced: Vec<CallReplaced>,
+    /// Secrets that were found in results, and never what they are.
+    pub redactions: Vec<Redaction>,
     /// How often the model went on after Jetway had answered it.
     pub inner_turns: u32,
     pub passages: Vec<Passage>,
@@ -95,6 +99,28 @@ pub struct Record {
 pub struct CallRefused {
     pub tool: String,
     pub rule: String,
+}
+
+/// A call that the agent got in other words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallReplaced {
+    /// What the model called.
+    pub tool: String,
+    /// What the agent was given to run.
+    pub became: String,
+}
+
+/// Secrets of one kind and name that were found in the results of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Redaction {
+    pub kind: String,
+    /// What the secret is called, where that is known: `STRIPE_KEY`.
+    pub name: Option<String>,
+    /// The call whose result it stands in.
+    pub call: String,
+    pub count: u64,
+    /// Whether it was taken out; otherwise it was only noted.
+    pub replaced: bool,
 }
 
 /// A passage that was shown to the model.

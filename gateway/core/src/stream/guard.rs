@@ -5,6 +5,7 @@
 //! Only a call that must be judged by its input is kept back, and leaves as it came when it may.
 //! Everything else streams on.
 
+use crate::stream::Step;
 use crate::wire::cut::{Cut, Hold};
 use crate::wire::event::{Call, Frame, Shape, Substitute, Verdict};
 use crate::wire::json::{Json, Kind};
@@ -128,36 +129,6 @@ impl<J: Judge> Guard<J> {
         self.gather.is_holding() || !self.ending.is_empty()
     }
 
-    /// Takes the next frame of the provider's reply.
-    ///
-    /// # Errors
-    /// [`Broken`] when the reply must not go on.
-    pub fn push(&mut self, frame: Frame, out: &mut Vec<Frame>) -> Result<(), Broken> {
-        if self.rulings.stop.is_some() {
-            return Ok(());
-        }
-        self.rulings.is_whole = frame.shape == Shape::Whole;
-        self.turn.push(&frame);
-        self.check_judged()?;
-        let judge = &self.judge;
-        let mut gathered = Vec::new();
-        self.gather.push(frame, Hold::Calls(&|call| judge.needs_input(call)), &mut gathered)?;
-        for frame in gathered {
-            let mut barred = Vec::new();
-            let Self { judge, bar, turn, rulings, may_answer, .. } = self;
-            bar.push(frame, &mut |call| rulings.rule(judge, turn, (call, *may_answer)), &mut barred)?;
-            for frame in barred {
-                let waits = self.is_altered() && splice::is_ending(self.dialect, &frame);
-                if waits || !self.ending.is_empty() {
-                    self.ending.push(frame);
-                } else {
-                    self.leave(frame, out)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Joins a frame to what the agent has.
     fn leave(&mut self, frame: Frame, out: &mut Vec<Frame>) -> Result<(), Broken> {
         let before = out.len();
@@ -271,6 +242,34 @@ impl<J: Judge> Guard<J> {
         let last = self.ending.pop().filter(|frame| frame.shape == Shape::Whole).ok_or(Broken::Unreadable)?;
         self.rulings = Rulings::default();
         self.splice.end_whole(last, sentence, out)
+    }
+}
+
+impl<J: Judge> Step for Guard<J> {
+    fn push(&mut self, frame: Frame, out: &mut Vec<Frame>) -> Result<(), Broken> {
+        if self.rulings.stop.is_some() {
+            return Ok(());
+        }
+        self.rulings.is_whole = frame.shape == Shape::Whole;
+        self.turn.push(&frame);
+        self.check_judged()?;
+        let judge = &self.judge;
+        let mut gathered = Vec::new();
+        self.gather.push(frame, Hold::Calls(&|call| judge.needs_input(call)), &mut gathered)?;
+        for frame in gathered {
+            let mut barred = Vec::new();
+            let Self { judge, bar, turn, rulings, may_answer, .. } = self;
+            bar.push(frame, &mut |call| rulings.rule(judge, turn, (call, *may_answer)), &mut barred)?;
+            for frame in barred {
+                let waits = self.is_altered() && splice::is_ending(self.dialect, &frame);
+                if waits || !self.ending.is_empty() {
+                    self.ending.push(frame);
+                } else {
+                    self.leave(frame, out)?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
