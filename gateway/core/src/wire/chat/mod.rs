@@ -4,6 +4,7 @@ pub mod bar;
 pub mod cut;
 pub mod reply;
 pub mod request;
+mod tools;
 
 use crate::wire::json::Value;
 use crate::wire::request::text_of;

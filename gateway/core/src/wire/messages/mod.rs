@@ -4,6 +4,7 @@ pub mod bar;
 pub mod cut;
 pub mod reply;
 pub mod request;
+mod tools;
 
 use crate::wire::event::Frame;
 use crate::wire::json;

@@ -5,6 +5,7 @@ pub mod cut;
 mod message;
 pub mod reply;
 pub mod request;
+mod tools;
 
 /// What a tool of the provider's own is called, whichever version of it is meant: it is offered
 /// as `web_search_preview_2025_03_11` and called as `web_search_call`.
