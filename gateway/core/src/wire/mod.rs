@@ -2,7 +2,8 @@
 //!
 //! Only this module knows a provider's field names. A dialect is a folder: `request` finds the
 //! parts of a request and changes them, `reply` reads what a reply says, `bar` takes tool calls
-//! out of a reply, `cut` ends a reply before its end.
+//! out of a reply, `cut` ends a reply before its end. What tools a request offers, and offering
+//! others, is in `tools`, for all dialects.
 
 pub mod agent;
 pub mod chat;
@@ -23,6 +24,7 @@ pub mod route;
 pub mod splice;
 pub mod sse;
 pub mod turn;
+pub mod tools;
 
 use event::{Call, Event, Frame, Verdict};
 use patch::Patch;

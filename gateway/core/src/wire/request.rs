@@ -1,12 +1,12 @@
 //! A request, read into the words that every stage uses. The bytes stay as they came.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
 use crate::wire::effort::Asked;
 use crate::wire::facts::Caching;
 use crate::wire::json::{self, Json, Kind, Unreadable, Value};
 use crate::wire::patch::Patch;
+pub use crate::wire::tools::{Shelf, Stray, Tool};
 use crate::wire::{Dialect, chat, messages, responses};
 
 /// Why a request's JSON is not a request of its dialect.
@@ -54,63 +54,6 @@ pub struct Request {
     pub remote: u64,
 }
 
-/// A list of tools: an array in the body.
-#[derive(Debug, Clone)]
-pub struct Shelf {
-    /// The top-level member that holds it.
-    pub member: &'static str,
-    /// The array's node.
-    list: usize,
-    items: Vec<Item>,
-}
-
-#[derive(Debug, Clone)]
-enum Item {
-    Tool(Tool),
-    /// A group with tools of its own.
-    Group(Shelf),
-}
-
-/// A tool that stands in no list.
-#[derive(Debug, Clone)]
-pub struct Stray {
-    pub tool: Tool,
-    pub(in crate::wire) place: Place,
-}
-
-/// Where a stray stands, and so how it is taken out.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::wire) enum Place {
-    /// A top-level member.
-    Member(&'static str),
-    /// A block of a message's content, which becomes text so that the list is never empty.
-    Block(usize),
-}
-
-/// A tool that the agent offers to the model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tool {
-    /// None for a shape that we do not know; no rule can allow that.
-    pub name: Option<String>,
-    pub namespace: Option<String>,
-    /// Whether it is a whole server of tools, which the provider will call unseen; then the name
-    /// is what all of their names begin with.
-    pub is_server: bool,
-}
-
-impl Tool {
-    #[must_use]
-    pub fn named(name: Option<String>) -> Self {
-        Self { name, namespace: None, is_server: false }
-    }
-
-    /// All tools of an MCP server.
-    #[must_use]
-    pub fn server(label: Option<String>) -> Self {
-        Self { name: label.map(|label| format!("mcp__{label}__")), namespace: None, is_server: true }
-    }
-}
-
 impl Request {
     /// Reads a request body of this dialect.
     ///
@@ -127,73 +70,11 @@ impl Request {
         }
     }
 
-    /// The tools on offer, in order.
-    #[must_use]
-    pub fn tools(&self) -> Vec<&Tool> {
-        let mut tools = Vec::new();
-        self.shelves.iter().for_each(|shelf| shelf.collect(&mut tools));
-        tools.extend(self.strays.iter().map(|stray| &stray.tool));
-        tools
-    }
-
     /// What the user asks for: the last block of the opening that is not an agent's boilerplate.
     #[must_use]
     pub fn task(&self) -> &str {
         let spoken = |text: &&String| !is_boilerplate(text);
         self.opening.iter().rev().find(spoken).map_or("", String::as_str)
-    }
-
-    /// Takes the tools for which `keep` does not hold out of the request, and mends what
-    /// pointed at them, so that the provider has nothing to object to.
-    pub fn prune_tools(&self, keep: &dyn Fn(&Tool) -> bool, patch: &mut Patch) {
-        if self.shelves.is_empty() && self.strays.is_empty() {
-            return;
-        }
-        let mut gone = self.prune_strays(keep, patch);
-        let mut kept = 0;
-        for shelf in &self.shelves {
-            let left = shelf.prune(&self.json, keep, patch);
-            kept += left;
-            if left == 0 && shelf.is_top_level(&self.json) {
-                gone.push(shelf.member);
-            }
-        }
-        let chosen = match self.dialect {
-            Dialect::Messages => messages::request::CHOICE,
-            Dialect::Chat => chat::request::CHOICE,
-            Dialect::Responses => responses::request::CHOICE,
-        };
-        let root = self.json.root();
-        if kept == 0 {
-            gone.extend(chosen.without_tools);
-        } else {
-            let tools = self.tools();
-            let offered: HashSet<&str> =
-                tools.iter().filter(|tool| keep(tool)).filter_map(|tool| tool.name.as_deref()).collect();
-            for member in ["tool_choice", "function_call"] {
-                if let Some(choice) = root.get(member)
-                    && chosen_names(choice).iter().any(|name| !offered.contains(name.as_str()))
-                {
-                    patch.replace(choice.span(), chosen.auto);
-                }
-            }
-        }
-        patch.remove_members(root, &gone);
-    }
-
-    /// Returns the top-level members that go.
-    fn prune_strays(&self, keep: &dyn Fn(&Tool) -> bool, patch: &mut Patch) -> Vec<&'static str> {
-        let mut gone = Vec::new();
-        for stray in self.strays.iter().filter(|stray| !keep(&stray.tool)) {
-            match stray.place {
-                Place::Member(name) => gone.push(name),
-                Place::Block(node) => {
-                    let text = "{\"type\":\"text\",\"text\":\"(A tool is withheld here.)\"}";
-                    patch.replace(self.json.value(node).span(), text);
-                }
-            }
-        }
-        gone
     }
 
     /// Adds standing text behind the agent's own system text.
@@ -229,97 +110,6 @@ impl Request {
     }
 }
 
-/// How a dialect spells that the model may choose, and what must go when no tool is left.
-pub(in crate::wire) struct Choice {
-    pub auto: &'static str,
-    pub without_tools: &'static [&'static str],
-}
-
-/// Kinds of a `tool_choice` that are no tool of the provider's own.
-const NO_TOOL: &[&str] = &["auto", "any", "none", "tool", "function", "custom", "allowed_tools", "required", "mcp"];
-
-/// The tools that a `tool_choice` points at, in any dialect.
-fn chosen_names(choice: Value<'_>) -> Vec<String> {
-    let name = |value: Value<'_>| {
-        let inner = ["function", "custom"].iter().find_map(|kind| value.get(kind));
-        let kind = || text_of(value, "type").filter(|kind| !NO_TOOL.contains(&kind.as_str()));
-        inner
-            .unwrap_or(value)
-            .get("name")
-            .and_then(Value::text)
-            .map(Cow::into_owned)
-            .or_else(|| kind().map(|kind| responses::builtin(&kind).to_owned()))
-    };
-    let listed = choice.get("tools").or_else(|| choice.at(&["allowed_tools", "tools"]));
-    match listed {
-        Some(list) => list.items().filter_map(name).collect(),
-        None => name(choice).into_iter().collect(),
-    }
-}
-
-impl Shelf {
-    /// Reads a list of tools; `tool` says what an item is called.
-    pub(in crate::wire) fn read(member: &'static str, list: Value<'_>, tool: &dyn Fn(Value<'_>) -> Tool) -> Self {
-        let items = list.items().map(|item| Self::item(member, item, None, tool)).collect();
-        Self { member, list: list.index(), items }
-    }
-
-    fn item(member: &'static str, item: Value<'_>, namespace: Option<&str>, tool: &dyn Fn(Value<'_>) -> Tool) -> Item {
-        let is_group = item.get("type").and_then(Value::text).is_some_and(|kind| kind == "namespace");
-        match item.get("tools").filter(|list| is_group && list.kind() == Kind::Array) {
-            Some(list) if namespace.is_none() => {
-                let group = item.get("name").and_then(Value::text).unwrap_or_default();
-                let items = list.items().map(|inner| Self::item(member, inner, Some(&group), tool)).collect();
-                Item::Group(Self { member, list: list.index(), items })
-            }
-            _ => Item::Tool(Tool { namespace: namespace.map(str::to_owned), ..tool(item) }),
-        }
-    }
-
-    fn is_top_level(&self, json: &Json) -> bool {
-        json.root().get(self.member).is_some_and(|value| value.index() == self.list)
-    }
-
-    fn collect<'a>(&'a self, tools: &mut Vec<&'a Tool>) {
-        for item in &self.items {
-            match item {
-                Item::Tool(tool) => tools.push(tool),
-                Item::Group(group) => group.collect(tools),
-            }
-        }
-    }
-
-    fn kept(&self, keep: &dyn Fn(&Tool) -> bool) -> usize {
-        self.items.iter().filter(|item| item.is_kept(keep)).count()
-    }
-
-    /// Returns how many items are left. Where none is, the caller takes the whole list out.
-    fn prune(&self, json: &Json, keep: &dyn Fn(&Tool) -> bool, patch: &mut Patch) -> usize {
-        let kept = self.kept(keep);
-        if kept == 0 && self.is_top_level(json) {
-            return 0;
-        }
-        patch.remove_items(json.value(self.list), |at| !self.items[at].is_kept(keep));
-        for item in &self.items {
-            if let Item::Group(group) = item
-                && group.kept(keep) > 0
-            {
-                group.prune(json, keep, patch);
-            }
-        }
-        kept
-    }
-}
-
-impl Item {
-    fn is_kept(&self, keep: &dyn Fn(&Tool) -> bool) -> bool {
-        match self {
-            Self::Tool(tool) => keep(tool),
-            Self::Group(group) => group.kept(keep) > 0,
-        }
-    }
-}
-
 /// Agents wrap their own notes in tags, or head them; what a person typed begins otherwise.
 fn is_boilerplate(text: &str) -> bool {
     let text = text.trim();
@@ -327,7 +117,7 @@ fn is_boilerplate(text: &str) -> bool {
 }
 
 /// Whether a lenient reader could take one name for the other.
-pub(in crate::wire) fn could_mean(name: &str, known: &str) -> bool {
+pub(crate) fn could_mean(name: &str, known: &str) -> bool {
     if name.is_ascii() {
         return name.eq_ignore_ascii_case(known);
     }

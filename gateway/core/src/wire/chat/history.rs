@@ -1,6 +1,5 @@
 //! The conversation in a Chat Completions request.
 
-use crate::wire::chat::request::CHOICE;
 use crate::wire::history::{Found, Outcome, Said, free_choice, strings};
 use crate::wire::json::Value;
 use crate::wire::patch::Patch;
@@ -40,5 +39,5 @@ pub(in crate::wire) fn append(root: Value<'_>, more: &str, patch: &mut Patch) {
     if let Some(messages) = root.get("messages") {
         patch.add_item(messages, more);
     }
-    free_choice(root, CHOICE.auto, patch);
+    free_choice(root, "\"auto\"", patch);
 }

@@ -1,13 +1,14 @@
 //! A Chat Completions request: where its parts are and how they are changed.
 
 use crate::wire::Dialect;
+use crate::wire::chat::tools;
 use crate::wire::effort;
 use crate::wire::facts::{self, Caching};
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{
-    Choice, Malformed, Place, Request, STORED, Shelf, Stray, Tool, count, flag, list, lower, model, opening,
-    refuse_any, refuse_misspelled, refuse_other_models, text_of,
+    Malformed, Request, STORED, count, flag, list, lower, model, opening, refuse_any, refuse_misspelled,
+    refuse_other_models, text_of,
 };
 
 /// The keys that a stage judges by.
@@ -26,14 +27,14 @@ const KNOWN: &[&str] = &[
     "prompt_cache_key",
     "web_search_options",
     "search_parameters",
+    "enable_search",
+    "search_options",
+    "search_settings",
+    "compound_custom",
     "plugins",
     "n",
     "preset",
 ];
-const KNOWN_IN_TOOL: &[&str] = &["name", "type", "function", "custom"];
-
-pub(in crate::wire) const CHOICE: Choice =
-    Choice { auto: "\"auto\"", without_tools: &["tool_choice", "function_call", "parallel_tool_calls"] };
 
 pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let root = json.root();
@@ -42,8 +43,8 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     refuse_any(root, &["preset"], STORED)?;
     let model = model(root)?;
     let messages = list(root, "messages")?.ok_or(Malformed::Missing("messages"))?;
-    let shelves = shelves(root)?;
-    let strays = strays(root);
+    let shelves = tools::shelves(root)?;
+    let strays = tools::strays(root);
     let effort = effort::read(root)?;
     let facts = facts::read(root, &["messages", "tools"], Caching::Minutes)?;
     if let Some(options) = root.get("stream_options")
@@ -73,52 +74,6 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         remote: facts.remote,
         json,
     })
-}
-
-fn shelves(root: Value<'_>) -> Result<Vec<Shelf>, Malformed> {
-    let mut shelves = Vec::new();
-    for (member, tool) in [("tools", tool as fn(Value<'_>) -> Tool), ("functions", function)] {
-        if let Some(list) = list(root, member)? {
-            for item in list.items() {
-                refuse_misspelled(item, KNOWN_IN_TOOL)?;
-                if let Some(inner) = body_of(item) {
-                    refuse_misspelled(inner, KNOWN_IN_TOOL)?;
-                }
-            }
-            shelves.push(Shelf::read(member, list, &tool));
-        }
-    }
-    Ok(shelves)
-}
-
-/// Members by which some providers are told to search or to run extensions of their own.
-fn strays(root: Value<'_>) -> Vec<Stray> {
-    let search = || Tool::named(Some("web_search".to_owned()));
-    let known = [("web_search_options", search()), ("search_parameters", search()), ("plugins", Tool::named(None))];
-    let is_there = |name: &str| root.get(name).is_some_and(|value| !value.is_null());
-    let present = known.into_iter().filter(|(name, _)| is_there(name));
-    present.map(|(name, tool)| Stray { tool, place: Place::Member(name) }).collect()
-}
-
-fn body_of(item: Value<'_>) -> Option<Value<'_>> {
-    // With both, which one counts depends on the reader.
-    if item.get("function").is_some() && item.get("custom").is_some() {
-        return None;
-    }
-    match item.get("type")?.text()?.as_ref() {
-        "function" => item.get("function"),
-        "custom" => item.get("custom"),
-        _ => None,
-    }
-}
-
-fn tool(item: Value<'_>) -> Tool {
-    Tool::named(body_of(item).and_then(|body| text_of(body, "name")))
-}
-
-/// The older spelling: a bare function.
-fn function(item: Value<'_>) -> Tool {
-    Tool::named(text_of(item, "name"))
 }
 
 fn is_system(message: Value<'_>) -> Option<String> {
@@ -157,10 +112,17 @@ pub(in crate::wire) fn limit_output(json: &Json, most: u64, patch: &mut Patch) -
 
 pub(in crate::wire) fn ask_for_usage(json: &Json, patch: &mut Patch) -> bool {
     let root = json.root();
-    let Some(options) = root.get("stream_options").filter(|options| !options.is_null()) else {
-        patch.remove_members(root, &["stream_options"]);
-        patch.add_member(root, "\"stream_options\":{\"include_usage\":true}");
-        return true;
+    let options = match root.get("stream_options") {
+        None => {
+            patch.add_member(root, "\"stream_options\":{\"include_usage\":true}");
+            return true;
+        }
+        // In its place, for members beside it may be taken out by others.
+        Some(null) if null.is_null() => {
+            patch.replace(null.span(), "{\"include_usage\":true}");
+            return true;
+        }
+        Some(options) => options,
     };
     match options.get("include_usage") {
         Some(asked) if asked.is_true() => return false,

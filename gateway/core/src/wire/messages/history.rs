@@ -2,7 +2,6 @@
 
 use crate::wire::history::{Found, Outcome, Said, free_choice, strings};
 use crate::wire::json::{self, Kind, Value};
-use crate::wire::messages::request::CHOICE;
 use crate::wire::messages::turn::answer;
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
@@ -78,5 +77,5 @@ pub(in crate::wire) fn append(root: Value<'_>, more: &str, patch: &mut Patch) {
     if let Some(messages) = root.get("messages") {
         patch.add_item(messages, more);
     }
-    free_choice(root, CHOICE.auto, patch);
+    free_choice(root, "{\"type\":\"auto\"}", patch);
 }

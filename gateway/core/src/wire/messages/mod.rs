@@ -7,6 +7,7 @@ pub mod reply;
 pub mod request;
 pub mod splice;
 pub mod turn;
+mod tools;
 
 use crate::wire::event::Frame;
 use crate::wire::json;

@@ -1,15 +1,14 @@
 //! A Messages request: where its parts are and how they are changed.
 
-use std::borrow::Cow;
-
 use crate::wire::Dialect;
 use crate::wire::effort::{self, Asked};
 use crate::wire::facts::{self, Caching};
 use crate::wire::json::{self, Json, Kind, Value};
+use crate::wire::messages::tools;
 use crate::wire::patch::Patch;
 use crate::wire::request::{
-    Choice, Malformed, ONE_MODEL, Place, Request, STORED, Shelf, Stray, Tool, count, flag, list, lower, model, opening,
-    refuse_any, refuse_misspelled, refuse_other_models, text_of,
+    Malformed, Request, STORED, count, flag, list, lower, model, opening, refuse_any, refuse_misspelled,
+    refuse_other_models, text_of,
 };
 
 /// The keys that a stage judges by.
@@ -25,9 +24,6 @@ const KNOWN: &[&str] = &[
     "metadata",
     "thread",
 ];
-const KNOWN_IN_TOOL: &[&str] = &["name", "type", "mcp_server_name", "model"];
-
-pub(in crate::wire) const CHOICE: Choice = Choice { auto: "{\"type\":\"auto\"}", without_tools: &["tool_choice"] };
 
 /// Thinking needs this much room for the answer beside its own budget.
 const ROOM_FOR_ANSWER: u64 = 1024;
@@ -41,8 +37,8 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     refuse_any(root, &["thread"], STORED)?;
     let model = model(root)?;
     let messages = list(root, "messages")?.ok_or(Malformed::Missing("messages"))?;
-    let shelves = shelves(root)?;
-    let strays = strays(messages)?;
+    let shelves = tools::shelves(root)?;
+    let strays = tools::strays(messages)?;
     let effort = effort(root, messages)?;
     let facts = facts::read(root, &["system", "tools", "messages"], Caching::None)?;
     let opening = opening(messages);
@@ -65,80 +61,6 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         remote: facts.remote,
         json,
     })
-}
-
-fn shelves(root: Value<'_>) -> Result<Vec<Shelf>, Malformed> {
-    let mut shelves = Vec::new();
-    for (member, tool) in [("tools", tool as fn(Value<'_>) -> Tool), ("mcp_servers", server)] {
-        if let Some(list) = list(root, member)? {
-            for item in list.items() {
-                refuse_misspelled(item, KNOWN_IN_TOOL)?;
-                refuse_own_model(item)?;
-            }
-            shelves.push(Shelf::read(member, list, &tool));
-        }
-    }
-    Ok(shelves)
-}
-
-/// Custom and built-in tools carry their name; a set of tools of an MCP server is named after it.
-fn tool(item: Value<'_>) -> Tool {
-    match text_of(item, "type").as_deref() {
-        Some("mcp_toolset") => Tool::server(text_of(item, "mcp_server_name")),
-        _ => Tool::named(text_of(item, "name")),
-    }
-}
-
-fn server(item: Value<'_>) -> Tool {
-    Tool::server(text_of(item, "name"))
-}
-
-/// A tool that is a model of its own, which the provider asks unseen.
-fn refuse_own_model(tool: Value<'_>) -> Result<(), Malformed> {
-    match tool.get("model") {
-        Some(model) if !model.is_null() => Err(Malformed::WrongType { field: "tools.model", expected: ONE_MODEL }),
-        _ => Ok(()),
-    }
-}
-
-/// Blocks inside messages by which tools come and go in mid-conversation.
-const TOOL_BLOCKS: &[&str] = &["tool_addition", "tool_removal", "tool_reference", "tool_definition"];
-
-/// Tools that messages speak of: one that is taken out of the list must not come back this way,
-/// nor be pointed at in vain.
-fn strays(messages: Value<'_>) -> Result<Vec<Stray>, Malformed> {
-    let mut strays = Vec::new();
-    for message in messages.items() {
-        refuse_misspelled(message, &["role", "content", "output_config"])?;
-        for block in message.get("content").into_iter().flat_map(Value::items) {
-            stray(block, &mut strays)?;
-            let inside = [block.get("content"), block.at(&["content", "tool_references"])];
-            inside.into_iter().flatten().flat_map(Value::items).try_for_each(|inner| stray(inner, &mut strays))?;
-        }
-    }
-    Ok(strays)
-}
-
-fn stray(block: Value<'_>, strays: &mut Vec<Stray>) -> Result<(), Malformed> {
-    if !text_of(block, "type").is_some_and(|kind| TOOL_BLOCKS.contains(&kind.as_str())) {
-        return Ok(());
-    }
-    let definitions = [block.get("tool"), block.at(&["tool", "definition"]), block.get("definition")];
-    for definition in definitions.into_iter().flatten() {
-        refuse_misspelled(definition, KNOWN_IN_TOOL)?;
-        refuse_own_model(definition)?;
-    }
-    let named = [
-        &["tool_name"][..],
-        &["name"],
-        &["tool", "name"],
-        &["tool", "tool_name"],
-        &["tool", "definition", "name"],
-        &["definition", "name"],
-    ];
-    let name = named.iter().find_map(|path| block.at(path)?.text()).map(Cow::into_owned);
-    strays.push(Stray { tool: Tool::named(name), place: Place::Block(block.index()) });
-    Ok(())
 }
 
 /// A message may ask for another effort from its turn on, so the highest of all counts.

@@ -4,7 +4,6 @@ use crate::wire::history::{Found, Outcome, Said, free_choice, strings};
 use crate::wire::json::{Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
-use crate::wire::responses::request::CHOICE;
 
 fn items(root: Value<'_>) -> impl Iterator<Item = Value<'_>> {
     root.get("input").into_iter().flat_map(Value::items)
@@ -75,5 +74,5 @@ pub(in crate::wire) fn append(root: Value<'_>, more: &str, patch: &mut Patch) {
         }
         None => {}
     }
-    free_choice(root, CHOICE.auto, patch);
+    free_choice(root, "\"auto\"", patch);
 }

@@ -6,10 +6,10 @@ use crate::wire::facts::{self, Caching};
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{
-    Choice, Malformed, Request, STORED, Shelf, Tool, count, flag, list, lower, model, refuse_any, refuse_misspelled,
-    refuse_other_models, text_of, texts_of,
+    Malformed, Request, STORED, count, flag, lower, model, refuse_any, refuse_misspelled, refuse_other_models, text_of,
+    texts_of,
 };
-use crate::wire::responses::builtin;
+use crate::wire::responses::tools;
 
 /// The keys that a stage judges by.
 const KNOWN: &[&str] = &[
@@ -27,10 +27,6 @@ const KNOWN: &[&str] = &[
     "prompt",
     "conversation",
 ];
-const KNOWN_IN_TOOL: &[&str] = &["name", "type", "server_label", "tools"];
-
-pub(in crate::wire) const CHOICE: Choice =
-    Choice { auto: "\"auto\"", without_tools: &["tool_choice", "parallel_tool_calls"] };
 
 pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let root = json.root();
@@ -49,7 +45,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         });
     }
     refuse_stored(root, input)?;
-    let shelves = shelves(root, input)?;
+    let shelves = tools::shelves(root, input)?;
     let opening = opening(input);
     let effort = effort::read(root)?;
     let facts = facts::read(root, &["input", "tools"], Caching::Minutes)?;
@@ -80,47 +76,8 @@ fn refuse_stored(root: Value<'_>, input: Value<'_>) -> Result<(), Malformed> {
     if refers { Err(Malformed::WrongType { field: "item_reference", expected: STORED }) } else { Ok(()) }
 }
 
-/// The top-level tools, and those that newer agents send inside items of the input.
-fn shelves(root: Value<'_>, input: Value<'_>) -> Result<Vec<Shelf>, Malformed> {
-    let mut lists: Vec<_> = list(root, "tools")?.map(|list| ("tools", list, None)).into_iter().collect();
-    for item in input.items() {
-        refuse_misspelled(item, &["type", "role", "tools"])?;
-        if let Some(list) = list(item, "tools")? {
-            // What a server once listed, under the names that its calls go by.
-            let server = is_type(item, "mcp_list_tools").then(|| text_of(item, "server_label").unwrap_or_default());
-            lists.push(("input", list, server));
-        }
-    }
-    let mut shelves = Vec::new();
-    for (member, list, server) in lists {
-        for item in list.items() {
-            refuse_misspelled(item, KNOWN_IN_TOOL)?;
-            if let Some(inner) = item.get("tools") {
-                inner.items().try_for_each(|tool| refuse_misspelled(tool, KNOWN_IN_TOOL))?;
-            }
-        }
-        let named = |item: Value<'_>| match &server {
-            Some(label) => Tool::named(text_of(item, "name").map(|name| format!("mcp__{label}__{name}"))),
-            None => tool(item),
-        };
-        shelves.push(Shelf::read(member, list, &named));
-    }
-    Ok(shelves)
-}
-
-fn is_type(item: Value<'_>, kind: &str) -> bool {
+pub(super) fn is_type(item: Value<'_>, kind: &str) -> bool {
     item.get("type").and_then(Value::text).is_some_and(|found| found == kind)
-}
-
-/// Functions and custom tools carry a name; what the provider runs itself is named by its type.
-fn tool(item: Value<'_>) -> Tool {
-    let kind = text_of(item, "type");
-    match kind.as_deref() {
-        Some("function" | "custom") | None => Tool::named(text_of(item, "name")),
-        Some("mcp") => Tool::server(text_of(item, "server_label")),
-        Some("namespace") => Tool::named(None),
-        Some(kind) => Tool::named(Some(builtin(kind).to_owned())),
-    }
 }
 
 fn opening(input: Value<'_>) -> Vec<String> {
