@@ -2,6 +2,8 @@
 //! `Read` and `Bash`: the model sees `Read`. Given a reply that calls `Bash` all the same: a
 //! sentence stands in the place of the call.
 
+pub mod replace;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
