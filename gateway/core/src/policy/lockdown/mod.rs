@@ -3,6 +3,7 @@
 //! sentence stands in the place of the call.
 
 pub mod narrow;
+pub mod replace;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
