@@ -118,6 +118,20 @@ fn a_tool_that_comes_in_mid_conversation_is_narrowed_too() {
     assert_eq!(reshelved(M, &body("d"), &offer, &[]).0, body("d\\n\\nx"));
 }
 
+#[test]
+fn nothing_is_changed_inside_of_what_goes() {
+    let block = r#"{"type":"tool_removal","tool_name":"away","content":[{"type":"tool_addition","tool":{"definition":{"name":"T","description":"d"}}}]}"#;
+    let body = |block: &str| format!(r#"{{"model":"m","messages":[{{"role":"system","content":[{block}]}}]}}"#);
+    let rules = rules("T: { description: { append: x } }");
+    let offer = |tool: &Tool| match tool.name.as_deref() {
+        Some("away") => Offer::Drop,
+        _ => rules.change(tool).map_or(Offer::Keep, Offer::Change),
+    };
+    let (out, report) = reshelved(M, &body(block), &offer, &[]);
+    assert_eq!(out, body(r#"{"type":"text","text":"(A tool is withheld here.)"}"#));
+    assert_eq!(report.dropped.len(), 2);
+}
+
 fn digest(dialect: Dialect, item: &str) -> String {
     let request = read(dialect, &body_of(dialect, &format!(r#""tools":[{item}]"#)));
     request.tools()[0].digest(&request.json).to_string()

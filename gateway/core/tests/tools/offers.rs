@@ -115,6 +115,9 @@ fn breakpoints_move_to_a_neighbour() {
     dropped(M, &tools(&[a, b, &on("x"), c]), &["b", "x"], &tools(&[&moved("a"), c]));
     dropped(M, &tools(&[&on("a"), &on("x")]), &["x"], &tools(&[&on("a")]));
     dropped(M, &tools(&[a, &on("x"), &on("y")]), &["x", "y"], &tools(&[&moved("a")]));
+    // Of two that meet, the first stays: a longer time to live comes before a shorter one.
+    let short = r#"{"name":"y","cache_control":{"type":"ephemeral"}}"#;
+    dropped(M, &tools(&[a, &on("x"), short]), &["x", "y"], &tools(&[&moved("a")]));
     dropped(M, &tools(&[&on("x")]), &["x"], "");
     let null = r#"{"name":"a","cache_control":null}"#;
     dropped(M, &tools(&[null, &on("x")]), &["x"], &tools(&[&on("a")]));
@@ -319,4 +322,17 @@ fn an_item_that_offers_nothing_any_more_becomes_a_note() {
     );
     assert_eq!(std::str::from_utf8(&out).unwrap(), expect);
     assert_eq!(report.dropped, [Some("exec".to_owned())]);
+}
+
+#[test]
+fn other_stages_change_the_same_request() {
+    let body = r#"{"tools":[{"type":"function","function":{"name":"a"}}],"stream_options":null,"tool_choice":"auto","model":"m","messages":[],"stream":true}"#;
+    let request = read(C, body);
+    let mut patch = Patch::default();
+    request.reshelve(&|_| Offer::Drop, &[], &mut patch);
+    request.ask_for_usage(&mut patch);
+    request.limit_output(9, &mut patch);
+    let out = patch.apply(&request.json).unwrap();
+    let expect = r#"{"max_completion_tokens":9,"stream_options":{"include_usage":true},"model":"m","messages":[],"stream":true}"#;
+    assert_eq!(std::str::from_utf8(&out).unwrap(), expect);
 }
