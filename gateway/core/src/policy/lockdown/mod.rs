@@ -2,6 +2,15 @@
 //! `Read` and `Bash`: the model sees `Read`. Given a reply that calls `Bash` all the same: a
 //! sentence stands in the place of the call.
 
+mod address;
+pub mod cases;
+mod command;
+pub mod examples;
+pub mod place;
+pub mod rule;
+pub mod rules;
+mod say;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
