@@ -1,37 +1,73 @@
-//! Which tools the model may see and call. Given `allow: [Read, Edit]` and a request that offers
-//! `Read` and `Bash`: the model sees `Read`. Given a reply that calls `Bash` all the same: a
-//! sentence stands in the place of the call.
+//! What tools a model may see and call. Given `allow: [Read, "Bash(npm install *)"]`,
+//! `deny: ["reads(**/.env*)"]` and a request that offers `Read`, `Bash` and `WebFetch`: the model
+//! sees the first two, and its call `cat .env` is refused whichever tool it comes by.
 
+mod address;
+pub mod cases;
+mod command;
+pub mod examples;
 pub mod narrow;
+pub mod place;
 pub mod replace;
+pub mod rule;
+pub mod rules;
+mod say;
+pub mod warden;
+
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::glob::{Glob, first_match};
-use crate::stream::guard::{Judge, Ruling};
-use crate::wire::event::Call;
-use crate::wire::request::Tool;
+use crate::effects::table::{self, Table};
+use crate::policy::lockdown::examples::BadRules;
+use crate::policy::lockdown::rule::{Kind, Rule};
+use crate::policy::lockdown::rules::{RuleSet, Unknown, Verdict};
+use crate::redact;
+use crate::wire::json::Json;
+use crate::wire::tools::Tool;
+use crate::wire::tools::offer::Offer;
+
+pub use warden::{Refused, Replaced, Setting, Warden};
 
 /// As written: `lockdown:` in `policy.yaml`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "Lockdown")]
 pub struct Document {
-    /// Tools that the model may see and call. An empty list allows none.
-    allow: Vec<Glob>,
-    /// Tools that it may not, even if `allow` names them.
+    /// Tools that the model may see, and calls that it may make: `Read`, `mcp__github__*`,
+    /// `Bash(npm install *)`, `writes(src/**)`. An empty list allows none.
+    allow: Vec<Rule>,
+    /// What it may not, even if `allow` names it: `WebFetch`, `reads(**/.env*)`.
     #[serde(default)]
-    deny: Vec<Glob>,
-    /// What to do instead: a sentence for the model and the person, shown behind a refusal.
+    deny: Vec<Rule>,
+    /// What happens to a call that a rule is about and that cannot be understood.
     #[serde(default)]
-    advice: Option<String>,
+    unknown: Unknown,
     /// What becomes of a call that is refused.
     #[serde(default)]
     on_denied: OnDenied,
+    /// What to do instead: a sentence for the model and the person, shown behind a refusal.
+    #[serde(default)]
+    advice: Option<String>,
     /// Whether the rules are in force.
     #[serde(default)]
     mode: Mode,
+    /// Tools that the model gets to see and to call only in part.
+    #[serde(default)]
+    narrow: narrow::Rules,
+    /// Tools that the model is offered in place of the agent's own.
+    #[serde(default)]
+    replace: replace::Rules,
+    /// What tools of your own do, beside those that are known.
+    #[serde(default)]
+    tools: Option<table::Document>,
+    /// Secrets in results, and what becomes of them. All of them are replaced where nothing is said.
+    #[serde(default)]
+    redact: redact::Rules,
+    /// Refuses what could leave the machine once a conversation holds secrets and text of strangers.
+    #[serde(default)]
+    taint: bool,
 }
 
 /// What becomes of a call that is refused.
@@ -59,187 +95,70 @@ pub enum Mode {
 
 /// As meant.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(from = "Document")]
+#[serde(try_from = "Document")]
 pub struct Rules {
-    allow: Vec<Glob>,
-    deny: Vec<Glob>,
-    advice: Option<String>,
+    set: RuleSet,
+    table: Arc<Table>,
+    narrow: narrow::Rules,
+    pub replace: replace::Rules,
+    pub redact: redact::Rules,
+    pub taint: bool,
     on_denied: OnDenied,
+    advice: Option<String>,
     pub mode: Mode,
 }
 
 schema_of_document!(Rules, Document);
 
-impl From<Document> for Rules {
-    fn from(Document { allow, deny, advice, on_denied, mode }: Document) -> Self {
-        Self { allow, deny, advice, on_denied, mode }
-    }
-}
+impl TryFrom<Document> for Rules {
+    type Error = BadRules;
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Decision {
-    Allow,
-    /// Refused, by this rule.
-    Refuse {
-        rule: String,
-    },
-}
-
-/// Decides about a tool. In a group, its own name and its full one (`group.name`) count alike.
-#[must_use]
-pub fn decide(rules: &Rules, name: Option<&str>, namespace: Option<&str>) -> Decision {
-    let refuse = |rule: &str| Decision::Refuse { rule: rule.to_owned() };
-    let Some(name) = name else { return refuse("no rule can allow a kind of tool that is not known") };
-    let full = namespace.map(|group| format!("{group}.{name}"));
-    let hit = |globs| first_match(globs, name).or_else(|| first_match(globs, full.as_deref()?));
-    if let Some(glob) = hit(&rules.deny) {
-        return refuse(&format!("deny {}", glob.as_str()));
-    }
-    match hit(&rules.allow) {
-        Some(_) => Decision::Allow,
-        None => refuse("not in allow"),
-    }
-}
-
-/// Decides about a whole server of tools, all of whose names begin with `prefix`. The provider
-/// calls them unseen, so every one must be allowed and none may be denied.
-#[must_use]
-pub fn decide_server(rules: &Rules, prefix: &str) -> Decision {
-    if let Some(glob) = rules.deny.iter().find(|glob| glob.may_match_below(prefix)) {
-        return Decision::Refuse { rule: format!("deny {}", glob.as_str()) };
-    }
-    if rules.allow.iter().any(|glob| glob.matches_all_below(prefix)) {
-        Decision::Allow
-    } else {
-        Decision::Refuse { rule: String::from("not all of this server's tools are in allow") }
+    fn try_from(document: Document) -> Result<Self, BadRules> {
+        let table = match document.tools {
+            Some(own) => Table::shipped().with(own),
+            None => Table::shipped().clone(),
+        };
+        let set = RuleSet::new(document.allow, document.deny, document.unknown, |name| kind_of(&table, name))?;
+        Ok(Self {
+            set,
+            table: Arc::new(table),
+            narrow: document.narrow,
+            replace: document.replace,
+            redact: document.redact,
+            taint: document.taint,
+            on_denied: document.on_denied,
+            advice: document.advice,
+            mode: document.mode,
+        })
     }
 }
 
 impl Rules {
-    #[must_use]
-    pub fn offers(&self, tool: &Tool) -> Decision {
-        match &tool.name {
-            Some(prefix) if tool.is_server => decide_server(self, prefix),
-            name => decide(self, name.as_deref(), tool.namespace.as_deref()),
+    /// Whether the model may see a tool, and how.
+    ///
+    /// # Errors
+    /// The rule by which it may not.
+    pub fn offer(&self, tool: &Tool, json: &Json) -> Result<Offer, String> {
+        let kind = tool.name.as_deref().map_or(Kind::Unknown, |name| self.kind(name));
+        if let Verdict::Refuse { rule, .. } = self.set.offers(tool, kind) {
+            return Err(rule);
         }
+        self.narrow.check_pin(tool, json).map_err(|unfit| unfit.rule())?;
+        Ok(self.narrow.change(tool).map_or(Offer::Keep, Offer::Change))
     }
 
-    fn sentence(&self, policy: &str, call: &Call, rule: &str) -> String {
-        let advice = self.advice.as_deref().map(|advice| format!(" {advice}")).unwrap_or_default();
-        format!("[Jetway] The call of the tool `{}` was refused by the policy `{policy}` ({rule}).{advice}", call.name)
-    }
-}
-
-/// A call that was refused, and by which rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refused {
-    pub tool: String,
-    pub rule: String,
-}
-
-/// Judges the calls of one reply.
-#[derive(Debug)]
-pub struct Warden {
-    rules: Rules,
-    policy: String,
-    refused: Vec<Refused>,
-}
-
-impl Warden {
-    #[must_use]
-    pub fn new(rules: Rules, policy: &str) -> Self {
-        Self { rules, policy: policy.to_owned(), refused: Vec::new() }
-    }
-
-    #[must_use]
-    pub fn refused(&self) -> &[Refused] {
-        &self.refused
+    fn kind(&self, name: &str) -> Kind {
+        kind_of(&self.table, name)
     }
 }
 
-impl Judge for Warden {
-    fn needs_input(&self, _: &Call) -> bool {
-        false
-    }
-
-    fn judge(&mut self, call: &Call, _: Option<&str>) -> Ruling {
-        match decide(&self.rules, Some(&call.name), call.namespace.as_deref()) {
-            Decision::Allow => Ruling::Pass,
-            Decision::Refuse { rule } => {
-                let sentence = self.rules.sentence(&self.policy, call, &rule);
-                self.refused.push(Refused { tool: call.name.clone(), rule });
-                match (self.rules.mode, self.rules.on_denied) {
-                    (Mode::Shadow, _) => Ruling::Pass,
-                    (Mode::Enforce, OnDenied::Correct) => Ruling::Correct(sentence),
-                    (Mode::Enforce, OnDenied::Explain) => Ruling::Say(sentence),
-                    (Mode::Enforce, OnDenied::Stop) => Ruling::Stop(sentence),
-                }
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[track_caller]
-    fn check(allow: &[&str], deny: &[&str], tool: &str, expect: Option<&str>) {
-        let globs = |patterns: &[&str]| patterns.iter().map(|pattern| Glob::parse(pattern).unwrap()).collect();
-        let rules = Rules { allow: globs(allow), deny: globs(deny), advice: None, on_denied: OnDenied::Explain, mode: Mode::Enforce };
-        let (namespace, name) = tool.split_once('.').map_or((None, tool), |(group, name)| (Some(group), name));
-        let expect = expect.map_or(Decision::Allow, |rule| Decision::Refuse { rule: rule.to_owned() });
-        assert_eq!(decide(&rules, Some(name), namespace), expect);
-    }
-
-    #[test]
-    fn a_listed_tool_is_allowed() {
-        check(&["Read"], &[], "Read", None);
-        check(&["mcp__github__*"], &[], "mcp__github__search", None);
-        check(&["*"], &[], "Bash", None);
-    }
-
-    #[test]
-    fn an_unlisted_tool_is_refused() {
-        check(&["Read"], &[], "Bash", Some("not in allow"));
-        check(&["Read"], &[], "read", Some("not in allow"));
-        check(&[], &[], "Read", Some("not in allow"));
-    }
-
-    #[test]
-    fn deny_wins() {
-        check(&["*"], &["Web*"], "WebFetch", Some("deny Web*"));
-        check(&["WebFetch"], &["Web*"], "WebFetch", Some("deny Web*"));
-    }
-
-    #[test]
-    fn a_tool_of_a_group_has_two_names() {
-        check(&["spawn_agent"], &[], "collaboration.spawn_agent", None);
-        check(&["collaboration.*"], &[], "collaboration.spawn_agent", None);
-        check(&["*"], &["collaboration.*"], "collaboration.spawn_agent", Some("deny collaboration.*"));
-    }
-
-    #[test]
-    fn a_server_is_allowed_as_a_whole_or_not_at_all() {
-        let check = |allow: &str, deny: &[&str], allowed: bool| {
-            let globs = |patterns: &[&str]| patterns.iter().map(|pattern| Glob::parse(pattern).unwrap()).collect();
-            let rules = Rules { allow: globs(&[allow]), deny: globs(deny), advice: None, on_denied: OnDenied::Explain, mode: Mode::Enforce };
-            assert_eq!(decide_server(&rules, "mcp__github__") == Decision::Allow, allowed, "{allow} {deny:?}");
-        };
-        check("*", &[], true);
-        check("mcp__*", &[], true);
-        check("mcp__github__*", &["mcp__gitlab__*", "Web*"], true);
-        check("mcp__github__?", &[], false);
-        check("mcp__github__s*", &[], false);
-        check("mcp__gitlab__*", &[], false);
-        check("mcp__github__*", &["mcp__github__delete*"], false);
-        check("mcp__github__*", &["*__delete_repo"], false);
-        check("*", &["mcp__*"], false);
-    }
-
-    #[test]
-    fn a_shape_that_is_not_known_is_refused() {
-        let rules = Rules { allow: vec![Glob::parse("*").unwrap()], deny: vec![], advice: None, on_denied: OnDenied::Explain, mode: Mode::Enforce };
-        assert!(matches!(decide(&rules, None, None), Decision::Refuse { .. }));
+/// What a specifier of a rule about this tool is compared to.
+fn kind_of(table: &Table, name: &str) -> Kind {
+    match table.kind(name) {
+        table::Kind::Commands => Kind::Commands,
+        table::Kind::Reads => Kind::Reads,
+        table::Kind::Writes => Kind::Writes,
+        table::Kind::Fetches => Kind::Fetches,
+        table::Kind::Unknown => Kind::Unknown,
     }
 }

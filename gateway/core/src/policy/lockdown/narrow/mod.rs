@@ -76,6 +76,12 @@ impl Unfit {
 }
 
 impl Rules {
+    /// Whether calls of a tool must be held against limits.
+    #[must_use]
+    pub fn limits(&self, name: &str, namespace: Option<&str>) -> bool {
+        self.find(name, namespace).is_some_and(|(_, narrowing)| !narrowing.properties.is_empty())
+    }
+
     /// How a tool is shown; none where nothing is said of it.
     #[must_use]
     pub fn change(&self, tool: &Tool) -> Option<Change> {

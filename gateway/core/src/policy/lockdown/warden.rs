@@ -1,0 +1,186 @@
+//! Judges the calls of one reply. Given `deny: [reads(**/.env*)]` and the call `Bash` with
+//! `cat .env`: the model is told which rule that breaks and what it may do instead.
+
+use crate::effects::Effects;
+use crate::policy::lockdown::place::Folders;
+use crate::policy::lockdown::replace::{self, AgentTools};
+use crate::policy::lockdown::rules::{Facts, Verdict};
+use crate::policy::lockdown::{Mode, OnDenied, Rules};
+use crate::stream::guard::{Judge, Ruling};
+use crate::wire::event::{Call, Input, Substitute};
+use crate::wire::json::{Json, Kind};
+
+/// A call that was refused, and by which rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub tool: String,
+    pub rule: String,
+}
+
+/// A call that the agent got in other words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    pub tool: String,
+    pub became: String,
+}
+
+/// What is known of the request that a reply answers.
+#[derive(Debug, Clone, Default)]
+pub struct Setting {
+    pub policy: String,
+    /// The tools that the agent offers, for a call of ours to be carried out by.
+    pub agent: AgentTools,
+    /// Where the agent works, as far as it says.
+    pub folders: Folders,
+    /// Why nothing may leave the machine any more.
+    pub tainted: Option<String>,
+}
+
+/// Judges calls, and keeps what was refused and replaced.
+#[derive(Debug)]
+pub struct Warden {
+    rules: Rules,
+    setting: Setting,
+    refused: Vec<Refused>,
+    replaced: Vec<Replaced>,
+}
+
+/// No more of a reply's calls are kept for the log.
+const MOST_KEPT: usize = 200;
+
+impl Warden {
+    #[must_use]
+    pub fn new(rules: Rules, setting: Setting) -> Self {
+        Self { rules, setting, refused: Vec::new(), replaced: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn refused(&self) -> &[Refused] {
+        &self.refused
+    }
+
+    #[must_use]
+    pub fn replaced(&self) -> &[Replaced] {
+        &self.replaced
+    }
+
+    fn refuse(&mut self, call: &Call, rule: &str, why: &str) -> Ruling {
+        let advice = self.rules.advice.as_deref().map(|advice| format!(" {advice}")).unwrap_or_default();
+        let (tool, policy) = (&call.name, &self.setting.policy);
+        let why = if why.is_empty() { String::new() } else { format!(" {why}") };
+        let sentence =
+            format!("[Jetway] The call of the tool `{tool}` was refused by the policy `{policy}` ({rule}).{why}{advice}");
+        if self.refused.len() < MOST_KEPT {
+            self.refused.push(Refused { tool: tool.clone(), rule: rule.to_owned() });
+        }
+        match (self.rules.mode, self.rules.on_denied) {
+            (Mode::Shadow, _) => Ruling::Pass,
+            (Mode::Enforce, OnDenied::Correct) => Ruling::Correct(sentence),
+            (Mode::Enforce, OnDenied::Explain) => Ruling::Say(sentence),
+            (Mode::Enforce, OnDenied::Stop) => Ruling::Stop(sentence),
+        }
+    }
+
+    /// What a call of one of our own tools becomes.
+    fn replace(&mut self, call: &Call, input: &str) -> Option<Ruling> {
+        let replacement = self.rules.replace.find(&call.name)?;
+        Some(match replacement.become_call(input, &self.setting.agent) {
+            Ok(own) => {
+                self.replaced.push(Replaced { tool: call.name.clone(), became: own.tool.clone() });
+                let input = match own.input {
+                    replace::Input::Json(json) => Input::Json(json),
+                    replace::Input::Text(text) => Input::Text(text),
+                };
+                Ruling::Become(Substitute { name: own.tool, namespace: own.namespace, input })
+            }
+            Err(why) => self.refuse(call, "its inputs", &why),
+        })
+    }
+
+    /// The call with the properties that are fixed, if it needs any.
+    fn fixed(&mut self, call: &Call, input: &str) -> Result<Option<Substitute>, Ruling> {
+        if !self.rules.narrow.limits(&call.name, call.namespace.as_deref()) {
+            return Ok(None);
+        }
+        let checked = match Json::read(input.to_owned().into()) {
+            Err(error) => Err(format!("Its arguments cannot be read: {error}. Write them as one JSON object.")),
+            Ok(json) => match self.rules.narrow.check_call(&call.name, call.namespace.as_deref(), &json) {
+                Ok(None) => return Ok(None),
+                Ok(Some(patch)) => patch.apply(&json).map_err(|error| error.to_string()),
+                Err(why) => Err(why),
+            },
+        };
+        let text = checked.and_then(|bytes| String::from_utf8(bytes.to_vec()).map_err(|error| error.to_string()));
+        match text {
+            Ok(input) => {
+                let Call { name, namespace, .. } = call.clone();
+                Ok(Some(Substitute { name, namespace, input: Input::Json(input) }))
+            }
+            Err(why) => Err(self.refuse(call, &format!("narrow {}", call.name), &why)),
+        }
+    }
+}
+
+impl Judge for Warden {
+    fn needs_input(&self, call: &Call) -> bool {
+        let (name, namespace) = (call.name.as_str(), call.namespace.as_deref());
+        self.rules.replace.find(name).is_some()
+            || self.rules.narrow.limits(name, namespace)
+            || self.rules.set.needs_arguments(name, namespace)
+            || self.setting.tainted.is_some()
+    }
+
+    fn judge(&mut self, call: &Call, input: Option<&str>) -> Ruling {
+        let (name, namespace) = (call.name.as_str(), call.namespace.as_deref());
+        if !self.needs_input(call) {
+            return match self.rules.verdict(&self.setting, call, &Effects::default()) {
+                Verdict::Allow => Ruling::Pass,
+                Verdict::Refuse { rule, .. } => self.refuse(call, &rule, ""),
+            };
+        }
+        let Some(input) = input else {
+            let why = "What it is called with cannot be told, so that no rule can be held against it.";
+            return self.refuse(call, "its arguments", why);
+        };
+        if let Some(ruling) = self.replace(call, input) {
+            return ruling;
+        }
+        let effects = self.rules.effects(name, namespace, input);
+        if let Verdict::Refuse { rule, why } = self.rules.verdict(&self.setting, call, &effects) {
+            return self.refuse(call, &rule, &why);
+        }
+        if let Some(why) = self.setting.tainted.clone().filter(|_| effects.may_leave()) {
+            return self.refuse(call, "taint", &why);
+        }
+        match self.fixed(call, input) {
+            Err(ruling) => ruling,
+            Ok(Some(call)) => Ruling::Become(call),
+            Ok(None) => Ruling::Pass,
+        }
+    }
+}
+
+impl Rules {
+    fn effects(&self, name: &str, namespace: Option<&str>, input: &str) -> Effects {
+        // Some agents mend arguments that do not parse, and run what comes of it.
+        let takes_text = !input.trim_start().starts_with('{');
+        if !takes_text && !is_object(input) {
+            return Effects::unclear("its arguments are no JSON object that every reader reads alike");
+        }
+        self.table.effects(name, namespace, input)
+    }
+
+    fn verdict(&self, setting: &Setting, call: &Call, effects: &Effects) -> Verdict {
+        self.set.judge(Facts {
+            name: &call.name,
+            namespace: call.namespace.as_deref(),
+            kind: self.kind(&call.name),
+            effects,
+            folders: &setting.folders,
+        })
+    }
+}
+
+fn is_object(input: &str) -> bool {
+    Json::read(input.to_owned().into()).is_ok_and(|json| json.root().kind() == Kind::Object)
+}
