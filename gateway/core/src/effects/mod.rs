@@ -1,7 +1,11 @@
 //! What a tool call does, as far as its arguments tell. Given the call `Bash` with
 //! `{"command": "cat .env"}`: it runs `cat .env`, and reads the file `.env`.
 
+pub mod code;
+pub mod patch;
+mod place;
 pub mod shell;
+pub mod table;
 
 /// One thing that a call does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,7 +38,7 @@ pub enum Place {
     Path(String),
     /// Every path that this pattern matches (`*`, `?`, `[…]`, `{…}`, `**`).
     Glob(String),
-    /// Everything below this folder: `grep -r`, `tar`, `cp -r`.
+    /// This file or folder, and everything below it: `grep -r`, `tar`, `cp -r`.
     Tree(String),
     /// It cannot be told where: `cat $x`.
     Unknown,
@@ -53,5 +57,11 @@ impl Effects {
     #[must_use]
     pub fn unclear(why: impl Into<String>) -> Self {
         Self { list: Vec::new(), unclear: Some(why.into()) }
+    }
+
+    /// This and more; of two reasons why something is unclear, the first stays.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.list.extend(more.list);
+        self.unclear = self.unclear.take().or(more.unclear);
     }
 }
