@@ -8,7 +8,7 @@ use jetway_core::policy::budget::Gone;
 use jetway_core::policy::budget::account::Standing;
 use jetway_core::policy::budget::hold::Holding;
 use jetway_core::policy::identity::Caller;
-use jetway_core::policy::lockdown::Refused;
+use jetway_core::policy::lockdown::Warden;
 use jetway_core::stream::meter::Reading;
 use jetway_core::tokens::Family;
 use jetway_core::wire::event::Usage;
@@ -23,7 +23,7 @@ use crate::gate::{Gate, Jetway};
 use crate::ledger::Charge;
 use crate::metrics::Labels;
 use crate::rates::Admission;
-use crate::runs::{CallRefused, Outcome, Record};
+use crate::runs::{CallRefused, CallReplaced, Outcome, Record};
 use crate::tab::{self, Lesser, Tab};
 
 /// A model's name is the caller's text; more of it is of no use to a log.
@@ -193,11 +193,16 @@ impl Exchange {
         self.streams = false;
     }
 
-    /// What the reply has said so far.
-    pub fn note(&mut self, reading: &Reading, refused: &[Refused]) {
+    /// What the reply has said so far, and what became of its calls.
+    pub fn note(&mut self, reading: &Reading, warden: Option<&Warden>) {
         self.reading = reading.clone();
-        let refused = refused.iter().map(|call| CallRefused { tool: call.tool.clone(), rule: call.rule.clone() });
-        self.record.calls_refused = refused.collect();
+        let Some(warden) = warden else { return };
+        let refused = warden.refused().iter();
+        self.record.calls_refused =
+            refused.map(|call| CallRefused { tool: short(&call.tool), rule: call.rule.clone() }).collect();
+        let replaced = warden.replaced().iter();
+        self.record.calls_replaced =
+            replaced.map(|call| CallReplaced { tool: call.tool.clone(), became: call.became.clone() }).collect();
     }
 
     /// Ends the exchange.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use jetway_core::policy::models::Offer;
+use jetway_core::redact::Redactor;
 use jetway_core::retrieval::search::Index;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
@@ -20,6 +21,7 @@ use crate::learned::Learned;
 use crate::ledger::{Embedded, Ledger, Redis};
 use crate::metrics::Metrics;
 use crate::rates::Rates;
+use crate::redaction::Searchers;
 use crate::runs::log::Log;
 use crate::runs::state::State;
 use crate::secret::Keyed;
@@ -48,6 +50,12 @@ impl Gate {
         let mut problems = Vec::new();
         let mut indexes = BTreeMap::new();
         for policy in config.policies.values() {
+            if let Some(rules) = &policy.lockdown
+                && let Err(error) = Redactor::new(rules.redact.clone(), &[0; 32])
+            {
+                let message = format!("`lockdown.redact` cannot be searched for: {error}");
+                problems.push(Problem::of_file(&policy.folder, message));
+            }
             let Some(context) = &policy.context else { continue };
             match docs::load(&policy.folder.join(context.docs())) {
                 Ok(index) => {
@@ -89,7 +97,9 @@ pub struct Jetway {
     pub state: State,
     pub log: Log,
     pub metrics: Metrics,
-    pub keyed: Keyed,
+    pub keyed: Arc<Keyed>,
+    /// What looks for secrets in results.
+    pub searchers: Searchers,
     /// What the issuers of tokens said, and the way to ask them.
     pub tokens: Tokens,
     /// Places for requests that are served at once.
@@ -134,7 +144,7 @@ impl Jetway {
         let state = gate.config.state.clone();
         let places = Arc::new(Semaphore::new(gate.config.limits.exchanges.get()));
         let now = Timestamp::now();
-        let keyed = keyed(&gate.config)?;
+        let keyed = Arc::new(keyed(&gate.config)?);
         let (metrics, tasks) = (Metrics::new()?, TaskTracker::new());
         let (tending, close) = (TaskTracker::new(), CancellationToken::new());
         let (ledger, conversations): (Arc<dyn Ledger>, _) = match &gate.config.ledger {
@@ -159,6 +169,7 @@ impl Jetway {
             state: conversations,
             log: Log::open(&state.join(files::RUNS))?,
             metrics,
+            searchers: Searchers::new(Arc::clone(&keyed)),
             keyed,
             tokens,
             places,

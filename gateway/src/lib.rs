@@ -4,8 +4,8 @@
 //! import each other; a test reads the `use` lines and holds them.
 //!
 //! `errand, secret, telemetry` < `store, tls` < `config` < `link` < `docs, keys, learned, ledger, rates, runs`
-//! < `amend, metrics, mint, upstream` < `tokens` < `gate` < `tab` < `call, exchange` < `receive, stage`
-//! < `dispatch, refusal, reply` < `catalog, usage` < `pipeline`
+//! < `amend, metrics, mint, redaction, upstream` < `tokens` < `gate` < `tab` < `call, exchange` < `receive, stage`
+//! < `converse, dispatch, refusal` < `reply` < `catalog, usage` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
 
 pub mod admin;
@@ -30,6 +30,7 @@ pub mod mint;
 pub mod pipeline;
 pub mod rates;
 pub mod receive;
+pub mod redaction;
 pub mod refusal;
 pub mod reply;
 pub mod runs;

@@ -32,7 +32,6 @@ use crate::reply::{Reply, Watch, whole};
 use crate::runs::Outcome;
 use crate::stage::budget::{Hold, Low, Short};
 use crate::stage::identity::Identified;
-use crate::stage::lockdown::Permit;
 use crate::stage::render::{Draft, Outbound};
 use crate::stage::{budget, context, identity, lockdown, models, overlay};
 use crate::tab::{Lesser, Tab};
@@ -136,7 +135,6 @@ async fn exchanged<'a>(
 struct Prepared<'a> {
     asked: Asked,
     conversation: String,
-    permit: Permit,
     outbound: Outbound,
     targets: Vec<Target<'a>>,
     hold: Hold,
@@ -173,11 +171,15 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     let context = context::inform((&jetway, gate), policy, (&conversation, is_reply), &asked).await?;
     exchange.record.passages = context.passages().to_vec();
     let edits = overlay::recall(&jetway, policy, &conversation).await;
-    let draft = Draft { policy, request: &asked, permit: &permit, context: &context, edits: &edits, is_reply };
+    let searcher = jetway.searchers.of(policy).map_err(|why| Refusal::Unsearched { why })?;
+    let searcher = searcher.as_deref();
+    let (edits, context) = (edits.as_slice(), &context);
+    let draft = Draft { policy, request: &asked, permit: &permit, context, edits, searcher, is_reply };
     let outbound = draft.render(&Lesser::default())?;
+    exchange.record.redactions = outbound.redactions().to_vec();
     overlay::count(&jetway, &outbound);
     if !is_reply {
-        return Ok(Prepared { asked, conversation, permit, outbound, targets, hold: Hold::free() });
+        return Ok(Prepared { asked, conversation, outbound, targets, hold: Hold::free() });
     }
     // Reserved after rendering: the context that was added is part of what is paid for.
     let secured = match budget::reserve(call, caller, (&run, &outbound), exchange).await {
@@ -186,7 +188,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         Err(Short::Low(low)) => with_less(call, &identified, (&run, draft), low, exchange).await?,
     };
     let (outbound, targets, hold) = secured;
-    Ok(Prepared { asked, conversation, permit, outbound, targets, hold })
+    Ok(Prepared { asked, conversation, outbound, targets, hold })
 }
 
 /// Where the budget has too little left for a request as it is, it may go out smaller, or to
@@ -227,7 +229,10 @@ impl<'a> Watched<'a> {
     }
 
     fn watch(&self, call: Call<'_>, exchange: &Exchange) -> Watch {
-        let guard = if call.endpoint.is_reply() { lockdown::guard(call.policy, &self.prepared.asked) } else { None };
+        let guard = if call.endpoint.is_reply() { {
+            let Prepared { asked, outbound, .. } = &self.prepared;
+            lockdown::guard(call.policy, asked, outbound.redactions())
+        } } else { None };
         let may_be_cut = exchange.tab().is_some_and(Tab::may_be_cut) || guard.is_some();
         Watch {
             meter: Meter::new(call.dialect),

@@ -58,6 +58,8 @@ pub enum Refusal {
     Ledger(#[from] ledger::Unreachable),
     #[error("Jetway cannot reach its own records, so it serves nothing for the moment; try again soon")]
     Store(#[from] StoreError),
+    #[error("results cannot be searched for secrets now, so nothing is sent: {why}")]
+    Unsearched { why: String },
     #[error(transparent)]
     Provider(#[from] Failed),
     #[error("the reply of the provider `{provider}` cannot be checked, so it is withheld: {why}")]
@@ -101,6 +103,7 @@ impl Refusal {
             Self::TooFast(_) => "rate",
             Self::Ledger(_) => "ledger",
             Self::Store(_) => "store",
+            Self::Unsearched { .. } => "unsearched",
             Self::Provider(_) => "provider",
             Self::Unchecked { .. } => "unchecked",
             Self::Overlap(_) => "internal",
@@ -127,7 +130,7 @@ impl Refusal {
             Self::Unfit(_) | Self::Malformed(_) => No::Malformed,
             Self::Budget(_) => No::Exhausted,
             Self::TooFast(fast) => No::TooFast { wait: fast.wait },
-            Self::Store(_) | Self::Ledger(_) | Self::Full | Self::Unreachable(_) => No::Unavailable,
+            Self::Store(_) | Self::Unsearched { .. } | Self::Ledger(_) | Self::Full | Self::Unreachable(_) => No::Unavailable,
             Self::Provider(Failed::Slow { .. }) => No::GatewayTimeout,
             Self::Provider(_) | Self::Unchecked { .. } => No::BadGateway,
             Self::Overlap(_) => No::Internal,

@@ -107,8 +107,8 @@ fn ours(why: &str) -> String {
 }
 
 fn note(exchange: &mut Exchange, watch: &Watch) {
-    let refused = watch.guard.as_ref().map_or(&[][..], |guard| guard.judge().refused());
-    exchange.note(watch.meter.reading(), refused);
+    let warden = watch.guard.as_ref().map(Guard::judge);
+    exchange.note(watch.meter.reading(), warden);
 }
 
 /// Takes in a reply that is not a stream, checks it as a whole and ends the exchange.

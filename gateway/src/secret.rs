@@ -52,12 +52,20 @@ impl Keyed {
     /// A keyed digest of parts, which cannot be shifted into one another.
     #[must_use]
     pub fn digest(&self, parts: &[&str]) -> String {
+        hex(&self.bytes(parts))
+    }
+
+    /// The same, not spelled out.
+    #[must_use]
+    pub fn bytes(&self, parts: &[&str]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.0);
         for part in parts {
             context.update(&(part.len() as u64).to_le_bytes());
             context.update(part.as_bytes());
         }
-        hex(context.sign().as_ref())
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(context.sign().as_ref());
+        bytes
     }
 }
 

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 use jetway_core::glob::Glob;
-use jetway_core::policy::lockdown::{Refused, Rules, Warden};
+use jetway_core::policy::lockdown::{Refused, Rules, Setting, Warden};
 use jetway_core::stream::guard::Guard;
 use jetway_core::stream::meter::Meter;
 use jetway_core::stream::written::KEPT;
@@ -37,7 +37,7 @@ fn rules(allow: &[&str]) -> Rules {
 }
 
 fn pipe(dialect: Dialect, shape: Shape, allow: &[&str], hide: bool) -> Pipe<All> {
-    let guard = Guard::new(Warden::new(rules(allow), "p"), dialect, false);
+    let guard = Guard::new(Warden::new(rules(allow), Setting { policy: String::from("p"), ..Setting::default() }), dialect, false);
     Pipe::new(shape, All { meter: Meter::new(dialect), guard, hide: hide.then_some(HideUsage) })
 }
 

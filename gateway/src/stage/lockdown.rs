@@ -1,11 +1,20 @@
-//! Which tools the model is offered.
+//! Which tools the model is offered, what its calls are judged by, and what it learns of results.
 
-use jetway_core::policy::lockdown::{Decision, Warden};
+use jetway_core::overlay::Applied;
+use jetway_core::policy::lockdown::place::Folders;
+use jetway_core::policy::lockdown::replace::{AgentTool, AgentTools};
+use jetway_core::policy::lockdown::{Mode, Rules, Setting, Warden};
 use jetway_core::stream::guard::Guard;
+use jetway_core::wire::history;
+use jetway_core::wire::json;
 use jetway_core::wire::patch::Patch;
 use jetway_core::wire::request::Request;
+use jetway_core::wire::tools::offer::{NewTool, Offer};
+use jetway_core::wire::tools::{Shape, Tool};
 
 use crate::config::Policy;
+use crate::redaction::Searcher;
+use crate::runs::Redaction;
 
 /// The tools of a request as the model may see them. Made only by [`lock`].
 #[derive(Debug)]
@@ -44,21 +53,114 @@ pub fn lock(policy: &Policy, request: &Request) -> Permit {
     let tools = request.tools();
     let mut permit = Permit { patch: Patch::default(), offered: tools.len(), removed: Vec::new() };
     let Some(rules) = &policy.lockdown else { return permit };
-    for tool in tools {
-        if rules.offers(tool) != Decision::Allow && permit.removed.len() < MOST_NAMES {
-            let name = tool.name.as_deref().unwrap_or("(unknown kind)");
-            permit.removed.push(name.chars().take(LONGEST_NAME).collect());
+    let agent = agent_tools(request);
+    let added: Vec<NewTool> = rules.replace.offered(&agent).iter().filter_map(new_tool).collect();
+    let hidden = if added.is_empty() { Vec::new() } else { rules.replace.hidden() };
+    let is_hidden = |tool: &Tool| tool.name.as_deref().is_some_and(|name| hidden.contains(&name));
+    let offer = |tool: &Tool| match rules.offer(tool, &request.json) {
+        _ if is_hidden(tool) => Offer::Drop,
+        Ok(offer) => offer,
+        Err(_) => Offer::Drop,
+    };
+    for tool in tools.iter().filter(|tool| offer(tool) == Offer::Drop).take(MOST_NAMES) {
+        let name = tool.name.as_deref().unwrap_or("(unknown kind)");
+        permit.removed.push(name.chars().take(LONGEST_NAME).collect());
+    }
+    if rules.mode == Mode::Enforce {
+        let shelved = request.reshelve(&offer, &added, &mut permit.patch);
+        for absent in shelved.absent {
+            tracing::debug!(policy = policy.name, %absent, "a narrowing found nothing to narrow");
         }
     }
-    request.prune_tools(&|tool| rules.offers(tool) == Decision::Allow, &mut permit.patch);
     permit
+}
+
+fn new_tool(spec: &jetway_core::policy::lockdown::replace::NewToolSpec) -> Option<NewTool> {
+    let made = NewTool::new(&spec.name, &spec.description, &spec.schema);
+    made.inspect_err(|error| tracing::error!(%error, "a replacement tool cannot be offered")).ok()
+}
+
+/// The tools by which an agent could carry out a call of ours.
+fn agent_tools(request: &Request) -> AgentTools {
+    let of = |tool: &&Tool| {
+        let name = tool.name.as_deref()?;
+        let namespace = tool.namespace.as_deref();
+        Some(match (&tool.shape, tool.nodes.schema) {
+            (Shape::Function, Some(schema)) => AgentTool::with_schema(name, namespace, request.json.value(schema)),
+            (Shape::Text, _) => AgentTool::of_text(name, namespace),
+            (Shape::Local(_), _) => AgentTool::built_in(name),
+            _ => return None,
+        })
+    };
+    AgentTools(request.tools().iter().filter_map(of).collect())
 }
 
 /// What watches the reply, where a lock is on.
 #[must_use]
-pub fn guard(policy: &Policy, request: &Request) -> Option<Guard<Warden>> {
+pub fn guard(policy: &Policy, request: &Request, redactions: &[Redaction]) -> Option<Guard<Warden>> {
     let rules = policy.lockdown.clone()?;
+    let folders = Folders { working: Setting::working(&history::preamble(request)), ..Folders::default() };
+    let tainted = if rules.taint && !redactions.is_empty() { untrusted(&rules, request) } else { None };
+    let setting = Setting { policy: policy.name.clone(), agent: agent_tools(request), folders, tainted };
     // Of several replies at once nobody can tell which one the agent goes on with.
     let may_answer = request.replies == 1;
-    Some(Guard::new(Warden::new(rules, &policy.name), request.dialect, may_answer))
+    Some(Guard::new(Warden::new(rules, setting), request.dialect, may_answer))
+}
+
+/// Why nothing may leave the machine any more: a conversation that holds secrets has also read
+/// what strangers wrote.
+fn untrusted(rules: &Rules, request: &Request) -> Option<String> {
+    let (_, name) = history::calls(request).into_iter().find(|(_, name)| rules.reads_strangers(name))?;
+    let name: String = name.chars().take(LONGEST_NAME).collect();
+    Some(format!(
+        "This conversation has met secrets, and `{name}` has brought in what strangers wrote; so nothing may be sent anywhere from here on."
+    ))
+}
+
+/// What the model learns of the results that the agent tells: of calls in other words no more than
+/// their shape allows, and no secrets.
+pub fn learn(
+    policy: &Policy,
+    request: &Request,
+    overlay: &Applied,
+    searcher: Option<&Searcher>,
+    patch: &mut Patch,
+) -> Vec<Redaction> {
+    let (Some(rules), Some(searcher)) = (&policy.lockdown, searcher) else { return Vec::new() };
+    let enforced = rules.mode == Mode::Enforce;
+    let mut found: Vec<Redaction> = Vec::new();
+    for outcome in history::outcomes(request) {
+        let value = request.json.value(outcome.node);
+        let Some(text) = value.text() else { continue };
+        let replacement = overlay.substituted.get(&outcome.call).and_then(|name| rules.replace.find(name));
+        let filtered = replacement.map(|replacement| replacement.filter(&text));
+        let redacted = searcher.search(filtered.as_deref().unwrap_or(&text));
+        for finding in &redacted.findings {
+            note(&mut found, finding, &outcome.call);
+        }
+        let changed = redacted.text.as_deref().or(filtered.as_deref());
+        if let Some(changed) = changed.filter(|_| enforced) {
+            patch.replace(value.span(), json::quote(changed));
+        }
+    }
+    found
+}
+
+fn note(found: &mut Vec<Redaction>, finding: &jetway_core::redact::Finding, call: &str) {
+    let replaced = finding.action == jetway_core::redact::Action::Replace;
+    let is_same = |known: &Redaction| {
+        (known.kind.as_str(), &known.name, known.call.as_str(), known.replaced)
+            == (finding.kind, &finding.name, call, replaced)
+    };
+    match found.iter().position(is_same) {
+        Some(at) => found[at].count += 1,
+        None if found.len() < MOST_NAMES => found.push(Redaction {
+            kind: finding.kind.to_owned(),
+            name: finding.name.clone(),
+            call: call.chars().take(LONGEST_NAME).collect(),
+            count: 1,
+            replaced,
+        }),
+        None => {}
+    }
 }

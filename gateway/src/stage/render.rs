@@ -9,7 +9,9 @@ use jetway_core::wire::request::Request;
 
 use crate::config::Policy;
 use crate::stage::context::Context;
-use crate::stage::lockdown::Permit;
+use crate::redaction::Searcher;
+use crate::runs::Redaction;
+use crate::stage::lockdown::{self, Permit};
 use crate::tab::Lesser;
 
 /// A request as it is sent. Made only by [`render`].
@@ -21,6 +23,7 @@ pub struct Outbound {
     facts: Facts,
     hides_usage: bool,
     overlay: Applied,
+    redactions: Vec<Redaction>,
 }
 
 /// What the cost of a request depends on, besides its length.
@@ -67,6 +70,12 @@ impl Outbound {
         &self.overlay
     }
 
+    /// Secrets that were found in results.
+    #[must_use]
+    pub fn redactions(&self) -> &[Redaction] {
+        &self.redactions
+    }
+
     /// Whether usage was asked for that the agent does not expect.
     #[must_use]
     pub fn hides_usage(&self) -> bool {
@@ -83,6 +92,8 @@ pub struct Draft<'a> {
     pub context: &'a Context,
     /// What the agent was told differently.
     pub edits: &'a [Edit],
+    /// What looks for secrets in results.
+    pub searcher: Option<&'a Searcher>,
     /// A request that asks for no reply has no limit on one.
     pub is_reply: bool,
 }
@@ -93,9 +104,10 @@ impl Draft<'_> {
     /// # Errors
     /// [`Overlap`] if two stages wanted the same bytes.
     pub fn render(self, lesser: &Lesser) -> Result<Outbound, Overlap> {
-        let Self { policy, request, permit, context, edits, is_reply } = self;
+        let Self { policy, request, permit, context, edits, searcher, is_reply } = self;
         let mut patch = permit.patch().clone();
         let overlay = overlay::apply(request, edits, &mut patch);
+        let redactions = lockdown::learn(policy, request, &overlay, searcher, &mut patch);
         if !context.text().is_empty() {
             request.add_system_text(context.text(), &mut patch);
         }
@@ -117,6 +129,6 @@ impl Draft<'_> {
             tier: request.tier.clone(),
             remote: request.remote,
         };
-        Ok(Outbound { bytes, output_limit, model, facts, hides_usage, overlay })
+        Ok(Outbound { bytes, output_limit, model, facts, hides_usage, overlay, redactions })
     }
 }

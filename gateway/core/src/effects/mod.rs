@@ -53,6 +53,12 @@ pub struct Effects {
 }
 
 impl Effects {
+    /// Whether something could leave the machine by it.
+    #[must_use]
+    pub fn may_leave(&self) -> bool {
+        self.unclear.is_some() || self.list.iter().any(|effect| matches!(effect, Effect::Fetches(_) | Effect::Sends))
+    }
+
     /// Nothing can be told.
     #[must_use]
     pub fn unclear(why: impl Into<String>) -> Self {

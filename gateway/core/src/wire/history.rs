@@ -9,12 +9,14 @@ use std::ops::Range;
 
 use crate::wire::json::{Json, Value};
 use crate::wire::patch::Patch;
-use crate::wire::request::Request;
+use crate::wire::request::{Request, text_of, texts_of};
 use crate::wire::turn::Answer;
 use crate::wire::{Dialect, chat, messages, responses};
 
 /// So much of both ends of a text tells it from others.
 const END: usize = 64;
+/// An agent says how it works within its first messages.
+const MOST_LEADING: usize = 8;
 
 /// A turn of the model's in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,6 +114,43 @@ pub fn outcomes(request: &Request) -> Vec<Outcome> {
         Dialect::Chat => chat::history::outcomes(root),
         Dialect::Responses => responses::history::outcomes(root),
     }
+}
+
+/// The calls in a request that were made by now: their ids and names.
+#[must_use]
+pub fn calls(request: &Request) -> Vec<(String, String)> {
+    let root = request.json.root();
+    let list = |name: &str| root.get(name).into_iter().flat_map(Value::items);
+    let named = |value: Value<'_>, id: &str| Some((text_of(value, id)?, text_of(value, "name")?));
+    match request.dialect {
+        Dialect::Messages => {
+            let contents = list("messages").filter_map(|message| message.get("content"));
+            contents.flat_map(Value::items).filter_map(|block| named(block, "id")).collect()
+        }
+        Dialect::Chat => {
+            let calls = list("messages").filter_map(|message| message.get("tool_calls")).flat_map(Value::items);
+            calls.filter_map(|call| Some((text_of(call, "id")?, text_of(call.get("function")?, "name")?))).collect()
+        }
+        Dialect::Responses => list("input").filter_map(|item| named(item, "call_id")).collect(),
+    }
+}
+
+/// The texts in which an agent says how it works: its system text, and what it says first.
+#[must_use]
+pub fn preamble(request: &Request) -> Vec<String> {
+    let root = request.json.root();
+    let mut texts = request.opening.clone();
+    for member in ["system", "instructions"] {
+        root.get(member).into_iter().for_each(|text| texts_of(text, &mut texts));
+    }
+    for member in ["messages", "input"] {
+        let leads = |item: &Value<'_>| {
+            text_of(*item, "role").is_some_and(|role| role == "system" || role == "developer")
+        };
+        let items = root.get(member).into_iter().flat_map(Value::items).take(MOST_LEADING).filter(leads);
+        items.filter_map(|item| item.get("content")).for_each(|content| texts_of(content, &mut texts));
+    }
+    texts
 }
 
 impl Past {

@@ -147,6 +147,12 @@ impl Rules {
         Ok(self.narrow.change(tool).map_or(Offer::Keep, Offer::Change))
     }
 
+    /// Whether a tool brings in what strangers wrote: pages of the web, answers of MCP servers.
+    #[must_use]
+    pub fn reads_strangers(&self, tool: &str) -> bool {
+        self.kind(tool) == Kind::Fetches || tool.starts_with("mcp__") || tool.starts_with("web_")
+    }
+
     fn kind(&self, name: &str) -> Kind {
         kind_of(&self.table, name)
     }

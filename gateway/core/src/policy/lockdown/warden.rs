@@ -36,6 +36,20 @@ pub struct Setting {
     pub tainted: Option<String>,
 }
 
+impl Setting {
+    /// Where an agent says that it works, in any of these texts.
+    #[must_use]
+    pub fn working(texts: &[String]) -> Option<String> {
+        const MARKS: &[(&str, &str)] = &[("orking directory: ", "\n"), ("<cwd>", "</cwd>")];
+        let folder = |text: &String| {
+            let (_, rest, end) = MARKS.iter().find_map(|(mark, end)| Some((mark, text.split_once(mark)?.1, end)))?;
+            let folder = rest.split(end).next()?.trim();
+            (folder.starts_with('/') && folder.len() < 4096 && !folder.contains('\n')).then(|| folder.to_owned())
+        };
+        texts.iter().find_map(folder)
+    }
+}
+
 /// Judges calls, and keeps what was refused and replaced.
 #[derive(Debug)]
 pub struct Warden {

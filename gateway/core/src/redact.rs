@@ -1,1 +1,0 @@
-//! Secrets in text, and what stands in their place.

@@ -1,0 +1,105 @@
+//! Secrets in results, looked for once: agents tell their whole conversation on every turn, so what
+//! was found in a text is kept, by a keyed digest of it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use jetway_core::redact::{Redacted, Redactor, Rules};
+
+use crate::config::Policy;
+use crate::secret::Keyed;
+
+/// Bytes of verdicts that are kept of one policy, roughly. Twice as many for a moment.
+const MOST_BYTES: usize = 16 << 20;
+/// What a verdict without findings weighs.
+const PER_VERDICT: usize = 96;
+
+/// Looks for the secrets of one policy.
+#[derive(Debug)]
+pub struct Searcher {
+    redactor: Redactor,
+    keyed: Arc<Keyed>,
+    known: Mutex<Known>,
+}
+
+/// The searchers of all policies, each made when it is first needed.
+#[derive(Debug)]
+pub struct Searchers {
+    keyed: Arc<Keyed>,
+    /// By policy: its version, and what searches under it.
+    made: Mutex<HashMap<String, (String, Arc<Searcher>)>>,
+}
+
+impl Searchers {
+    #[must_use]
+    pub fn new(keyed: Arc<Keyed>) -> Self {
+        Self { keyed, made: Mutex::default() }
+    }
+
+    /// What looks for the secrets of this policy; none where it has no lockdown.
+    ///
+    /// # Errors
+    /// As for [`Searcher::new`]; a configuration is checked for that when it is read.
+    pub fn of(&self, policy: &Policy) -> Result<Option<Arc<Searcher>>, String> {
+        let Some(rules) = &policy.lockdown else { return Ok(None) };
+        let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((version, searcher)) = made().get(&policy.name)
+            && *version == policy.version
+        {
+            return Ok(Some(Arc::clone(searcher)));
+        }
+        let searcher = Arc::new(Searcher::new(rules.redact.clone(), Arc::clone(&self.keyed))?);
+        made().insert(policy.name.clone(), (policy.version.clone(), Arc::clone(&searcher)));
+        Ok(Some(searcher))
+    }
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Verdicts that were asked for lately, and those before them, which go next.
+    new: HashMap<[u8; 32], Arc<Redacted>>,
+    old: HashMap<[u8; 32], Arc<Redacted>>,
+    bytes: usize,
+}
+
+impl Searcher {
+    /// # Errors
+    /// When the patterns together are too much to be searched for.
+    pub fn new(rules: Rules, keyed: Arc<Keyed>) -> Result<Self, String> {
+        let redactor = Redactor::new(rules, &keyed.bytes(&["redact"])).map_err(|error| error.to_string())?;
+        Ok(Self { redactor, keyed, known: Mutex::default() })
+    }
+
+    /// What is in a text.
+    #[must_use]
+    pub fn search(&self, text: &str) -> Arc<Redacted> {
+        let key = self.keyed.bytes(&["result", text]);
+        let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = known().find(key) {
+            return found;
+        }
+        let found = Arc::new(self.redactor.redact(text));
+        known().keep(key, Arc::clone(&found));
+        found
+    }
+}
+
+impl Known {
+    fn find(&mut self, key: [u8; 32]) -> Option<Arc<Redacted>> {
+        if let Some(found) = self.new.get(&key) {
+            return Some(Arc::clone(found));
+        }
+        let found = self.old.remove(&key)?;
+        self.keep(key, Arc::clone(&found));
+        Some(found)
+    }
+
+    fn keep(&mut self, key: [u8; 32], found: Arc<Redacted>) {
+        self.bytes += found.size() + PER_VERDICT;
+        if self.bytes > MOST_BYTES {
+            self.old = std::mem::take(&mut self.new);
+            self.bytes = found.size() + PER_VERDICT;
+        }
+        self.new.insert(key, found);
+    }
+}
