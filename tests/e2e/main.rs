@@ -13,5 +13,6 @@ mod identity_tls;
 mod identity_tokens;
 mod lockdown;
 mod operations;
+mod secrets;
 mod tokens;
 mod turns;
