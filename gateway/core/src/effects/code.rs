@@ -22,13 +22,12 @@ use walk::Walk;
 const MAX_SOURCE: usize = 64 << 10;
 /// What reading may take of a stack of its own, in bytes: each byte of a program can go a level
 /// deeper, and a parser that ran out of stack would take the whole gateway down.
-const STACK: usize = 256 << 20;
+const STACK: usize = 512 << 20;
 /// What a program of at most [`SMALL_SOURCE`] bytes gets, as nearly all are.
 const SMALL_STACK: usize = 32 << 20;
 const SMALL_SOURCE: usize = 4 << 10;
 
-const HOW: &str =
-    "write each call with its arguments as literals, e.g. await tools.exec_command({cmd: \"ls\"})";
+const HOW: &str = "write each call with its arguments as literals, e.g. await tools.exec_command({cmd: \"ls\"})";
 
 /// Reads a program; `judge` says what a call does, by the tool's name and its arguments as text.
 #[must_use]

@@ -24,6 +24,9 @@ pub(super) fn readings(text: &str) -> Result<Vec<String>, String> {
     if text.chars().any(char::is_control) {
         return Err("a path has control characters in it; write it without them".to_owned());
     }
+    if text.contains("file:") && text.contains('%') {
+        return Err("a path is an address with `%` in it; write it as a plain path".to_owned());
+    }
     let mut all = vec![text.to_owned()];
     // Each way is tried on what the ways before it made, so that they are found in any order.
     for _ in 0..2 {

@@ -146,8 +146,9 @@ impl Table {
         let mut closest: Option<Mismatch> = None;
         for tool in entries {
             match call::judge(tool, arguments, &self.types) {
-                Ok(Judged { effects: found, programs }) => {
+                Ok(Judged { effects: mut found, programs }) => {
                     let effects = effects.get_or_insert_default();
+                    found.list.retain(|effect| !effects.list.contains(effect));
                     effects.add(found);
                     for program in programs {
                         effects.add(self.text(Text::Javascript, &program, outermost));

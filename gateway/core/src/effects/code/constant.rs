@@ -88,7 +88,7 @@ pub(super) fn raw_text(tagged: &TaggedTemplateExpression<'_>, lookup: Lookup<'_>
     let Expression::Identifier(object) = &tag.object else { return None };
     let plain = object.name == "String" && tag.property.name == "raw" && lookup("String") == Found::Free;
     let [quasi] = tagged.quasi.quasis.as_slice() else { return None };
-    plain.then(|| quasi.value.raw.as_str().replace("\r\n", "\n").replace('\r', "\n"))
+    plain.then(|| quasi.value.raw.as_str().to_owned())
 }
 
 /// The text of `["a", "b"].join("\n")`.

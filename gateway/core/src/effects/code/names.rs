@@ -14,21 +14,30 @@ pub(super) const MAX_SCOPES: usize = 100;
 #[derive(Default)]
 pub(super) struct Names<'a> {
     scopes: Vec<HashSet<&'a str>>,
-    /// The scopes around the present place, and whether each is a function's or the program's.
-    around: Vec<(usize, bool)>,
+    around: Vec<Around>,
     /// Whether the names that come belong to a `var`, which reaches out of blocks.
     of_var: bool,
+}
+
+/// A scope around the present place.
+struct Around {
+    scope: usize,
+    /// Whether it is a function's or the program's, out of which no `var` reaches.
+    holds: bool,
+    /// Whether it stands in a `var` itself.
+    in_var: bool,
 }
 
 /// Whether names inside this node are of a scope of their own; then, whether it holds a `var`.
 pub(super) fn scope_of(kind: AstKind<'_>) -> Option<bool> {
     match kind {
         AstKind::Program(_) | AstKind::Function(_) | AstKind::ArrowFunctionExpression(_) => Some(true),
+        // What a body names, the parameters before it do not see.
+        AstKind::FunctionBody(_) => Some(true),
         AstKind::BlockStatement(_)
         | AstKind::ForStatement(_)
         | AstKind::ForInStatement(_)
         | AstKind::ForOfStatement(_)
-        | AstKind::SwitchStatement(_)
         | AstKind::CatchClause(_) => Some(false),
         _ => None,
     }
@@ -44,9 +53,9 @@ impl<'a> Names<'a> {
         if self.around.len() > MAX_SCOPES {
             return;
         }
-        for (scope, holds) in self.around.iter().rev() {
-            self.scopes[*scope].insert(name);
-            if *holds || !self.of_var {
+        for around in self.around.iter().rev() {
+            self.scopes[around.scope].insert(name);
+            if around.holds || !self.of_var {
                 break;
             }
         }
@@ -65,15 +74,17 @@ impl<'a> Visit<'a> for Names<'a> {
             self.of_var = declaration.kind.is_var();
         }
         if let Some(holds) = scope_of(kind) {
-            self.around.push((self.scopes.len(), holds));
+            self.around.push(Around { scope: self.scopes.len(), holds, in_var: self.of_var });
             self.scopes.push(HashSet::new());
             self.of_var = false;
         }
     }
 
     fn leave_node(&mut self, kind: AstKind<'a>) {
-        if scope_of(kind).is_some() {
-            self.around.pop();
+        if scope_of(kind).is_some()
+            && let Some(left) = self.around.pop()
+        {
+            self.of_var = left.in_var;
         }
         if let AstKind::VariableDeclaration(_) = kind {
             self.of_var = false;

@@ -4,11 +4,12 @@
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 
-use oxc_ast::{AstKind, AstType};
 use oxc_ast::ast::{
-    AssignmentTargetPropertyIdentifier, BindingPattern, CallExpression, ComputedMemberExpression, Expression, IdentifierName, IdentifierReference,
-    PropertyKey, SimpleAssignmentTarget, StaticMemberExpression, TaggedTemplateExpression, VariableDeclaration,
+    AssignmentTargetPropertyIdentifier, BindingPattern, CallExpression, ComputedMemberExpression, Expression,
+    IdentifierName, IdentifierReference, PropertyKey, SimpleAssignmentTarget, StaticMemberExpression,
+    TaggedTemplateExpression, VariableDeclaration,
 };
+use oxc_ast::{AstKind, AstType};
 use oxc_ast_visit::{Visit, walk};
 use serde_json::Value;
 
@@ -22,10 +23,43 @@ const MAX_FILLED_IN: usize = 1 << 20;
 
 /// What a program finds there without making it: the language's, and what Codex gives.
 const GIVEN: [&str; 37] = [
-    "ALL_TOOLS", "Array", "Boolean", "Date", "Error", "Infinity", "JSON", "Map", "Math", "NaN", "Number", "Promise",
-    "RangeError", "RegExp", "Set", "String", "SyntaxError", "TypeError", "audio", "clearTimeout", "console",
-    "decodeURIComponent", "encodeURIComponent", "exit", "generatedImage", "image", "isFinite", "isNaN", "load",
-    "notify", "parseFloat", "parseInt", "setTimeout", "store", "text", "undefined", "yield_control",
+    "ALL_TOOLS",
+    "Array",
+    "Boolean",
+    "Date",
+    "Error",
+    "Infinity",
+    "JSON",
+    "Map",
+    "Math",
+    "NaN",
+    "Number",
+    "Promise",
+    "RangeError",
+    "RegExp",
+    "Set",
+    "String",
+    "SyntaxError",
+    "TypeError",
+    "audio",
+    "clearTimeout",
+    "console",
+    "decodeURIComponent",
+    "encodeURIComponent",
+    "exit",
+    "generatedImage",
+    "image",
+    "isFinite",
+    "isNaN",
+    "load",
+    "notify",
+    "parseFloat",
+    "parseInt",
+    "setTimeout",
+    "store",
+    "text",
+    "undefined",
+    "yield_control",
 ];
 
 /// What may be asked of `Object`.
@@ -33,8 +67,19 @@ const OF_OBJECT: [&str; 5] = ["keys", "values", "entries", "fromEntries", "freez
 
 /// Members by which a program could come to what makes code of text, or change what others mean.
 const BARRED: [&str; 13] = [
-    "constructor", "prototype", "__proto__", "__defineGetter__", "__defineSetter__", "__lookupGetter__",
-    "__lookupSetter__", "prepareStackTrace", "captureStackTrace", "callee", "caller", "raw", "join",
+    "constructor",
+    "prototype",
+    "__proto__",
+    "__defineGetter__",
+    "__defineSetter__",
+    "__lookupGetter__",
+    "__lookupSetter__",
+    "prepareStackTrace",
+    "captureStackTrace",
+    "callee",
+    "caller",
+    "raw",
+    "join",
 ];
 
 pub(super) struct Walk<'a> {
@@ -55,7 +100,15 @@ impl<'a> Walk<'a> {
             .iter()
             .any(|scope| scope.contains("tools"))
             .then(|| "the program gives the name `tools` to something of its own".to_owned());
-        Self { scopes, constants: HashMap::new(), around: Vec::new(), next: 0, calls: Vec::new(), spent: Cell::new(0), wrong }
+        Self {
+            scopes,
+            constants: HashMap::new(),
+            around: Vec::new(),
+            next: 0,
+            calls: Vec::new(),
+            spent: Cell::new(0),
+            wrong,
+        }
     }
 
     /// The calls that were found.
@@ -99,13 +152,14 @@ impl<'a> Walk<'a> {
     fn tool(&mut self, name: &str, call: &CallExpression<'a>) {
         let arguments = match call.arguments.as_slice() {
             [] => Some("{}".to_owned()),
-            [argument] => argument.as_expression().and_then(|it| value(it, &|name| self.find(name))).and_then(|value| {
-                match value {
+            [argument] => {
+                argument.as_expression().and_then(|it| value(it, &|name| self.find(name))).and_then(|value| match value
+                {
                     Value::String(text) => Some(text),
                     Value::Object(_) => Some(value.to_string()),
                     _ => None,
-                }
-            }),
+                })
+            }
             _ => None,
         };
         match arguments {
@@ -122,7 +176,8 @@ fn tool_name<'a>(call: &CallExpression<'a>) -> Option<&'a str> {
     (object.name == "tools" && !callee.optional && !call.optional).then(|| callee.property.name.as_str())
 }
 
-/// Whether a program may have this part of the language.
+/// Whether a program may have this part of the language. Not `switch`, whose cases share their
+/// names with each other and not with what they are held against.
 fn is_plain(kind: AstKind<'_>) -> bool {
     matches!(
         kind.ty(),
@@ -174,8 +229,6 @@ fn is_plain(kind: AstKind<'_>) -> bool {
             | AstType::ContinueStatement
             | AstType::BreakStatement
             | AstType::ReturnStatement
-            | AstType::SwitchStatement
-            | AstType::SwitchCase
             | AstType::LabeledStatement
             | AstType::ThrowStatement
             | AstType::TryStatement
@@ -238,7 +291,9 @@ impl<'a> Visit<'a> for Walk<'a> {
             return;
         };
         for declarator in &it.declarations {
-            let (BindingPattern::BindingIdentifier(id), Some(init)) = (&declarator.id, &declarator.init) else { continue };
+            let (BindingPattern::BindingIdentifier(id), Some(init)) = (&declarator.id, &declarator.init) else {
+                continue;
+            };
             // What is no object cannot change once it is there.
             if let Some(value) = value(init, &|name| self.find(name)).filter(|it| !it.is_object() && !it.is_array()) {
                 self.constants.insert((scope, id.name.as_str()), value);
@@ -261,7 +316,7 @@ impl<'a> Visit<'a> for Walk<'a> {
 
     fn visit_tagged_template_expression(&mut self, it: &TaggedTemplateExpression<'a>) {
         if raw_text(it, &|name| self.find(name)).is_none() {
-            walk::walk_tagged_template_expression(self, it);
+            self.refuse("the program has a template that is not read");
         }
     }
 

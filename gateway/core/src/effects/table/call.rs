@@ -48,7 +48,7 @@ pub(super) fn judge(
 }
 
 /// Every argument that the entry names.
-fn names(tool: &Tool) -> impl Iterator<Item = &String> {
+pub(super) fn names(tool: &Tool) -> impl Iterator<Item = &String> {
     let search = tool.search.iter().flat_map(|search| search.below.iter().chain(&search.matching).chain(&search.kind));
     let lists = [
         &tool.reads,
@@ -185,9 +185,9 @@ impl<'a> Call<'a> {
         if let [shell, flag, script] = words.as_slice()
             && matches!(shell.rsplit('/').next(), Some("bash" | "sh" | "zsh"))
             && matches!(flag.as_str(), "-c" | "-lc")
-            && let Some(patch) = patch::in_command(script)
+            && patch::in_command(script).is_some()
         {
-            return Ok(patch);
+            return Ok(run(script));
         }
         if words.is_empty() {
             return Err(format!("`{}` is an empty list", bare(name)));
