@@ -7,8 +7,6 @@
 //! together again by the script's first lines, so that also a shell whose quotes we do not know
 //! (on Windows, say) finds nothing in a word to act on.
 
-use std::fmt::Write;
-
 use super::inputs::Given;
 
 /// Signs that stand for themselves in a word, beside letters and digits.
@@ -40,8 +38,7 @@ pub fn spelled(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || PLAIN.contains(&byte) {
             word.push(char::from(byte));
         } else {
-            // Writing to a string cannot fail.
-            let _ = write!(word, "\\0{byte:03o}");
+            word.push_str(&format!("\\0{byte:03o}"));
         }
     }
     word
