@@ -63,7 +63,10 @@ pub enum Lost {
 #[derive(Debug)]
 pub enum NoMore {
     /// The reply ends with this sentence; the word is for the log.
-    Ends { why: String, reason: &'static str },
+    Ends {
+        why: String,
+        reason: &'static str,
+    },
     Lost(Lost),
 }
 

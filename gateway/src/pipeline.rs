@@ -229,10 +229,14 @@ impl<'a> Watched<'a> {
     }
 
     fn watch(&self, call: Call<'_>, exchange: &Exchange) -> Watch {
-        let guard = if call.endpoint.is_reply() { {
-            let Prepared { asked, outbound, .. } = &self.prepared;
-            lockdown::guard(call.policy, asked, outbound.redactions())
-        } } else { None };
+        let guard = if call.endpoint.is_reply() {
+            {
+                let Prepared { asked, outbound, .. } = &self.prepared;
+                lockdown::guard(call.policy, asked, outbound.redactions())
+            }
+        } else {
+            None
+        };
         let may_be_cut = exchange.tab().is_some_and(Tab::may_be_cut) || guard.is_some();
         Watch {
             meter: Meter::new(call.dialect),

@@ -130,7 +130,9 @@ impl Refusal {
             Self::Unfit(_) | Self::Malformed(_) => No::Malformed,
             Self::Budget(_) => No::Exhausted,
             Self::TooFast(fast) => No::TooFast { wait: fast.wait },
-            Self::Store(_) | Self::Unsearched { .. } | Self::Ledger(_) | Self::Full | Self::Unreachable(_) => No::Unavailable,
+            Self::Store(_) | Self::Unsearched { .. } | Self::Ledger(_) | Self::Full | Self::Unreachable(_) => {
+                No::Unavailable
+            }
             Self::Provider(Failed::Slow { .. }) => No::GatewayTimeout,
             Self::Provider(_) | Self::Unchecked { .. } => No::BadGateway,
             Self::Overlap(_) => No::Internal,

@@ -383,7 +383,9 @@ impl Flow {
         };
         let watch = self.pipe.steps();
         Poll::Ready(match (&passed, watch.pending()) {
-            (Passed::More | Passed::Ended, _) if watch.guard.as_ref().is_some_and(|guard| guard.stopped().is_some()) => {
+            (Passed::More | Passed::Ended, _)
+                if watch.guard.as_ref().is_some_and(|guard| guard.stopped().is_some()) =>
+            {
                 Passed::Stopped
             }
             (Passed::Ended, Some(pending)) => Passed::Turned(pending),

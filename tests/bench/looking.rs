@@ -90,7 +90,10 @@ fn guard_a_stream_of_1000_events(bencher: divan::Bencher<'_, '_>) {
     let reply = event.repeat(1000);
     let rules: Rules = serde_json::from_value(json!({ "allow": ["*"] })).unwrap_or_else(|_| std::process::exit(1));
     bencher.counter(BytesCount::new(reply.len())).bench(|| {
-        let watch = Watch(Meter::new(Dialect::Messages), Guard::new(Warden::new(rules.clone(), Setting::default()), Dialect::Messages, true));
+        let watch = Watch(
+            Meter::new(Dialect::Messages),
+            Guard::new(Warden::new(rules.clone(), Setting::default()), Dialect::Messages, true),
+        );
         let mut pipe = Pipe::new(Shape::Event, watch);
         let mut out = Vec::new();
         reply.as_bytes().chunks(1400).try_for_each(|piece| pipe.feed(piece, &mut out)).map(|()| out.len())

@@ -202,7 +202,8 @@ fn a_rate_that_is_used_up_for_long_ends_the_run_with_a_sentence() {
     }
 }
 
-const LOCK: &str = "lockdown: { allow: ['*'], deny: [Bash, exec, exec_command], advice: Ask an operator., on_denied: explain }\n";
+const LOCK: &str =
+    "lockdown: { allow: ['*'], deny: [Bash, exec, exec_command], advice: Ask an operator., on_denied: explain }\n";
 
 /// The sentence that stands in the place of a call of this agent's shell.
 fn sentence(agent: Agent) -> String {

@@ -248,6 +248,21 @@ fn an_empty_token_opens_nothing_and_files_are_their_owner_s() {
 }
 
 #[test]
+fn the_shipped_tables_of_cases_hold_and_one_that_does_not_is_told() {
+    let output = jetway(&root(), &["policy", "test", "--json"]).output().unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.success(), "{report:#}");
+    assert!(report["cases"].as_u64().unwrap() > 300, "{report}");
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("own.yaml");
+    let case = "{ tool: Bash, with: { command: cat .env }, expect: allow }";
+    std::fs::write(&table, format!("rules: {{ allow: ['*'], deny: ['reads(**/.env*)'] }}\ncases: [{case}]\n")).unwrap();
+    let output = jetway(&root(), &["policy", "test", table.to_str().unwrap()]).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(!output.status.success() && text.contains("case 1: `Bash`") && text.contains("refused by"), "{text}");
+}
+
+#[test]
 fn the_demo_plays_one_run_and_shows_it() {
     let folder = tempfile::tempdir().unwrap();
     copy(&root().join("config"), &folder.path().join("config"));

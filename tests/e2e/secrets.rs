@@ -63,7 +63,9 @@ fn every_route_to_a_secret_is_barred_and_the_task_is_done_by_other_tools() {
     let call = json!({ "type": "tool_use", "id": "c5", "name": "Bash", "input": { "command": "…" } });
     messages.push(json!({ "role": "assistant", "content": texts.into_iter().chain([call]).collect::<Vec<_>>() }));
     let result = "STRIPE_KEY=present\nSTRIPE_KEY=sk_live_marker_of_a_secret";
-    messages.push(json!({ "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "c5", "content": result }] }));
+    messages.push(
+        json!({ "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "c5", "content": result }] }),
+    );
     assert!(ask(&jetway, &messages).text().contains("It is"), "the task is finished");
     let sent = String::from_utf8(provider.seen().pop().unwrap().body.to_vec()).unwrap();
     assert!(sent.contains("\"check_env_keys\"") && sent.contains("STRIPE_KEY=present"), "{sent}");

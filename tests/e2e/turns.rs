@@ -96,7 +96,8 @@ fn told(dialect: &str, reply: &Value) -> Vec<Value> {
             let items = reply["output"].as_array().unwrap();
             out.extend(items.iter().cloned());
             for call in items.iter().filter(|item| item["type"] == "function_call") {
-                let output = json!({ "type": "function_call_output", "call_id": call["call_id"], "output": "text of a file" });
+                let output =
+                    json!({ "type": "function_call_output", "call_id": call["call_id"], "output": "text of a file" });
                 out.push(output);
             }
         }
@@ -189,7 +190,7 @@ fn a_model_that_will_not_learn_is_stopped() {
             let answer = ask(&jetway, dialect, &[user(dialect, &format!("stubborn {dialect} {stream}"))], stream);
             let text = answer.text();
             assert!(text.contains("[Jetway]") && text.contains("Use Read."), "{dialect} {stream}: {text}");
-            assert!(!text.contains("cat .env") && !text.contains("tool_use\"") , "{dialect} {stream}: {text}");
+            assert!(!text.contains("cat .env") && !text.contains("tool_use\""), "{dialect} {stream}: {text}");
             assert_eq!(provider.seen().len(), before + 9, "{dialect} {stream}");
         }
     }

@@ -37,7 +37,11 @@ fn rules(allow: &[&str]) -> Rules {
 }
 
 fn pipe(dialect: Dialect, shape: Shape, allow: &[&str], hide: bool) -> Pipe<All> {
-    let guard = Guard::new(Warden::new(rules(allow), Setting { policy: String::from("p"), ..Setting::default() }), dialect, false);
+    let guard = Guard::new(
+        Warden::new(rules(allow), Setting { policy: String::from("p"), ..Setting::default() }),
+        dialect,
+        false,
+    );
     Pipe::new(shape, All { meter: Meter::new(dialect), guard, hide: hide.then_some(HideUsage) })
 }
 

@@ -6,6 +6,7 @@ mod demo;
 mod docs;
 mod keys;
 mod out;
+mod policy;
 mod runs;
 mod serve;
 mod timeline;
@@ -50,6 +51,9 @@ enum Command {
     Demo(demo::Args),
     /// Show how budgets stand; raise or reset one.
     Budgets(budgets::Args),
+    /// Try the rules of policies on tables of calls.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Make, list and revoke the keys of callers.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -90,6 +94,7 @@ fn obey(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Serve(args) => serve::run(cli.config, cli.state, &args),
         Command::Check(args) => check::run(&cli.config, &args),
+        Command::Policy(command) => policy::run(&load(&cli.config, None)?, command),
         Command::Demo(args) => demo::run(cli.config, cli.state, &args),
         Command::Budgets(args) => budgets::run(&load(&cli.config, cli.state.as_deref())?, args),
         Command::Keys(command) => keys::run(&load(&cli.config, cli.state.as_deref())?, command),

@@ -79,7 +79,12 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     let redacted = list(exchange, "redactions", |found| {
         let name = found.get("name").and_then(Value::as_str).map(|name| format!(" {}", shown(name)));
         let only = if found.get("replaced")?.as_bool()? { "" } else { ", only noted" };
-        Some(format!("{} {}{}{only}", found.get("count")?, shown(found.get("kind")?.as_str()?), name.unwrap_or_default()))
+        Some(format!(
+            "{} {}{}{only}",
+            found.get("count")?,
+            shown(found.get("kind")?.as_str()?),
+            name.unwrap_or_default()
+        ))
     });
     redacted.into_iter().for_each(|found| note("redacted", found));
     let inner = number(exchange, "inner_turns");

@@ -46,6 +46,8 @@ pub struct Config {
     pub limits: Limits,
     pub providers: BTreeMap<String, Provider>,
     pub policies: BTreeMap<String, Policy>,
+    /// The folder that they are in; tables of cases are in `cases` below it.
+    pub policies_folder: PathBuf,
     pub prices: Prices,
     /// The folders whose files make up this configuration, with all that is below them.
     pub watched: Vec<PathBuf>,
@@ -112,7 +114,8 @@ impl Config {
             providers,
             policies,
             prices,
-            watched: vec![folder.to_owned(), policies_folder],
+            watched: vec![folder.to_owned(), policies_folder.clone()],
+            policies_folder,
             watched_alone: document.tls.as_ref().map(|tls| tls::folders(&root, tls)).unwrap_or_default(),
         })
     }

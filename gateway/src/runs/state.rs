@@ -13,7 +13,8 @@ use crate::link::{Link, Unreachable};
 use crate::runs::Passage;
 use crate::store::{self, Durability, Store, StoreError};
 
-const TABLES: &[&str] = &["
+const TABLES: &[&str] = &[
+    "
     CREATE TABLE inserted (
         conversation TEXT PRIMARY KEY,
         text TEXT NOT NULL,
@@ -21,7 +22,8 @@ const TABLES: &[&str] = &["
         at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX inserted_at ON inserted (at);
-", "
+",
+    "
     CREATE TABLE edits (
         id INTEGER PRIMARY KEY,
         conversation TEXT NOT NULL,
@@ -30,7 +32,8 @@ const TABLES: &[&str] = &["
     ) STRICT;
     CREATE INDEX edits_conversation ON edits (conversation, id);
     CREATE INDEX edits_at ON edits (at);
-"];
+",
+];
 
 /// Conversations are forgotten when they were begun this long ago.
 const KEPT: i64 = 7 * 24 * 3600;

@@ -133,13 +133,16 @@ pub fn learn(
         let value = request.json.value(outcome.node);
         let Some(text) = value.text() else { continue };
         let replacement = overlay.substituted.get(&outcome.call).and_then(|name| rules.replace.find(name));
-        let filtered = replacement.map(|replacement| replacement.filter(&text));
-        let redacted = searcher.search(filtered.as_deref().unwrap_or(&text));
+        if let Some(replacement) = replacement {
+            // What is left then is of the shape that the operator declared.
+            patch.replace(value.span(), json::quote(&replacement.filter(&text)));
+            continue;
+        }
+        let redacted = searcher.search(&text);
         for finding in &redacted.findings {
             note(&mut found, finding, &outcome.call);
         }
-        let changed = redacted.text.as_deref().or(filtered.as_deref());
-        if let Some(changed) = changed.filter(|_| enforced) {
+        if let Some(changed) = redacted.text.as_deref().filter(|_| enforced) {
             patch.replace(value.span(), json::quote(changed));
         }
     }

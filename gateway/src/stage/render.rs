@@ -8,9 +8,9 @@ use jetway_core::wire::patch::Overlap;
 use jetway_core::wire::request::Request;
 
 use crate::config::Policy;
-use crate::stage::context::Context;
 use crate::redaction::Searcher;
 use crate::runs::Redaction;
+use crate::stage::context::Context;
 use crate::stage::lockdown::{self, Permit};
 use crate::tab::Lesser;
 

@@ -194,12 +194,7 @@ impl<J: Judge> Guard<J> {
         let (mut given, mut splice, mut leaving) = (self.given.clone(), self.splice.clone(), Vec::new());
         self.ending.iter().try_for_each(|frame| splice.push(frame.clone(), &mut leaving)).ok()?;
         leaving.iter().for_each(|frame| given.push(frame));
-        Some(Made {
-            told: told.join(","),
-            answers: joined,
-            substituted: substituted.clone(),
-            given: given.told()?,
-        })
+        Some(Made { told: told.join(","), answers: joined, substituted: substituted.clone(), given: given.told()? })
     }
 
     /// The calls that were answered in the present turn, as sentences for a person.

@@ -144,9 +144,8 @@ pub fn preamble(request: &Request) -> Vec<String> {
         root.get(member).into_iter().for_each(|text| texts_of(text, &mut texts));
     }
     for member in ["messages", "input"] {
-        let leads = |item: &Value<'_>| {
-            text_of(*item, "role").is_some_and(|role| role == "system" || role == "developer")
-        };
+        let leads =
+            |item: &Value<'_>| text_of(*item, "role").is_some_and(|role| role == "system" || role == "developer");
         let items = root.get(member).into_iter().flat_map(Value::items).take(MOST_LEADING).filter(leads);
         items.filter_map(|item| item.get("content")).for_each(|content| texts_of(content, &mut texts));
     }

@@ -23,8 +23,8 @@ pub mod responses;
 pub mod route;
 pub mod splice;
 pub mod sse;
-pub mod turn;
 pub mod tools;
+pub mod turn;
 
 use event::{Call, Event, Frame, Verdict};
 use patch::Patch;

@@ -27,9 +27,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Redis as Settings;
 use crate::ledger::{Abandoned, Amendment, Ask, Charge, Ledger, Line, Listed, Pending, Refused, Unreachable, every_of};
+use crate::link::{Link, field};
 use book::{Book, Kept, Lease, Open, Owed, Part};
 use journal::Journal;
-use crate::link::{Link, field};
 use script::{Answer, DENIED, Keys, UNDECLARED, UNKNOWN};
 
 /// The ledger of a fleet.

@@ -315,7 +315,9 @@ impl Walk {
     pub(super) fn operands(&mut self, program: &Program, arguments: &Arguments<'_>) {
         let kind = if program.deep || arguments.has(&program.tree) { Kind::Tree } else { Kind::File };
         let mut operands = arguments.operands.as_slice();
-        if let (Some(role), Some((first, rest)), false) = (program.first, operands.split_first(), arguments.has(&program.unless)) {
+        if let (Some(role), Some((first, rest)), false) =
+            (program.first, operands.split_first(), arguments.has(&program.unless))
+        {
             self.given(role, first, Kind::File);
             operands = rest;
         }

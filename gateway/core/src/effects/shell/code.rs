@@ -9,7 +9,19 @@ use super::walk::Walk;
 
 /// What makes a program for `awk` do more than read its input and print.
 const OF_AWK: [&str; 13] = [
-    "system", "getline", "|", ">", "@", "ENVIRON", "ARGV", "ARGC", "PROCINFO", "close", "fflush", "extension", "FS=\"|",
+    "system",
+    "getline",
+    "|",
+    ">",
+    "@",
+    "ENVIRON",
+    "ARGV",
+    "ARGC",
+    "PROCINFO",
+    "close",
+    "fflush",
+    "extension",
+    "FS=\"|",
 ];
 
 impl Walk {
@@ -34,7 +46,9 @@ impl Walk {
         if arguments.operands.first().and_then(|code| code.literal()).is_some_and(reads_environment) {
             self.reads_environment();
         }
-        let is_plain = |code: &str| !["import", "include", "load", "eval", "system", "exec"].iter().any(|word| code.contains(word));
+        let is_plain = |code: &str| {
+            !["import", "include", "load", "eval", "system", "exec"].iter().any(|word| code.contains(word))
+        };
         self.with_code(name, program, &arguments, &["-e-"], is_plain);
     }
 
@@ -64,7 +78,9 @@ impl Walk {
 
 fn reads_environment(code: &str) -> bool {
     let words = code.split(|next: char| !next.is_ascii_alphanumeric() && next != '_' && next != '.');
-    words.into_iter().any(|word| matches!(word.split('.').next().unwrap_or_default(), "env" | "ENV" | "strenv" | "envsubst"))
+    words
+        .into_iter()
+        .any(|word| matches!(word.split('.').next().unwrap_or_default(), "env" | "ENV" | "strenv" | "envsubst"))
 }
 
 /// Whether a script of `sed` consists of commands that only change and print lines.
@@ -143,7 +159,8 @@ fn behind_command(text: &str) -> Option<&str> {
         // A text to the end of the line; one that goes on in the next is left out.
         'a' | 'i' | 'c' => {
             let line = rest.split_once('\n').map_or(rest, |(line, _)| line);
-            let one_line = rest.strip_prefix("\\\n").map_or(line, |text| text.split_once('\n').map_or(text, |(line, _)| line));
+            let one_line =
+                rest.strip_prefix("\\\n").map_or(line, |text| text.split_once('\n').map_or(text, |(line, _)| line));
             let behind = rest.strip_prefix("\\\n").unwrap_or(rest);
             (!one_line.ends_with('\\')).then(|| &behind[one_line.len()..])
         }
@@ -178,12 +195,48 @@ mod tests {
     #[test]
     fn scripts_that_only_print_are_told_from_others() {
         let plain = [
-            "1,20p", "s/a/b/", "s/a/b/gI", "/x/d", "/x/,/y/p", "$d", "1!G;h;$!d", "s|/a|/b|g", "2q", "s/[0-9]*/n/g", "1{p;q}",
-            "/^#/d; s/ *$//", "a\\\nmore", "1i\\  text", "$a end", "y/abc/xyz/", ":a;N;$!ba;s/\\n/ /g", "10,+5p", "# note\np",
+            "1,20p",
+            "s/a/b/",
+            "s/a/b/gI",
+            "/x/d",
+            "/x/,/y/p",
+            "$d",
+            "1!G;h;$!d",
+            "s|/a|/b|g",
+            "2q",
+            "s/[0-9]*/n/g",
+            "1{p;q}",
+            "/^#/d; s/ *$//",
+            "a\\\nmore",
+            "1i\\  text",
+            "$a end",
+            "y/abc/xyz/",
+            ":a;N;$!ba;s/\\n/ /g",
+            "10,+5p",
+            "# note\np",
         ];
         let others = [
-            "1e", "s/a/cat .env/e", "s/a/b/w out", "w out", "r .env", "R x", "W x", "s/a/b/ge", "1,2e id", "p;e", "/x/r .env",
-            "a\\\nx\ne id", "s/[/]e/x/", "F", "v", "1{e", "s/a/b", "a x\\\ny\ne", "s\\a\\b\\", "M", "\\,x,e",
+            "1e",
+            "s/a/cat .env/e",
+            "s/a/b/w out",
+            "w out",
+            "r .env",
+            "R x",
+            "W x",
+            "s/a/b/ge",
+            "1,2e id",
+            "p;e",
+            "/x/r .env",
+            "a\\\nx\ne id",
+            "s/[/]e/x/",
+            "F",
+            "v",
+            "1{e",
+            "s/a/b",
+            "a x\\\ny\ne",
+            "s\\a\\b\\",
+            "M",
+            "\\,x,e",
         ];
         for script in plain {
             assert!(is_plain_sed(script), "{script}");

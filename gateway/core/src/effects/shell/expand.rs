@@ -141,7 +141,11 @@ impl Walk {
                 "/dev/fd/63".chars().map(Mark::Kept).collect()
             }
             Piece::Arithmetic(text) => {
-                if depth == 0 { self.arithmetic(&text) } else { self.doubt("arithmetic stands within arithmetic") }
+                if depth == 0 {
+                    self.arithmetic(&text)
+                } else {
+                    self.doubt("arithmetic stands within arithmetic")
+                }
                 vec![Mark::Hole { one: true }]
             }
             Piece::Altered { text, quoted } => {
@@ -247,7 +251,9 @@ enum Home {
 fn home(marks: &[Mark]) -> Home {
     match (marks.first(), marks.get(1)) {
         (Some(Mark::Quoted('~')), _) => Home::Literal,
-        (Some(Mark::Bare('~')), Some(Mark::Bare(next))) if "+-".contains(*next) || next.is_ascii_digit() => Home::Unknown,
+        (Some(Mark::Bare('~')), Some(Mark::Bare(next))) if "+-".contains(*next) || next.is_ascii_digit() => {
+            Home::Unknown
+        }
         (Some(Mark::Bare('~')), _) => {
             let name = marks.iter().take_while(|mark| **mark != Mark::Bare('/'));
             if name.clone().all(|mark| matches!(mark, Mark::Bare(_))) { Home::Expanded } else { Home::Literal }

@@ -42,7 +42,8 @@ impl Walk {
                 walk.scope.doubt();
             }
             walk.options(name, program, &arguments);
-            let creates = arguments.given(&["-c", "-r", "-u", "-A", "--create", "--append", "--update", "--concatenate"]);
+            let creates =
+                arguments.given(&["-c", "-r", "-u", "-A", "--create", "--append", "--update", "--concatenate"]);
             let extracts = arguments.given(&["-x", "--extract", "--get"]);
             let lists = arguments.given(&["-t", "--list", "-d", "--diff", "--compare"]);
             if !creates && !extracts && !lists {
@@ -73,7 +74,9 @@ impl Walk {
     pub(super) fn make(&mut self, name: &str, program: &'static Program, run: &Run<'_>) {
         let arguments = told_apart(program, run.words, None);
         self.options(name, program, &arguments);
-        let runs = |word: &str| word.contains(['$', '`', '!']) || word.split_once('=').is_some_and(|(_, value)| value.contains(' '));
+        let runs = |word: &str| {
+            word.contains(['$', '`', '!']) || word.split_once('=').is_some_and(|(_, value)| value.contains(' '))
+        };
         for word in &arguments.operands {
             match word.literal() {
                 Some(text) if runs(text) => self.doubt(format!("`{name}` may run what is in {text:?}")),

@@ -7,9 +7,34 @@ use super::walk::Walk;
 
 /// Tests and actions that take a value which is no path.
 const WITH_VALUE: [&str; 28] = [
-    "-name", "-iname", "-path", "-ipath", "-wholename", "-regex", "-iregex", "-regextype", "-type", "-xtype",
-    "-maxdepth", "-mindepth", "-mtime", "-mmin", "-ctime", "-cmin", "-atime", "-amin", "-size", "-perm", "-user",
-    "-group", "-uid", "-gid", "-links", "-inum", "-printf", "-D",
+    "-name",
+    "-iname",
+    "-path",
+    "-ipath",
+    "-wholename",
+    "-regex",
+    "-iregex",
+    "-regextype",
+    "-type",
+    "-xtype",
+    "-maxdepth",
+    "-mindepth",
+    "-mtime",
+    "-mmin",
+    "-ctime",
+    "-cmin",
+    "-atime",
+    "-amin",
+    "-size",
+    "-perm",
+    "-user",
+    "-group",
+    "-uid",
+    "-gid",
+    "-links",
+    "-inum",
+    "-printf",
+    "-D",
 ];
 
 impl Walk {
@@ -56,7 +81,13 @@ impl Walk {
     }
 
     /// The command behind `-exec`, which is run on what was found. Returns what follows it.
-    fn executed<'a>(&mut self, words: &'a [Field], found: &[Field], name: Option<&Field>, run: &Run<'_>) -> &'a [Field] {
+    fn executed<'a>(
+        &mut self,
+        words: &'a [Field],
+        found: &[Field],
+        name: Option<&Field>,
+        run: &Run<'_>,
+    ) -> &'a [Field] {
         let ends = |word: &Field| word.literal() == Some(";");
         let plus = |at: usize| words[at].literal() == Some("+") && at > 0 && words[at - 1].literal() == Some("{}");
         let end = (0..words.len()).find(|at| ends(&words[*at]) || plus(*at));
@@ -91,9 +122,11 @@ impl Walk {
 
 /// The folders in which it begins, and how many words come before its tests.
 fn starts(words: &[Field]) -> (Vec<Field>, usize) {
-    let is_option = |word: &Field| word.literal().is_some_and(|word| matches!(word, "-H" | "-L" | "-P") || word.starts_with("-O"));
+    let is_option =
+        |word: &Field| word.literal().is_some_and(|word| matches!(word, "-H" | "-L" | "-P") || word.starts_with("-O"));
     let options = words.iter().take_while(|word| is_option(word)).count();
-    let is_test = |word: &Field| word.literal().is_some_and(|word| word.starts_with('-') || matches!(word, "(" | "!" | ","));
+    let is_test =
+        |word: &Field| word.literal().is_some_and(|word| word.starts_with('-') || matches!(word, "(" | "!" | ","));
     let starts: Vec<Field> = words[options..].iter().take_while(|word| !is_test(word)).cloned().collect();
     let behind = options + starts.len();
     (starts, behind)

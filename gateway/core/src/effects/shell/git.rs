@@ -11,13 +11,34 @@ use super::walk::Walk;
 
 /// Options with which changes are named but not shown.
 const NAMED: [&str; 12] = [
-    "--stat", "--shortstat", "--numstat", "--name-only", "--name-status", "--summary", "--quiet", "--no-patch", "-s",
-    "--dirstat", "--check", "--raw",
+    "--stat",
+    "--shortstat",
+    "--numstat",
+    "--name-only",
+    "--name-status",
+    "--summary",
+    "--quiet",
+    "--no-patch",
+    "-s",
+    "--dirstat",
+    "--check",
+    "--raw",
 ];
 
 /// Options with which they are shown all the same.
-const SHOWN: [&str; 11] =
-    ["-p", "-u", "-U", "-c", "-L", "--patch", "--unified", "--patch-with-stat", "--patch-with-raw", "--cc", "--word-diff"];
+const SHOWN: [&str; 11] = [
+    "-p",
+    "-u",
+    "-U",
+    "-c",
+    "-L",
+    "--patch",
+    "--unified",
+    "--patch-with-stat",
+    "--patch-with-raw",
+    "--cc",
+    "--word-diff",
+];
 
 impl Walk {
     pub(super) fn git(&mut self, program: &'static Program, run: &Run<'_>) {
@@ -156,7 +177,14 @@ impl Walk {
         }
     }
 
-    fn git_reads(&mut self, name: &str, program: &Program, arguments: &Arguments<'_>, before: &[&Field], after: &[&Field]) {
+    fn git_reads(
+        &mut self,
+        name: &str,
+        program: &Program,
+        arguments: &Arguments<'_>,
+        before: &[&Field],
+        after: &[&Field],
+    ) {
         let here = Field::Literal(String::from("."));
         let named = match name {
             "ls-tree" | "rev-list" => return,
@@ -183,7 +211,8 @@ impl Walk {
     fn git_writes(&mut self, arguments: &Arguments<'_>, before: &[&Field], after: &[&Field]) {
         let here = Field::Literal(String::from("."));
         let creates = arguments.given(&["-b", "-c", "-B", "-C", "--create", "--orphan"]);
-        if creates && before.is_empty() && after.is_empty() || arguments.given(&["--staged", "-S", "--soft", "--mixed"]) {
+        if creates && before.is_empty() && after.is_empty() || arguments.given(&["--staged", "-S", "--soft", "--mixed"])
+        {
             return;
         }
         after.iter().for_each(|path| self.writes(path, Kind::Tree));
@@ -195,7 +224,8 @@ impl Walk {
 
     fn git_asks(&mut self, name: &str, arguments: &Arguments<'_>) {
         let address = arguments.operands.first().map(|word| word.literal().map(str::to_owned));
-        let runs = |address: &str| address.starts_with("ext::") || address.starts_with('-') || address.starts_with("fd::");
+        let runs =
+            |address: &str| address.starts_with("ext::") || address.starts_with('-') || address.starts_with("fd::");
         match &address {
             Some(Some(address)) if runs(address) => self.doubt("an address of `git` runs programs"),
             Some(None) => self.doubt("an address of `git` that is not known may run programs"),

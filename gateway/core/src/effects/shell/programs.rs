@@ -195,7 +195,10 @@ fn spellings(name: &str) -> [String; 3] {
 impl Program {
     /// How the rest of the words is to be read behind this first one.
     pub(super) fn command(&self, name: &str) -> Option<&Self> {
-        self.commands.iter().find(|(names, _)| names.split(' ').any(|listed| listed == name)).map(|(_, command)| command)
+        self.commands
+            .iter()
+            .find(|(names, _)| names.split(' ').any(|listed| listed == name))
+            .map(|(_, command)| command)
     }
 
     /// Every role that it gives to some argument.

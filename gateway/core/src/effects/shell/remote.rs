@@ -11,15 +11,27 @@ use super::walk::Walk;
 
 /// Settings of `ssh` that run nothing and read no other settings.
 const SETTINGS: [&str; 11] = [
-    "batchmode", "connecttimeout", "connectionattempts", "identitiesonly", "loglevel", "passwordauthentication",
-    "port", "serveraliveinterval", "stricthostkeychecking", "user", "preferredauthentications",
+    "batchmode",
+    "connecttimeout",
+    "connectionattempts",
+    "identitiesonly",
+    "loglevel",
+    "passwordauthentication",
+    "port",
+    "serveraliveinterval",
+    "stricthostkeychecking",
+    "user",
+    "preferredauthentications",
 ];
 
 impl Walk {
     pub(super) fn ssh(&mut self, name: &str, program: &'static Program, run: &Run<'_>) {
         let arguments = told_apart(program, run.words, Some(1));
         self.options(name, program, &arguments);
-        self.settings_of_ssh(name, &arguments.values.iter().map(|(option, _, value)| (option.as_str(), value)).collect::<Vec<_>>());
+        self.settings_of_ssh(
+            name,
+            &arguments.values.iter().map(|(option, _, value)| (option.as_str(), value)).collect::<Vec<_>>(),
+        );
         match arguments.operands.first() {
             Some(host) => {
                 self.emit(Effect::Fetches(host.literal().map(str::to_owned)));
@@ -45,7 +57,10 @@ impl Walk {
     pub(super) fn remote_copy(&mut self, name: &str, program: &'static Program, run: &Run<'_>) {
         let arguments = told_apart(program, run.words, None);
         self.options(name, program, &arguments);
-        self.settings_of_ssh(name, &arguments.values.iter().map(|(option, _, value)| (option.as_str(), value)).collect::<Vec<_>>());
+        self.settings_of_ssh(
+            name,
+            &arguments.values.iter().map(|(option, _, value)| (option.as_str(), value)).collect::<Vec<_>>(),
+        );
         let kind = if program.deep || arguments.has(&program.tree) { Kind::Tree } else { Kind::File };
         let last = arguments.operands.len().saturating_sub(1);
         for (at, operand) in arguments.operands.iter().enumerate() {

@@ -34,7 +34,9 @@ pub(super) enum Field {
     /// A pattern of paths. What was quoted in it stands in brackets: `[*]`.
     Pattern(String),
     /// It is not known, nor (if it is not `one`) how many words it becomes.
-    Unknown { one: bool },
+    Unknown {
+        one: bool,
+    },
 }
 
 impl Field {

@@ -380,8 +380,7 @@ fn is_of_files(operator: &str) -> bool {
 
 /// Whether a place is a file with something in it; what is typed and shown is none.
 fn is_file(place: &Place) -> bool {
-    const NONE: [&str; 8] =
-        ["", "-", "/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/zero"];
+    const NONE: [&str; 8] = ["", "-", "/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/zero"];
     match place {
         Place::Path(path) | Place::Tree(path) => !NONE.contains(&path.as_str()) && !path.starts_with("/dev/fd/"),
         Place::Glob(_) | Place::Unknown => true,

@@ -66,7 +66,8 @@ impl Walk {
         if words.is_empty() {
             return;
         }
-        let replaced = arguments.value(&["-I", "-J", "--replace"]).map(|token| token.literal().unwrap_or_default().to_owned());
+        let replaced =
+            arguments.value(&["-I", "-J", "--replace"]).map(|token| token.literal().unwrap_or_default().to_owned());
         let braces = || String::from("{}");
         let replaced = replaced.or_else(|| arguments.given(&["-i", "--replace"]).then(braces));
         match &replaced {
@@ -98,7 +99,9 @@ impl Walk {
                     words = rest.get(1..).unwrap_or_default();
                     continue;
                 }
-                Some(flags) if flags.starts_with("--") || flags.starts_with(['-', '+']) && flags.contains(['O', 'o', 'i']) => {
+                Some(flags)
+                    if flags.starts_with("--") || flags.starts_with(['-', '+']) && flags.contains(['O', 'o', 'i']) =>
+                {
                     // Clusters such as `-euo pipefail` take the name of a setting.
                     let setting = rest.first().and_then(Field::literal);
                     if flags.starts_with("--") || flags.contains(['O', 'i']) || setting.is_none() {

@@ -24,6 +24,7 @@ use crate::policy::lockdown::examples::BadRules;
 use crate::policy::lockdown::rule::{Kind, Rule};
 use crate::policy::lockdown::rules::{RuleSet, Unknown, Verdict};
 use crate::redact;
+use crate::wire::event::Call;
 use crate::wire::json::Json;
 use crate::wire::tools::Tool;
 use crate::wire::tools::offer::Offer;
@@ -145,6 +146,35 @@ impl Rules {
         }
         self.narrow.check_pin(tool, json).map_err(|unfit| unfit.rule())?;
         Ok(self.narrow.change(tool).map_or(Offer::Keep, Offer::Change))
+    }
+
+    /// Rules for a file of cases that has its own.
+    ///
+    /// # Errors
+    /// [`BadRules`] as for a policy.
+    pub fn of_cases(given: &cases::Inline) -> Result<Self, BadRules> {
+        Self::try_from(Document {
+            allow: given.allow.clone(),
+            deny: given.deny.clone(),
+            unknown: given.unknown,
+            on_denied: OnDenied::default(),
+            advice: None,
+            mode: Mode::default(),
+            narrow: narrow::Rules::default(),
+            replace: replace::Rules::default(),
+            tools: None,
+            redact: redact::Rules::default(),
+            taint: false,
+        })
+    }
+
+    /// What is decided about a case.
+    #[must_use]
+    pub fn try_case(&self, case: &cases::Case, folders: &place::Folders) -> Verdict {
+        let setting = Setting { folders: folders.clone(), ..Setting::default() };
+        let call = Call { name: case.tool.clone(), namespace: case.namespace.clone(), ..Call::default() };
+        let effects = self.effects(&case.tool, case.namespace.as_deref(), &case.arguments());
+        self.verdict(&setting, &call, &effects)
     }
 
     /// Whether a tool brings in what strangers wrote: pages of the web, answers of MCP servers.

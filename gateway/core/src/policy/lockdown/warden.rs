@@ -82,8 +82,9 @@ impl Warden {
         let advice = self.rules.advice.as_deref().map(|advice| format!(" {advice}")).unwrap_or_default();
         let (tool, policy) = (&call.name, &self.setting.policy);
         let why = if why.is_empty() { String::new() } else { format!(" {why}") };
-        let sentence =
-            format!("[Jetway] The call of the tool `{tool}` was refused by the policy `{policy}` ({rule}).{why}{advice}");
+        let sentence = format!(
+            "[Jetway] The call of the tool `{tool}` was refused by the policy `{policy}` ({rule}).{why}{advice}"
+        );
         if self.refused.len() < MOST_KEPT {
             self.refused.push(Refused { tool: tool.clone(), rule: rule.to_owned() });
         }
@@ -175,7 +176,7 @@ impl Judge for Warden {
 }
 
 impl Rules {
-    fn effects(&self, name: &str, namespace: Option<&str>, input: &str) -> Effects {
+    pub(super) fn effects(&self, name: &str, namespace: Option<&str>, input: &str) -> Effects {
         // Some agents mend arguments that do not parse, and run what comes of it.
         let takes_text = !input.trim_start().starts_with('{');
         if !takes_text && !is_object(input) {
@@ -184,7 +185,7 @@ impl Rules {
         self.table.effects(name, namespace, input)
     }
 
-    fn verdict(&self, setting: &Setting, call: &Call, effects: &Effects) -> Verdict {
+    pub(super) fn verdict(&self, setting: &Setting, call: &Call, effects: &Effects) -> Verdict {
         self.set.judge(Facts {
             name: &call.name,
             namespace: call.namespace.as_deref(),

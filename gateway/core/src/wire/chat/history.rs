@@ -27,7 +27,8 @@ fn said(message: Value<'_>) -> Said {
 pub(in crate::wire) fn outcomes(root: Value<'_>) -> Vec<Outcome> {
     let mut out = Vec::new();
     for message in messages(root) {
-        if let (Some("tool" | "function"), Some(content)) = (text_of(message, "role").as_deref(), message.get("content"))
+        if let (Some("tool" | "function"), Some(content)) =
+            (text_of(message, "role").as_deref(), message.get("content"))
         {
             strings(content, &text_of(message, "tool_call_id").unwrap_or_default(), &mut out);
         }

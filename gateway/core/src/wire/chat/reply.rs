@@ -1,6 +1,5 @@
 //! What a Chat Completions reply says.
 
-
 use crate::wire::event::{Call, Event, Frame, Shape, Usage};
 use crate::wire::facts::tier;
 use crate::wire::json::Value;

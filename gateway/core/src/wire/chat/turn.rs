@@ -92,8 +92,7 @@ impl Turn {
         let calls: Option<Vec<String>> = choice.calls.iter().map(Call::told).collect();
         let calls = calls?;
         let content = if choice.text.is_empty() { String::from("null") } else { format!("\"{}\"", choice.text) };
-        let calls =
-            if calls.is_empty() { String::new() } else { format!(",\"tool_calls\":[{}]", calls.join(",")) };
+        let calls = if calls.is_empty() { String::new() } else { format!(",\"tool_calls\":[{}]", calls.join(",")) };
         Some(format!("{{\"role\":\"assistant\",\"content\":{content}{calls}}}"))
     }
 }

@@ -6,8 +6,8 @@ pub mod history;
 pub mod reply;
 pub mod request;
 pub mod splice;
-pub mod turn;
 mod tools;
+pub mod turn;
 
 use crate::wire::event::Frame;
 use crate::wire::json;

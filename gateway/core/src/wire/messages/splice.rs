@@ -97,7 +97,8 @@ impl Splice {
         self.base = self.next;
         for frame in ending {
             let Some(root) = frame.json.as_ref().map(Json::root) else { continue };
-            self.output = self.output.saturating_add(root.at(&["usage", "output_tokens"]).and_then(Value::count).unwrap_or(0));
+            self.output =
+                self.output.saturating_add(root.at(&["usage", "output_tokens"]).and_then(Value::count).unwrap_or(0));
             if frame.shape == Shape::Whole {
                 let blocks = root.get("content").into_iter().flat_map(Value::items);
                 self.blocks.extend(blocks.map(|block| block.raw().to_owned()));
@@ -115,7 +116,8 @@ fn add_output(usage: Value<'_>, earlier: u64, patch: &mut Patch) {
 }
 
 pub(in crate::wire) fn is_ending(root: Value<'_>) -> bool {
-    let gives_reason = root.at(&["delta", "stop_reason"]).and_then(Value::text).is_some_and(|reason| !reason.is_empty());
+    let gives_reason =
+        root.at(&["delta", "stop_reason"]).and_then(Value::text).is_some_and(|reason| !reason.is_empty());
     gives_reason || text_of(root, "type").as_deref() == Some("message_stop")
 }
 

@@ -125,12 +125,7 @@ impl Bar {
 
     /// Judges an item: what stands in its place. A call that changes its name has two, and cannot
     /// be judged.
-    fn judge_item(
-        &mut self,
-        item: Value<'_>,
-        index: Option<u64>,
-        judge: &mut Judge<'_>,
-    ) -> Result<Becomes, Broken> {
+    fn judge_item(&mut self, item: Value<'_>, index: Option<u64>, judge: &mut Judge<'_>) -> Result<Becomes, Broken> {
         plainly_spelled(item, KNOWN)?;
         let Some(call) = call(item) else { return Ok(Becomes::Itself) };
         if call.name.is_empty() {

@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::wire::Broken;
-use crate::wire::event::Frame;
 use crate::wire::cut::Hold;
+use crate::wire::event::Frame;
 use crate::wire::hold::{Delta, Input, MOST_KEPT, Queue, Role, Until};
 use crate::wire::json::{Json, Value};
 use crate::wire::patch::Patch;

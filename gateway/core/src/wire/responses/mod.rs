@@ -7,8 +7,8 @@ mod message;
 pub mod reply;
 pub mod request;
 pub mod splice;
-pub mod turn;
 mod tools;
+pub mod turn;
 
 /// What a tool of the provider's own is called, whichever version of it is meant: it is offered
 /// as `web_search_preview_2025_03_11` and called as `web_search_call`.
