@@ -76,7 +76,8 @@ pub(super) fn name_of(text: &str, value: usize) -> Option<String> {
     let before = before.get(..sign)?;
     let end = sign - before.iter().rev().take(12).take_while(|byte| is_between(byte)).count();
     let name = name_before(text, end, end < sign)?;
-    let says_so = |name: &&str| names::is_capital(name) || names::read(name) != Says::Nothing;
+    let is_user = text.as_bytes().get(..name.start)?.ends_with(b"//");
+    let says_so = |name: &&str| !is_user && (names::is_capital(name) || names::read(name) != Says::Nothing);
     text.get(name).filter(says_so).map(str::to_owned)
 }
 
@@ -97,7 +98,7 @@ fn read(text: &str, at: usize) -> Option<Assignment<'_>> {
     let sign = *bytes.get(at)?;
     let next = bytes.get(at + 1).copied().unwrap_or(b'\n');
     let is_other = match sign {
-        b'=' => matches!(next, b'=' | b'>' | b'~'),
+        b'=' => false,
         b':' => next == b':' || next == b'/' && bytes.get(at + 2) == Some(&b'/'),
         _ => next == b'<' || next == b'\n',
     };
@@ -107,7 +108,11 @@ fn read(text: &str, at: usize) -> Option<Assignment<'_>> {
     let before = bytes.get(..at)?;
     let mut end = at - before.iter().rev().take(8).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     let is_tight_before = end == at;
-    if end > 0 && bytes.get(end - 1) == Some(&b']') {
+    // `?=`, `+=`, and `["KEY"] =`
+    if end > 0
+        && (bytes.get(end - 1) == Some(&b']')
+            || is_tight_before && sign == b'=' && matches!(bytes.get(end - 1), Some(b'?' | b'+')))
+    {
         end -= 1;
     }
     let is_key = end > 0 && matches!(bytes.get(end - 1), Some(b'"' | b'\''));
@@ -125,7 +130,7 @@ fn read(text: &str, at: usize) -> Option<Assignment<'_>> {
     let is_capital = names::is_capital(words);
     let is_tight = is_tight_before && !matches!(next, b' ' | b'\t');
     // Only in a file of variables is a value looked at whose name says nothing.
-    if says == Says::Public || says == Says::Nothing && !(is_capital && is_tight && sign == b'=') {
+    if says == Says::Public || says <= Says::Nothing && !(is_capital && is_tight && sign == b'=') {
         return None;
     }
     // `https://user:password@host` is an address, and its password is found as one.
@@ -135,6 +140,11 @@ fn read(text: &str, at: usize) -> Option<Assignment<'_>> {
     }
     let key_quote = if is_key { 1 + super::line::slashes_before(bytes, name.start.checked_sub(1)?) } else { 0 };
     let stand = stand(bytes, name.start.checked_sub(key_quote)?);
+    // `==`, `=>` and `=~` are signs of programs; but a value of a file may begin with one.
+    let is_sign = sign == b'=' && matches!(next, b'=' | b'>' | b'~');
+    if is_sign && !(is_capital && is_tight && stand.begins_line) {
+        return None;
+    }
     Some(Assignment { text, name, says, is_capital, is_key, sign, is_tight, stand })
 }
 
@@ -206,9 +216,12 @@ fn is_data_source(assignment: &Assignment<'_>, text: &str) -> bool {
 /// Where the secret part of a connection string stands in it.
 fn source_key(text: &str) -> Option<Range<usize>> {
     let small = text.to_ascii_lowercase();
+    let begins = |at: usize| {
+        small.get(..at).is_some_and(|before| before.trim_end().is_empty() || before.trim_end().ends_with(';'))
+    };
     let begin = ["password=", "pwd=", "accountkey=", "sharedaccesskey=", "sharedaccesssignature="]
         .iter()
-        .find_map(|key| small.find(key).map(|at| at + key.len()))?;
+        .find_map(|key| small.match_indices(key).map(|(at, _)| at).find(|at| begins(*at)).map(|at| at + key.len()))?;
     let length = text.get(begin..)?.find(';').unwrap_or(text.len() - begin);
     Some(begin..begin + length)
 }
@@ -236,7 +249,7 @@ fn is_literal_secret(assignment: &Assignment<'_>, quote: Quote, text: &str) -> b
         }
         Says::Perhaps if assignment.is_capital => values::is_mixed(text),
         Says::Perhaps => values::is_random(text),
-        Says::Nothing => is_env && is_odd(assignment, text),
+        Says::About | Says::Nothing => is_env && is_odd(assignment, text),
         Says::Public => false,
     }
 }
@@ -255,7 +268,8 @@ fn is_bare_secret(assignment: &Assignment<'_>, value: &Value, text: &str) -> boo
             _ => is_odd(assignment, text),
         };
     }
-    if is_code || text.contains(' ') {
+    let is_typed = is_type(assignment, value);
+    if is_code || is_typed || text.contains(' ') || values::is_harmless(text.trim_end_matches([')', ']', '}'])) {
         return false;
     }
     let has_digit = text.bytes().any(|byte| byte.is_ascii_digit());
@@ -268,6 +282,13 @@ fn is_bare_secret(assignment: &Assignment<'_>, value: &Value, text: &str) -> boo
         Says::Perhaps if assignment.is_capital && is_yaml => values::is_mixed(text),
         _ => values::is_random(text),
     }
+}
+
+/// `name: Type = …`, `name: Type<…>`, `name: Type,`: what stands behind the name is no value.
+fn is_type(assignment: &Assignment<'_>, value: &Value) -> bool {
+    let behind = assignment.text.get(value.span.end..).unwrap_or_default();
+    let is_list = behind.starts_with(',') && assignment.says < Says::Password;
+    assignment.sign == b':' && (is_list || behind.starts_with(" = ") || behind.starts_with('<'))
 }
 
 /// A value that looks random, under a name that does not say that it is an identifier.
@@ -285,6 +306,11 @@ fn is_code(text: &str) -> bool {
     let begins_as_name = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '_' | '$'));
     let is_call =
         begins_as_name && ["(", "[", "::", "?", "<", "!.", "=>", ")"].iter().any(|sign| rest.starts_with(sign));
-    let is_dotted = begins_as_name && text.contains('.') && values::is_words(text);
+    let is_identifier = |part: &str| {
+        part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+            && !values::is_random(part)
+    };
+    let is_dotted = text.contains('.') && text.len() < 100 && text.split('.').all(is_identifier);
     is_end || is_call || is_dotted || text.contains("=>") || text.contains("${")
 }

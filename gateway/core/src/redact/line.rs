@@ -36,14 +36,20 @@ pub(super) fn stand(bytes: &[u8], name: usize) -> Stand {
     let line = before.get(begin..).unwrap_or_default();
     let is_cut = begin == 0 && from > 0;
     let string = escape.map(|slashes| Quote { byte: b'"', slashes: slashes.saturating_sub(1) });
-    let string = string.or_else(|| open_string(line));
+    let (open, string) = match string {
+        None => open_string(line).map_or((0, None), |(at, quote)| (at, Some(quote))),
+        string => (0, string),
+    };
     let quoted = line.last().filter(|byte| matches!(byte, b'\'' | b'`' | b'"'));
     match quoted {
         // What stands first in a string stands there as on a line.
         Some(byte) => {
             Stand { begins_line: true, string: Some(Quote { byte: *byte, slashes: slashes_before(bytes, name - 1) }) }
         }
-        None => Stand { begins_line: !is_cut && is_decoration(line), string },
+        None => {
+            let begins_line = (open > 0 || !is_cut) && is_decoration(line.get(open..).unwrap_or_default());
+            Stand { begins_line, string }
+        }
     }
 }
 
@@ -66,14 +72,14 @@ fn line_begin(text: &[u8]) -> (usize, Option<usize>) {
     (0, None)
 }
 
-/// The string in double quotes that is still open at the end of a line.
-fn open_string(line: &[u8]) -> Option<Quote> {
-    let mut open: Option<Quote> = None;
+/// The string in double quotes that is still open at the end of a line, and where its text begins.
+fn open_string(line: &[u8]) -> Option<(usize, Quote)> {
+    let mut open: Option<(usize, Quote)> = None;
     for at in memchr::memchr_iter(b'"', line) {
         let slashes = slashes_before(line, at);
         open = match open {
-            None => Some(Quote { byte: b'"', slashes }),
-            Some(quote) if quote.slashes == slashes => None,
+            None => Some((at + 1, Quote { byte: b'"', slashes })),
+            Some((_, quote)) if quote.slashes == slashes => None,
             other => other,
         };
     }

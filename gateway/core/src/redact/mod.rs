@@ -17,6 +17,7 @@ mod line;
 mod names;
 pub mod patterns;
 mod placeholder;
+mod rounds;
 mod shapes;
 mod span;
 mod values;
@@ -116,8 +117,8 @@ pub struct Document {
     ignore: Vec<String>,
 }
 
-/// As meant.
-#[derive(Debug, Clone, Deserialize)]
+/// As meant. By default all that is known is replaced.
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(try_from = "Document")]
 pub struct Rules {
     default: Action,
@@ -167,12 +168,6 @@ impl TryFrom<Document> for Rules {
         }
         let patterns = patterns.into_iter().map(Pattern::try_from).collect::<Result<_, _>>()?;
         Ok(Self { default, kinds, patterns, ignore })
-    }
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self { default: Action::default(), kinds: BTreeMap::new(), patterns: Vec::new(), ignore: Vec::new() }
     }
 }
 
@@ -261,7 +256,8 @@ impl Redactor {
         Ok(Self { rules, keywords, shapes, maker: placeholder::Maker::new(key), piece: PIECE })
     }
 
-    /// The secrets in a text, first to last; none overlaps another.
+    /// The secrets in a text, first to last; none overlaps another. [`Self::redact`] may tell of
+    /// more: of what can be seen only when others have been replaced.
     #[must_use]
     pub fn find(&self, text: &str) -> Vec<Finding> {
         self.search(text).into_iter().map(|found| self.finding(found)).collect()
@@ -270,21 +266,7 @@ impl Redactor {
     /// The text with placeholders for its secrets. Doing it twice changes nothing more.
     #[must_use]
     pub fn redact(&self, text: &str) -> Redacted {
-        let found = self.search(text);
-        let mut out = String::new();
-        let mut copied = 0;
-        for one in found.iter().filter(|one| self.rules.action(one.kind) == Action::Replace) {
-            let before = text.get(copied..one.span.start).unwrap_or_default();
-            let secret = text.get(one.span.clone()).unwrap_or_default();
-            out.push_str(before);
-            out.push_str(&self.placeholder(one, secret));
-            copied = one.span.end;
-        }
-        let text = (copied > 0).then(|| {
-            out.push_str(text.get(copied..).unwrap_or_default());
-            out
-        });
-        Redacted { text, findings: found.into_iter().map(|one| self.finding(one)).collect() }
+        rounds::redact(self, text)
     }
 
     fn finding(&self, found: Found) -> Finding {

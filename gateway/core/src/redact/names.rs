@@ -6,6 +6,8 @@
 pub(super) enum Says {
     /// It says that its value may be seen.
     Public,
+    /// It says that its value is about a secret, and not one: `TOKEN_URL`.
+    About,
     /// It says nothing.
     Nothing,
     /// It may hold a secret as well as something else: `key`, `auth`, `session`.
@@ -43,8 +45,11 @@ pub(super) fn read(name: &str) -> Says {
     }
     let words = Words::of(name);
     let Some(last) = words.last() else { return Says::Nothing };
-    if is_about(last) || words.iter().any(|word| matches!(word, "public" | "publishable" | "fingerprint")) {
+    if words.iter().any(|word| matches!(word, "public" | "publishable" | "fingerprint")) {
         return Says::Public;
+    }
+    if ABOUT.binary_search(&last).is_ok() {
+        return Says::About;
     }
     // In capitals the word may stand anywhere (`SECRET_STRIPE`); in code the last one says what it is
     // (a `tokenCount` is a count).
@@ -81,7 +86,7 @@ fn word_says(before: &str, word: &str, count: usize) -> Says {
         (_, "pass" | "pwd" | "pw") if count > 1 => Says::Password,
         (_, "pwd" | "pass") => Says::Perhaps,
         (_, "token" | "secret" | "apikey" | "authtoken" | "accesstoken" | "secretkey" | "privatekey") => Says::Secret,
-        (_, "accesskey" | "apitoken" | "clientsecret" | "apisecret" | "jwtsecret" | "dsn" | "pat") => Says::Secret,
+        (_, "accesskey" | "apitoken" | "clientsecret" | "apisecret" | "jwtsecret" | "dsn") => Says::Secret,
         (
             "api" | "access" | "secret" | "private" | "signing" | "encryption" | "master" | "auth" | "service"
             | "account" | "webhook" | "admin" | "client" | "deploy" | "app" | "session",
@@ -92,9 +97,11 @@ fn word_says(before: &str, word: &str, count: usize) -> Says {
             "primary" | "foreign" | "cache" | "sort" | "partition" | "host" | "gpg" | "storage" | "idempotency",
             "key",
         ) => Says::Nothing,
-        (_, "key" | "auth" | "session" | "signature" | "cookie" | "salt" | "private" | "connection" | "credential") => {
-            Says::Perhaps
-        }
+        (
+            _,
+            "key" | "auth" | "session" | "signature" | "cookie" | "pat" | "salt" | "private" | "connection"
+            | "credential",
+        ) => Says::Perhaps,
         (_, "credentials" | "cred" | "creds" | "secrets" | "authorization" | "pepper" | "otp" | "connstr") => {
             Says::Perhaps
         }
@@ -102,142 +109,142 @@ fn word_says(before: &str, word: &str, count: usize) -> Says {
     }
 }
 
-/// Whether a last word says that the value is about a secret, and not one: `TOKEN_URL`.
-fn is_about(word: &str) -> bool {
-    matches!(
-        word,
-        "url"
-            | "uri"
-            | "host"
-            | "hostname"
-            | "domain"
-            | "port"
-            | "name"
-            | "id"
-            | "ids"
-            | "type"
-            | "kind"
-            | "length"
-            | "len"
-            | "size"
-            | "ttl"
-            | "expiry"
-            | "expires"
-            | "expiration"
-            | "expire"
-            | "timeout"
-            | "enabled"
-            | "disabled"
-            | "path"
-            | "file"
-            | "dir"
-            | "prefix"
-            | "suffix"
-            | "header"
-            | "headers"
-            | "endpoint"
-            | "algorithm"
-            | "alg"
-            | "method"
-            | "mode"
-            | "provider"
-            | "issuer"
-            | "audience"
-            | "scope"
-            | "scopes"
-            | "count"
-            | "limit"
-            | "max"
-            | "min"
-            | "version"
-            | "region"
-            | "policy"
-            | "rotation"
-            | "format"
-            | "field"
-            | "label"
-            | "placeholder"
-            | "days"
-            | "hours"
-            | "minutes"
-            | "seconds"
-            | "ms"
-            | "age"
-            | "samesite"
-            | "sock"
-            | "bytes"
-            | "bits"
-            | "index"
-            | "hint"
-            | "strategy"
-            | "redirect"
-            | "callback"
-            | "lifetime"
-            | "class"
-            | "store"
-            | "driver"
-            | "required"
-            | "regex"
-            | "pattern"
-            | "rules"
-            | "error"
-            | "message"
-            | "title"
-            | "description"
-            | "tokens"
-            | "keys"
-            | "usage"
-            | "budget"
-    )
-}
+/// Last words that say that the value is about a secret, and not one: `TOKEN_URL`. In order.
+const ABOUT: &[&str] = &[
+    "age",
+    "alg",
+    "algorithm",
+    "audience",
+    "bits",
+    "budget",
+    "bytes",
+    "callback",
+    "class",
+    "count",
+    "days",
+    "description",
+    "dir",
+    "disabled",
+    "domain",
+    "driver",
+    "enabled",
+    "endpoint",
+    "error",
+    "expiration",
+    "expire",
+    "expires",
+    "expiry",
+    "field",
+    "file",
+    "format",
+    "header",
+    "headers",
+    "hint",
+    "host",
+    "hostname",
+    "hours",
+    "id",
+    "ids",
+    "index",
+    "issuer",
+    "keys",
+    "kind",
+    "label",
+    "len",
+    "length",
+    "lifetime",
+    "limit",
+    "max",
+    "message",
+    "method",
+    "min",
+    "minutes",
+    "mode",
+    "ms",
+    "name",
+    "path",
+    "pattern",
+    "placeholder",
+    "policy",
+    "port",
+    "prefix",
+    "provider",
+    "redirect",
+    "regex",
+    "region",
+    "required",
+    "rotation",
+    "rules",
+    "samesite",
+    "scope",
+    "scopes",
+    "seconds",
+    "size",
+    "sock",
+    "store",
+    "strategy",
+    "suffix",
+    "timeout",
+    "title",
+    "tokens",
+    "ttl",
+    "type",
+    "uri",
+    "url",
+    "usage",
+    "version",
+];
 
-/// Whether a name says that its value is a digest or an identifier, however random it looks.
+/// Words that say that a value is a digest or an identifier, however random it looks. In order.
+const IDENTIFIERS: &[&str] = &[
+    "branch",
+    "build",
+    "bundle",
+    "checksum",
+    "commit",
+    "digest",
+    "dir",
+    "etag",
+    "file",
+    "fingerprint",
+    "flags",
+    "guid",
+    "hash",
+    "home",
+    "host",
+    "hostname",
+    "id",
+    "ids",
+    "image",
+    "integrity",
+    "md5",
+    "model",
+    "name",
+    "options",
+    "opts",
+    "package",
+    "path",
+    "public",
+    "ref",
+    "rev",
+    "revision",
+    "sha",
+    "sha1",
+    "sha256",
+    "sha512",
+    "sock",
+    "socket",
+    "tag",
+    "uri",
+    "url",
+    "uuid",
+    "version",
+];
+
+/// Whether a name says that its value is a digest or an identifier.
 #[must_use]
 pub(super) fn is_identifier(name: &str) -> bool {
-    Words::of(name).iter().any(|word| {
-        matches!(
-            word,
-            "id" | "ids"
-                | "uuid"
-                | "guid"
-                | "sha"
-                | "sha1"
-                | "sha256"
-                | "sha512"
-                | "hash"
-                | "checksum"
-                | "digest"
-                | "commit"
-                | "rev"
-                | "revision"
-                | "ref"
-                | "version"
-                | "build"
-                | "etag"
-                | "integrity"
-                | "md5"
-                | "url"
-                | "uri"
-                | "path"
-                | "dir"
-                | "home"
-                | "file"
-                | "image"
-                | "tag"
-                | "model"
-                | "host"
-                | "hostname"
-                | "name"
-                | "flags"
-                | "opts"
-                | "options"
-                | "fingerprint"
-                | "branch"
-                | "bundle"
-                | "package"
-                | "public"
-        )
-    })
+    Words::of(name).iter().any(|word| IDENTIFIERS.binary_search(&word).is_ok())
 }
 
 /// The words of a name, in small letters: `stripeSecretKey` and `STRIPE_SECRET_KEY` have the same.
@@ -322,9 +329,14 @@ mod tests {
     }
 
     #[test]
+    fn lists_are_in_order() {
+        assert!(ABOUT.is_sorted() && IDENTIFIERS.is_sorted());
+    }
+
+    #[test]
     fn other_names_do_not() {
-        check(&["NEXT_PUBLIC_STRIPE_KEY", "VITE_TOKEN", "TOKEN_URL", "PASSWORD_MIN_LENGTH", "PORT"], Says::Public);
-        check(&["PWD", "PUBLIC_KEY", "publishableKey", "maxTokens", "SSH_AUTH_SOCK"], Says::Public);
+        check(&["NEXT_PUBLIC_STRIPE_KEY", "VITE_TOKEN", "PWD", "PUBLIC_KEY", "publishableKey"], Says::Public);
+        check(&["TOKEN_URL", "PASSWORD_MIN_LENGTH", "PORT", "maxTokens", "SSH_AUTH_SOCK"], Says::About);
         check(&["NODE_ENV", "tokenCounter", "keyboard", "author", "monkey", "PRIMARY_KEY"], Says::Nothing);
     }
 }

@@ -74,6 +74,17 @@ pub(super) fn is_one(text: &str) -> bool {
     is_kind && names == 1 && parts.all(is_name)
 }
 
+/// Whether a text begins with a placeholder, as it does where a secret was replaced before.
+#[must_use]
+pub(super) fn is_first(text: &str) -> bool {
+    if !text.starts_with(BEGIN) {
+        return false;
+    }
+    let end = text.bytes().take(LONGEST).position(|byte| byte == b']').map_or(0, |at| at + 1);
+    let next = text.as_bytes().get(end).copied().unwrap_or(b' ');
+    !next.is_ascii_alphanumeric() && text.get(..end).is_some_and(is_one)
+}
+
 /// Whether a span lies in a placeholder: what stands there was put there.
 #[must_use]
 pub(super) fn is_inside(text: &str, span: &Range<usize>) -> bool {

@@ -146,9 +146,10 @@ fn block(text: &str, keyword: Range<usize>) -> Option<Range<usize>> {
     let last = format!("-----END {label}-----");
     // Another key that begins before this one ends was cut off as well.
     let next = region.find("-----BEGIN ").unwrap_or(region.len());
+    let region = region.get(..next)?;
     match region.find(&last) {
-        Some(at) if at < next => Some(keyword.start..body + at + last.len()),
-        _ => Some(keyword.start..body + key_lines(region.get(..next)?)),
+        Some(at) => Some(keyword.start..body + at + last.len()),
+        _ => Some(keyword.start..body + key_lines(region)),
     }
 }
 

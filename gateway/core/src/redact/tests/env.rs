@@ -38,6 +38,7 @@ fn lines_of_a_file() {
         "SENTRY_DSN=«env:SENTRY_DSN|abcdef»",
         "UNKNOWN_THING=«env:UNKNOWN_THING|a8Fk2LmQ9xZp4Rt7Vw1Y»\n",
         "POSTHOG_PROJECT=«env:POSTHOG_PROJECT|4f3c2a1b9d8e7f6a5b4c3d2e1f0a9b8c»\n",
+        "OTLP_HEADERS=«env:OTLP_HEADERS|x-team=a8Fk2LmQ9xZp4Rt7Vw1Y»\n",
         "KEY_PEM=\"«env:KEY_PEM|line one\nline two\nline three»\"\nPORT=1\n",
         "ENV API_KEY=«env:API_KEY|abcdef»",
         "ARG NPM_TOKEN=«env:NPM_TOKEN|abcdef»\nRUN npm ci",
@@ -94,7 +95,7 @@ fn inside_json_and_other_strings() {
         r#"{"STRIPE_KEY":"«env:STRIPE_KEY|abc123»","PORT":"3000"}"#,
         r#"{\"STRIPE_KEY\":\"«env:STRIPE_KEY|abc123»\",\"PORT\":\"3000\"}"#,
         r#"{"Env": ["PATH=/usr/bin", "API_TOKEN=«env:API_TOKEN|abc 1»"]}"#,
-        r#"bash -c "API_KEY=«env:API_KEY|abc123» ./run""#,
+        r#"bash -c "API_KEY=«env:API_KEY|abc123 ./run»""#,
     ]);
 }
 

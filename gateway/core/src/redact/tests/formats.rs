@@ -28,7 +28,7 @@ fn keys_of_providers() {
         "«provider-key|lin~_api_a8Fk2LmQ9xZp4Rt7Vw1Ya8Fk2LmQ9xZp4Rt7»",
         "«provider-key|nt~n_a8Fk2LmQ9xZp4Rt7Vw1Ya8Fk2LmQ9xZp4Rt7Vw1Y»",
         "«provider-key|ke~y-4f3c2a1b9d8e7f6a5b4c3d2e1f0a9b8c»",
-        "bot «provider-key|123456789:A~A8Fk2LmQ9xZp4Rt7Vw1Ya8Fk2LmQ9xZp4Rt»",
+        "bot «provider-key|123456789:A~A8Fk2LmQ9xZp4Rt7Vw1Ya8Fk2LmQ9xZp4R»",
         "https://hooks.slack.com/services/«provider-key|T00~000000/B00000000/a8Fk2LmQ9xZp4Rt7Vw1Yab»",
         "https://discord.com/api/webhooks/«provider-key|123456789012345678/a8Fk2LmQ9xZp4Rt7Vw1Ya8Fk2LmQ9xZp4Rt7Vw1Y-_a8Fk2LmQ9x»",
         r#"{"log":"got\n«provider-key|gh~p_a8Fk2LmQ9xZp4Rt7Vw1Ya8Fk2LmQ9xZp4Rt7»\n"}"#,
@@ -44,7 +44,7 @@ fn keys_of_clouds() {
         "aws_access_key_id = «cloud-key:aws_access_key_id|AK~IA2E0A8F3B244C9986»\n",
         "AWS_ACCESS_KEY_ID=«cloud-key:AWS_ACCESS_KEY_ID|AS~IA2E0A8F3B244C9986»\n",
         "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=«cloud-key:AccountKey|a8Fk2LmQ9xZp4Rt7Vw1Ya8Fk2LmQ9xZp4Rt7Vw1Ya8Fk2LmQ9xZp4Rt7Vw1Ya8Fk2LmQ9xZp4Rt7Vw1Yabcd==»;EndpointSuffix=core.windows.net",
-        "https://a.blob.core.windows.net/c?sv=2020&sig=«cloud-key:sig|a8Fk2LmQ9xZp4Rt7Vw1Ya8Fk2LmQ9xZp4Rt7Vw1Y%3D»",
+        "https://a.blob.core.windows.net/c?sv=2020&sig=«cloud-key|a8Fk2LmQ9xZp4Rt7Vw1Ya8Fk2LmQ9xZp4Rt7Vw1Y%3D»",
         "{\"type\":\"service_account\",\"private_key\":\"«private-key:private_key|-----BEGIN PRIVATE ~KEY-----\\nMIIEvQIBADANBgkqhkiG9w0BAQEFAASC\\n-----END PRIVATE KEY-----\\n»\",\"client_id\":\"1\"}",
     ]);
 }
