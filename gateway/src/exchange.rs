@@ -342,7 +342,7 @@ impl Turn {
     }
 
     /// What is charged, in each account; the bill learns what was used.
-    fn charges(&mut self, used: Option<(Usage, bool)>, bill: &mut Bill) -> Vec<Charge> {
+    fn charges(&self, used: Option<(Usage, bool)>, bill: &mut Bill) -> Vec<Charge> {
         let Some(tab) = self.tab.as_ref().filter(|tab| tab.reserved) else { return Vec::new() };
         let Some((usage, estimated)) = used else { return tab.charges(&vec![0; tab.terms.caps.len()]) };
         bill.usage = usage;

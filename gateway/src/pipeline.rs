@@ -114,7 +114,7 @@ async fn serve(call: Call<'_>, body: &mut Incoming, mut exchange: Exchange) -> R
         Err(refusal) => return Err((refusal, Box::new(exchange))),
     };
     let (watched, response) = Watched::of(prepared, sent);
-    answer(call, watched, response, exchange).await
+    Box::pin(answer(call, watched, response, exchange)).await
 }
 
 /// The way to the provider and back to the first byte of its reply.

@@ -32,13 +32,13 @@ impl Walk {
         if second.is_some_and(|script| !script.literal().is_some_and(is_plain_sed)) {
             self.doubt("the code that `sed` is given may do more than print");
         }
-        self.with_code(name, program, &arguments, &["-e", "--expression"], is_plain_sed);
+        self.with_code(name, program, (&arguments, &["-e", "--expression"]), is_plain_sed);
     }
 
     pub(super) fn awk(&mut self, name: &str, program: &'static Program, run: &Run<'_>) {
         let arguments = told_apart(program, run.words, None);
         let is_plain = |code: &str| !OF_AWK.iter().any(|word| code.contains(word));
-        self.with_code(name, program, &arguments, &["-e", "--source"], is_plain);
+        self.with_code(name, program, (&arguments, &["-e", "--source"]), is_plain);
     }
 
     pub(super) fn jq(&mut self, name: &str, program: &'static Program, run: &Run<'_>) {
@@ -49,7 +49,7 @@ impl Walk {
         let is_plain = |code: &str| {
             !["import", "include", "load", "eval", "system", "exec"].iter().any(|word| code.contains(word))
         };
-        self.with_code(name, program, &arguments, &["-e-"], is_plain);
+        self.with_code(name, program, (&arguments, &["-e-"]), is_plain);
     }
 
     /// A program whose first operand is code, unless an option gives it.
@@ -57,8 +57,7 @@ impl Walk {
         &mut self,
         name: &str,
         program: &'static Program,
-        arguments: &Arguments<'_>,
-        options: &[&str],
+        (arguments, options): (&Arguments<'_>, &[&str]),
         is_plain: impl Fn(&str) -> bool,
     ) {
         self.options(name, program, arguments);

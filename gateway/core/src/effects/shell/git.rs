@@ -78,7 +78,7 @@ impl Walk {
             }
             "stash" => self.git_stash(program, &arguments),
             "cat-file" | "blame" | "annotate" | "archive" | "grep" | "ls-tree" | "rev-list" => {
-                self.git_reads(name, program, &arguments, before, after);
+                self.git_reads(name, program, &arguments, (before, after));
             }
             "checkout" | "switch" | "restore" | "reset" => self.git_writes(&arguments, before, after),
             "clone" | "fetch" | "pull" | "ls-remote" | "push" => self.git_asks(name, &arguments),
@@ -182,8 +182,7 @@ impl Walk {
         name: &str,
         program: &Program,
         arguments: &Arguments<'_>,
-        before: &[&Field],
-        after: &[&Field],
+        (before, after): (&[&Field], &[&Field]),
     ) {
         let here = Field::Literal(String::from("."));
         let named = match name {

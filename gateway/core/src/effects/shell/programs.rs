@@ -64,7 +64,7 @@ pub(super) struct Program {
     /// Long options begin with one dash.
     pub(super) one_dash: bool,
     /// The first operand is one of these, and says how the rest is to be read.
-    pub(super) commands: BTreeMap<String, Program>,
+    pub(super) commands: BTreeMap<String, Self>,
     /// Any other first operand is read as for an unknown program; or else it is unclear.
     pub(super) open: bool,
     /// An address is asked that is not told.

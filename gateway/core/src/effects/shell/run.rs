@@ -256,9 +256,7 @@ impl Walk {
         const CODE: [&str; 9] = ["-c", "-e", "-E", "-x", "--eval", "--exec", "--command", "--execute", "-exec"];
         for pair in rest.windows(2) {
             let is_code = |text: &str| text.contains([' ', '(', ';', '$', '`', '\n']);
-            if pair[0].literal().is_some_and(|option| CODE.contains(&option))
-                && !pair[1].literal().is_some_and(|code| !is_code(code))
-            {
+            if pair[0].literal().is_some_and(|option| CODE.contains(&option)) && pair[1].literal().is_none_or(is_code) {
                 self.doubt("a program that is not known is given code to run");
             }
         }

@@ -123,7 +123,7 @@ impl Walk {
                 None => self.doubt(format!("`{name} -c` runs a text that is not known")),
             },
             (Some(file), false, _) => {
-                if !file.literal().is_some_and(|file| !file.starts_with("/dev/")) {
+                if file.literal().is_none_or(|file| file.starts_with("/dev/")) {
                     self.runs_input(name);
                 }
                 self.reads(file, Kind::File);

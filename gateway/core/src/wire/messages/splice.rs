@@ -79,7 +79,7 @@ impl Splice {
         }
     }
 
-    fn join_whole(&mut self, root: Value<'_>, patch: &mut Patch) {
+    fn join_whole(&self, root: Value<'_>, patch: &mut Patch) {
         if !self.is_continued {
             return;
         }

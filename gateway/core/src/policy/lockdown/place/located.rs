@@ -99,7 +99,7 @@ impl Located {
     }
 
     /// From the top, where the folder that it is told from is known.
-    pub(super) fn from_top(&self, base: &Base) -> Self {
+    pub(super) fn under_top(&self, base: &Base) -> Self {
         let folder = match &self.root {
             Root::Working => base.working.as_ref(),
             Root::Home(person) if person.is_empty() => base.home.as_ref(),

@@ -75,7 +75,7 @@ impl Pattern {
         self.alternatives.iter().any(|alternative| {
             let hits = |pattern: &Located, place: &Located, base: &Base| {
                 if alternative.is_anywhere {
-                    reaches_anywhere(&pattern.names, &place.from_top(base), base)
+                    reaches_anywhere(&pattern.names, &place.under_top(base), base)
                 } else {
                     reaches(pattern, place, base)
                 }
@@ -92,9 +92,9 @@ impl Pattern {
         let base = Base::of(folders);
         let inner = is_written && !matches!(place, Place::Tree(_));
         places.iter().all(|place| {
-            let place = place.from_top(&base);
+            let place = place.under_top(&base);
             self.alternatives.iter().any(|alternative| {
-                let pattern = alternative.allowing(inner).from_top(&base);
+                let pattern = alternative.allowing(inner).under_top(&base);
                 pattern.root == place.root && pattern.ups == place.ups && holds(&pattern.names, &place.names)
             })
         })
@@ -276,14 +276,14 @@ fn reaches_anywhere(pattern: &[Segment], place: &Located, base: &Base) -> bool {
 fn reaches(pattern: &Located, place: &Located, base: &Base) -> bool {
     let meets = |pattern: &[Segment], place: &[Segment]| meet(&and_below(pattern.to_vec()), place);
     let lower = |names: &[Segment]| [deep(), names.to_vec()].concat();
-    let near = place.from_top(base);
+    let near = place.under_top(base);
     if let (Root::Home(_), Root::Working) = (&pattern.root, &near.root) {
         let names = if place.ups == 0 { place.names.clone() } else { lower(&place.names) };
         if meets(&pattern.names, &names) {
             return true;
         }
     }
-    let pattern = pattern.from_top(base);
+    let pattern = pattern.under_top(base);
     let (wanted, names) = (&pattern.names, &near.names);
     match (&pattern.root, &near.root) {
         (Root::Top, Root::Top) => meets(wanted, names),
