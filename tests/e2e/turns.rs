@@ -132,7 +132,7 @@ fn conversation(body: &[u8]) -> String {
             _ => {}
         }
     }
-    panic!("no end: {text}")
+    unreachable!("no end: {text}")
 }
 
 #[test]
