@@ -109,7 +109,7 @@ mod tests {
         check("budget: { caps: [{ per: user, usd: five, every: day }] }", (4, 36), "a number is expected here");
         check("budget: { caps: [{ per: user, usd: 5, every: fortnight }] }", (4, 46), "\"fortnight\" is no window");
         check("lockdown: { allow: Read }", (4, 20), "a list is expected here");
-        check("lockdown: { allow: [''] }", (4, 21), "a pattern must not be empty");
+        check("lockdown: { allow: [''] }", (4, 21), "a rule is not empty");
         check("lockdown: { alow: [] }", (4, 13), "unknown field `alow`");
         check("budgt: {}", (4, 1), "unknown field `budgt`");
         check("about: y", (4, 1), "duplicate");
