@@ -25,9 +25,6 @@ use crate::exchange::Exchange;
 use crate::stage::budget::{self, Hold, Short};
 use crate::upstream::{Outgoing, Upstream};
 
-/// How often a model may be answered within one reply.
-pub const MOST_TURNS: u32 = 8;
-
 /// What it takes to ask again: the request as it was sent, and as the agent made it.
 #[derive(Debug)]
 pub struct Talk {
@@ -39,8 +36,9 @@ pub struct Talk {
     pub provider: String,
     /// What the overlay of this conversation is kept under.
     pub conversation: String,
-    /// How often the model went on by now.
+    /// How often the model went on by now, and may at most.
     pub turns: u32,
+    pub most_turns: u32,
 }
 
 /// Why a reply did not come to its end.
@@ -87,8 +85,8 @@ impl Talk {
         reading: &Reading,
         exchange: &mut Exchange,
     ) -> Result<Incoming, NoMore> {
-        if self.turns >= MOST_TURNS {
-            let why = format!("{} It was corrected {MOST_TURNS} times in one reply; ask anew.", guard.sentences());
+        if self.turns >= self.most_turns {
+            let why = format!("{} It was corrected {} times in one reply; ask anew.", guard.sentences(), self.turns);
             return Err(NoMore::Ends { why, reason: "inner_turns" });
         }
         let more = guard.continuation().ok_or_else(|| Lost::BrokeOff(String::from("its turn cannot be told again")))?;
@@ -153,7 +151,7 @@ impl Talk {
         let edit = Edit { anchor, told: made.told, answers: made.answers, substituted: made.substituted };
         let state = &exchange.jetway().state;
         if let Err(error) = state.remember(&self.conversation, edit, Timestamp::now()).await {
-            exchange.jetway().metrics.overlay_lost.with_label_values(&["store"]).inc();
+            exchange.jetway().metrics.prefix_breaks.with_label_values(&["store"]).inc();
             tracing::error!(exchange = exchange.record.id, %error, "what the agent was not told could not be kept");
         }
     }

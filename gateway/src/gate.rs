@@ -20,6 +20,7 @@ use crate::keys::Keys;
 use crate::learned::Learned;
 use crate::ledger::{Embedded, Ledger, Redis};
 use crate::metrics::Metrics;
+use crate::prefixes::Prefixes;
 use crate::rates::Rates;
 use crate::redaction::Searchers;
 use crate::runs::log::Log;
@@ -100,6 +101,8 @@ pub struct Jetway {
     pub keyed: Arc<Keyed>,
     /// What looks for secrets in results.
     pub searchers: Searchers,
+    /// How far conversations had come.
+    pub prefixes: Prefixes,
     /// What the issuers of tokens said, and the way to ask them.
     pub tokens: Tokens,
     /// Places for requests that are served at once.
@@ -170,6 +173,7 @@ impl Jetway {
             log: Log::open(&state.join(files::RUNS))?,
             metrics,
             searchers: Searchers::new(Arc::clone(&keyed)),
+            prefixes: Prefixes::default(),
             keyed,
             tokens,
             places,

@@ -3,8 +3,8 @@
 //! Floors, lowest first. A module imports only from lower floors, and modules on one floor do not
 //! import each other; a test reads the `use` lines and holds them.
 //!
-//! `errand, secret, telemetry` < `store, tls` < `config` < `link` < `docs, keys, learned, ledger, rates, runs`
-//! < `amend, metrics, mint, redaction, upstream` < `tokens` < `gate` < `tab` < `call, exchange` < `receive, stage`
+//! `errand, recent, secret, telemetry` < `store, tls` < `config` < `link` < `docs, keys, learned, ledger, rates, runs`
+//! < `amend, metrics, mint, prefixes, redaction, upstream` < `tokens` < `gate` < `tab` < `call, exchange` < `receive, stage`
 //! < `converse, dispatch, refusal` < `reply` < `catalog, usage` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
 
@@ -28,8 +28,10 @@ pub mod link;
 pub mod metrics;
 pub mod mint;
 pub mod pipeline;
+pub mod prefixes;
 pub mod rates;
 pub mod receive;
+pub mod recent;
 pub mod redaction;
 pub mod refusal;
 pub mod reply;

@@ -25,7 +25,7 @@ pub struct Metrics {
     pub calls_refused: IntCounterVec,
     pub passages: IntCounterVec,
     pub inner_turns: IntCounterVec,
-    pub overlay_lost: IntCounterVec,
+    pub prefix_breaks: IntCounterVec,
     pub decide: Histogram,
     pub first_byte: HistogramVec,
     pub duration: HistogramVec,
@@ -97,9 +97,9 @@ impl Metrics {
                 "Times that a model went on within a reply, after Jetway had answered it.",
                 &["policy"],
             )?,
-            overlay_lost: new.counters(
+            prefix_breaks: new.counters(
                 "jetway_prompt_prefix_breaks_total",
-                "Edits of conversations that did not find their place, so that the provider's cache was missed, by cause.",
+                "Times that a prompt did not begin as the one before it in its conversation, so that the provider's cache was missed, by cause.",
                 &["cause"],
             )?,
             decide: registered(&registry, Histogram::with_opts(own.buckets(OWN_SECONDS.to_vec()))?)?,

@@ -177,10 +177,10 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     let draft = Draft { policy, request: &asked, permit: &permit, context, edits, searcher, is_reply };
     let outbound = draft.render(&Lesser::default())?;
     exchange.record.redactions = outbound.redactions().to_vec();
-    overlay::count(&jetway, &outbound);
     if !is_reply {
         return Ok(Prepared { asked, conversation, outbound, targets, hold: Hold::free() });
     }
+    overlay::count(&jetway, &conversation, &outbound);
     // Reserved after rendering: the context that was added is part of what is paid for.
     let secured = match budget::reserve(call, caller, (&run, &outbound), exchange).await {
         Ok(hold) => (outbound, targets, hold),
@@ -259,6 +259,7 @@ impl<'a> Watched<'a> {
             provider: self.upstream.provider.name.clone(),
             conversation,
             turns: 0,
+            most_turns: call.policy.inner_turns,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jetway_core::redact::{Redacted, Redactor, Rules};
 
 use crate::config::Policy;
+use crate::recent::Recent;
 use crate::secret::Keyed;
 
 /// Bytes of verdicts that are kept of one policy, roughly. Twice as many for a moment.
@@ -19,7 +20,8 @@ const PER_VERDICT: usize = 96;
 pub struct Searcher {
     redactor: Redactor,
     keyed: Arc<Keyed>,
-    known: Mutex<Known>,
+    /// By a keyed digest of the text, what was found in it.
+    known: Mutex<Recent<[u8; 32], Arc<Redacted>>>,
 }
 
 /// The searchers of all policies, each made when it is first needed.
@@ -54,20 +56,12 @@ impl Searchers {
     }
 }
 
-#[derive(Debug, Default)]
-struct Known {
-    /// Verdicts that were asked for lately, and those before them, which go next.
-    new: HashMap<[u8; 32], Arc<Redacted>>,
-    old: HashMap<[u8; 32], Arc<Redacted>>,
-    bytes: usize,
-}
-
 impl Searcher {
     /// # Errors
     /// When the patterns together are too much to be searched for.
     pub fn new(rules: Rules, keyed: Arc<Keyed>) -> Result<Self, String> {
         let redactor = Redactor::new(rules, &keyed.bytes(&["redact"])).map_err(|error| error.to_string())?;
-        Ok(Self { redactor, keyed, known: Mutex::default() })
+        Ok(Self { redactor, keyed, known: Mutex::new(Recent::new(MOST_BYTES)) })
     }
 
     /// What is in a text.
@@ -75,31 +69,12 @@ impl Searcher {
     pub fn search(&self, text: &str) -> Arc<Redacted> {
         let key = self.keyed.bytes(&["result", text]);
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = known().find(key) {
+        let weight = |found: &Arc<Redacted>| found.size() + PER_VERDICT;
+        if let Some(found) = known().find(key, weight) {
             return found;
         }
         let found = Arc::new(self.redactor.redact(text));
-        known().keep(key, Arc::clone(&found));
+        known().keep(key, Arc::clone(&found), weight(&found));
         found
-    }
-}
-
-impl Known {
-    fn find(&mut self, key: [u8; 32]) -> Option<Arc<Redacted>> {
-        if let Some(found) = self.new.get(&key) {
-            return Some(Arc::clone(found));
-        }
-        let found = self.old.remove(&key)?;
-        self.keep(key, Arc::clone(&found));
-        Some(found)
-    }
-
-    fn keep(&mut self, key: [u8; 32], found: Arc<Redacted>) {
-        self.bytes += found.size() + PER_VERDICT;
-        if self.bytes > MOST_BYTES {
-            self.old = std::mem::take(&mut self.new);
-            self.bytes = found.size() + PER_VERDICT;
-        }
-        self.new.insert(key, found);
     }
 }

@@ -4,7 +4,7 @@ use jetway_support::Jetway;
 use serde_json::Value;
 
 const PLAIN: &str = "id run agent model outcome status reason detail stream input cache_read output";
-const LISTS: &str = "tools_removed calls_refused passages";
+const LISTS: &str = "tools_removed calls_refused calls_replaced passages";
 
 /// Stops Jetway and reads every exchange, oldest first, those too that belong to no run.
 pub(crate) fn exchanges(jetway: &mut Jetway) -> Vec<Value> {

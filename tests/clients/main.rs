@@ -9,4 +9,5 @@ mod log;
 mod place;
 mod refusals;
 mod sdks;
+mod secrets;
 mod tasks;

@@ -24,6 +24,8 @@ pub struct Policy {
     pub introspection_secret: Option<SecretString>,
     pub models: models::Rules,
     pub lockdown: Option<lockdown::Rules>,
+    /// How often the model may be answered within one reply.
+    pub inner_turns: u32,
     pub context: Option<context::Rules>,
     pub budget: budget::Rules,
 }
@@ -112,6 +114,7 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
         introspection_secret: secret,
         models: document.models,
         lockdown: document.lockdown,
+        inner_turns: document.inner_turns.count(),
         context: document.context,
         budget: document.budget,
     })

@@ -3,7 +3,7 @@
 use jetway_core::overlay::Applied;
 use jetway_core::policy::lockdown::place::Folders;
 use jetway_core::policy::lockdown::replace::{AgentTool, AgentTools};
-use jetway_core::policy::lockdown::{Mode, Rules, Setting, Warden};
+use jetway_core::policy::lockdown::{Mode, Setting, Warden};
 use jetway_core::stream::guard::Guard;
 use jetway_core::wire::history;
 use jetway_core::wire::json;
@@ -100,21 +100,12 @@ fn agent_tools(request: &Request) -> AgentTools {
 pub fn guard(policy: &Policy, request: &Request, redactions: &[Redaction]) -> Option<Guard<Warden>> {
     let rules = policy.lockdown.clone()?;
     let folders = Folders { working: Setting::working(&history::preamble(request)), ..Folders::default() };
-    let tainted = if rules.taint && !redactions.is_empty() { untrusted(&rules, request) } else { None };
-    let setting = Setting { policy: policy.name.clone(), agent: agent_tools(request), folders, tainted };
+    let tainted = rules.tainted(request, &folders, !redactions.is_empty());
+    let changed = request.tools().iter().filter_map(|tool| rules.changed(tool, &request.json)).collect();
+    let setting = Setting { policy: policy.name.clone(), agent: agent_tools(request), folders, tainted, changed };
     // Of several replies at once nobody can tell which one the agent goes on with.
     let may_answer = request.replies == 1;
     Some(Guard::new(Warden::new(rules, setting), request.dialect, may_answer))
-}
-
-/// Why nothing may leave the machine any more: a conversation that holds secrets has also read
-/// what strangers wrote.
-fn untrusted(rules: &Rules, request: &Request) -> Option<String> {
-    let (_, name) = history::calls(request).into_iter().find(|(_, name)| rules.reads_strangers(name))?;
-    let name: String = name.chars().take(LONGEST_NAME).collect();
-    Some(format!(
-        "This conversation has met secrets, and `{name}` has brought in what strangers wrote; so nothing may be sent anywhere from here on."
-    ))
 }
 
 /// What the model learns of the results that the agent tells: of calls in other words no more than

@@ -15,17 +15,21 @@ pub async fn recall(jetway: &Jetway, policy: &Policy, conversation: &str) -> Vec
         Ok(edits) => edits,
         Err(error) => {
             tracing::error!(%error, "what an agent was not told is not known");
-            jetway.metrics.overlay_lost.with_label_values(&["store"]).inc();
+            jetway.metrics.prefix_breaks.with_label_values(&["store"]).inc();
             Vec::new()
         }
     }
 }
 
-/// Counts the edits that did not find their place: what the provider has in its cache is another
-/// conversation then.
-pub fn count(jetway: &Jetway, outbound: &Outbound) {
+/// Counts what the provider has in its cache and is not sent again: edits that did not find their
+/// place, and prompts that do not begin as they did.
+pub fn count(jetway: &Jetway, conversation: &str, outbound: &Outbound) {
+    let breaks = |cause: &str, count: u64| jetway.metrics.prefix_breaks.with_label_values(&[cause]).inc_by(count);
     let lost = outbound.overlay().lost as u64;
     if lost > 0 {
-        jetway.metrics.overlay_lost.with_label_values(&["moved"]).inc_by(lost);
+        breaks("moved", lost);
+    }
+    if let Some(cause) = jetway.prefixes.go_on(conversation, outbound.prefix()) {
+        breaks(cause.name(), 1);
     }
 }

@@ -2,6 +2,7 @@
 //! to change, and nothing re-serialised.
 
 use bytes::Bytes;
+use jetway_core::overlay::prefix::Prefix;
 use jetway_core::overlay::{self, Applied, Edit};
 use jetway_core::wire::facts::Caching;
 use jetway_core::wire::patch::Overlap;
@@ -23,6 +24,7 @@ pub struct Outbound {
     facts: Facts,
     hides_usage: bool,
     overlay: Applied,
+    prefix: Prefix,
     redactions: Vec<Redaction>,
 }
 
@@ -68,6 +70,12 @@ impl Outbound {
     #[must_use]
     pub fn overlay(&self) -> &Applied {
         &self.overlay
+    }
+
+    /// What a provider's cache goes by.
+    #[must_use]
+    pub fn prefix(&self) -> &Prefix {
+        &self.prefix
     }
 
     /// Secrets that were found in results.
@@ -120,6 +128,7 @@ impl Draft<'_> {
             request.call_model(model, &mut patch);
         }
         let hides_usage = request.ask_for_usage(&mut patch);
+        let prefix = if is_reply { Prefix::of(request, &patch) } else { Prefix::default() };
         let bytes = patch.apply(&request.json)?;
         let model = lesser.model.clone().unwrap_or_else(|| request.model.clone());
         let facts = Facts {
@@ -129,6 +138,6 @@ impl Draft<'_> {
             tier: request.tier.clone(),
             remote: request.remote,
         };
-        Ok(Outbound { bytes, output_limit, model, facts, hides_usage, overlay, redactions })
+        Ok(Outbound { bytes, output_limit, model, facts, hides_usage, overlay, prefix, redactions })
     }
 }

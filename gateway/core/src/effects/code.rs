@@ -14,7 +14,7 @@ use oxc_ast_visit::Visit;
 use oxc_parser::Parser;
 use oxc_span::SourceType;
 
-use super::Effects;
+use super::{Called, Effects, Program};
 use names::Names;
 use walk::Walk;
 
@@ -33,22 +33,30 @@ const HOW: &str = "write each call with its arguments as literals, e.g. await to
 #[must_use]
 pub fn read(source: &str, judge: &dyn Fn(&str, &str) -> Effects) -> Effects {
     if source.len() > MAX_SOURCE {
-        return Effects::unclear(format!("the program is larger than {MAX_SOURCE} bytes; part it"));
+        return unread(format!("the program is larger than {MAX_SOURCE} bytes; part it"));
     }
     let stack = if source.len() <= SMALL_SOURCE { SMALL_STACK } else { STACK };
     match stacker::grow(stack, || calls(source)) {
         Ok(calls) => {
-            let mut effects = Effects::default();
-            for call in calls {
-                effects.add(judge(&call.name, &call.arguments));
+            let mut effects = Effects { program: Some(Program::default()), ..Effects::default() };
+            for Call { name, arguments } in calls {
+                let own = judge(&name, &arguments);
+                effects.add(own.clone());
+                effects.program.get_or_insert_default().calls.push(Called { name, arguments, effects: own });
             }
             effects
         }
-        Err(why) => Effects::unclear(format!("{why}; {HOW}")),
+        Err(why) => unread(format!("{why}; {HOW}")),
     }
 }
 
-/// A call that a program makes.
+/// A program whose calls cannot all be seen.
+fn unread(why: String) -> Effects {
+    let program = Program { calls: Vec::new(), unclear: Some(why.clone()) };
+    Effects { program: Some(program), ..Effects::unclear(why) }
+}
+
+/// A call that a program makes, before it is known what it does.
 #[derive(Debug, PartialEq, Eq)]
 struct Call {
     name: String,

@@ -50,6 +50,25 @@ pub struct Effects {
     pub list: Vec<Effect>,
     /// Why some of what it does cannot be told; then the list is not all of it.
     pub unclear: Option<String>,
+    /// The calls that it makes of other tools, if it is a program. What they do is in the list too.
+    pub program: Option<Program>,
+}
+
+/// A program that calls tools, as its calls were read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Program {
+    pub calls: Vec<Called>,
+    /// Why not all of its calls can be seen.
+    pub unclear: Option<String>,
+}
+
+/// A call that a program makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Called {
+    pub name: String,
+    /// A JSON object, or what a tool takes that is called with text.
+    pub arguments: String,
+    pub effects: Effects,
 }
 
 impl Effects {
@@ -62,12 +81,17 @@ impl Effects {
     /// Nothing can be told.
     #[must_use]
     pub fn unclear(why: impl Into<String>) -> Self {
-        Self { list: Vec::new(), unclear: Some(why.into()) }
+        Self { unclear: Some(why.into()), ..Self::default() }
     }
 
     /// This and more; of two reasons why something is unclear, the first stays.
     pub(crate) fn add(&mut self, more: Self) {
         self.list.extend(more.list);
         self.unclear = self.unclear.take().or(more.unclear);
+        if let Some(more) = more.program {
+            let program = self.program.get_or_insert_default();
+            program.calls.extend(more.calls);
+            program.unclear = program.unclear.take().or(more.unclear);
+        }
     }
 }

@@ -94,6 +94,13 @@ impl Table {
         }
     }
 
+    /// Whether a tool of this name takes a program that calls other tools.
+    #[must_use]
+    pub fn takes_programs(&self, name: &str) -> bool {
+        let takes = |tool: &Tool| !tool.programs.is_empty() || tool.text == Some(Text::Javascript);
+        self.tools.get(name).is_some_and(|entries| entries.iter().any(takes))
+    }
+
     /// What a call does. `arguments` is the text as it came: a JSON object, or what a custom tool
     /// takes.
     #[must_use]

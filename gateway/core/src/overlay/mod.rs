@@ -5,6 +5,8 @@
 //! An edit is anchored to the agent's own words. Where they are gone, because the agent compacted
 //! or edited its conversation, or the edit itself is lost, the request stays valid without it.
 
+pub mod prefix;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

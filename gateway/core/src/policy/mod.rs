@@ -40,10 +40,43 @@ pub struct Document {
     /// Leave it out to let every tool pass. An empty `allow` allows none.
     #[serde(default)]
     pub lockdown: Option<lockdown::Rules>,
+    /// How often the model may be answered by Jetway within one reply, before that ends with a
+    /// sentence: 0 to 50.
+    #[serde(default)]
+    pub inner_turns: InnerTurns,
     /// Leave it out to add nothing to what the model reads.
     #[serde(default)]
     pub context: Option<context::Rules>,
     /// Leave it out to count spending without a limit.
     #[serde(default)]
     pub budget: budget::Rules,
+}
+
+/// A number of turns that the agent does not see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "u32")]
+pub struct InnerTurns(#[schemars(range(max = 50))] u32);
+
+impl InnerTurns {
+    /// Each is a whole request, whose input is paid for.
+    const MOST: u32 = 50;
+
+    #[must_use]
+    pub fn count(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for InnerTurns {
+    fn default() -> Self {
+        Self(8)
+    }
+}
+
+impl TryFrom<u32> for InnerTurns {
+    type Error = String;
+
+    fn try_from(count: u32) -> Result<Self, String> {
+        if count <= Self::MOST { Ok(Self(count)) } else { Err(format!("`inner_turns` is {} at most", Self::MOST)) }
+    }
 }

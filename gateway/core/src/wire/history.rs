@@ -4,6 +4,7 @@
 //! and empty texts, turn lists into strings. What stays is the text, but for white space, and the
 //! ids of calls; by those a turn is known again.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -116,22 +117,47 @@ pub fn outcomes(request: &Request) -> Vec<Outcome> {
     }
 }
 
-/// The calls in a request that were made by now: their ids and names.
+/// A call that was made by now, as the agent tells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    pub name: String,
+    pub namespace: Option<String>,
+    /// The [`Value::index`] of what it was called with: an object, or a text that holds one.
+    input: Option<usize>,
+}
+
+impl Told {
+    /// What it was called with, as text.
+    #[must_use]
+    pub fn input<'a>(&self, json: &'a Json) -> Cow<'a, str> {
+        let value = self.input.map(|index| json.value(index));
+        value.map(|value| value.text().unwrap_or_else(|| value.raw().into())).unwrap_or_default()
+    }
+}
+
+/// The calls in a request that were made by now.
 #[must_use]
-pub fn calls(request: &Request) -> Vec<(String, String)> {
+pub fn calls(request: &Request) -> Vec<Told> {
     let root = request.json.root();
     let list = |name: &str| root.get(name).into_iter().flat_map(Value::items);
-    let named = |value: Value<'_>, id: &str| Some((text_of(value, id)?, text_of(value, "name")?));
+    let told = |value: Value<'_>, id: &str, inputs: &[&str]| {
+        value.get(id)?;
+        let input = inputs.iter().find_map(|name| value.get(name)).map(Value::index);
+        Some(Told { name: text_of(value, "name")?, namespace: text_of(value, "namespace"), input })
+    };
     match request.dialect {
         Dialect::Messages => {
             let contents = list("messages").filter_map(|message| message.get("content"));
-            contents.flat_map(Value::items).filter_map(|block| named(block, "id")).collect()
+            contents.flat_map(Value::items).filter_map(|block| told(block, "id", &["input"])).collect()
         }
         Dialect::Chat => {
             let calls = list("messages").filter_map(|message| message.get("tool_calls")).flat_map(Value::items);
-            calls.filter_map(|call| Some((text_of(call, "id")?, text_of(call.get("function")?, "name")?))).collect()
+            let functions = calls.filter_map(|call| call.get("function").or_else(|| call.get("custom")));
+            functions.filter_map(|function| told(function, "name", &["arguments", "input"])).collect()
         }
-        Dialect::Responses => list("input").filter_map(|item| named(item, "call_id")).collect(),
+        Dialect::Responses => {
+            list("input").filter_map(|item| told(item, "call_id", &["arguments", "input", "action"])).collect()
+        }
     }
 }
 

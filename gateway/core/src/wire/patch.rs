@@ -25,6 +25,14 @@ impl Patch {
         self.edits.is_empty()
     }
 
+    /// What is changed, in the order of the document.
+    #[must_use]
+    pub fn changes(&self) -> Vec<&(Range<usize>, String)> {
+        let mut changes: Vec<_> = self.edits.iter().collect();
+        changes.sort_by_key(|(span, _)| (span.start, span.end));
+        changes
+    }
+
     pub fn replace(&mut self, span: Range<usize>, text: impl Into<String>) {
         self.edits.push((span, text.into()));
     }

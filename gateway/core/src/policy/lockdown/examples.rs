@@ -5,12 +5,15 @@ use crate::effects::{Effect, Effects, Place, shell};
 use crate::policy::lockdown::place::Folders;
 use crate::policy::lockdown::rule::{Act, BadRule, Kind, Name, Rule, Subject};
 use crate::policy::lockdown::rules::{RuleSet, Unknown};
+use crate::policy::lockdown::taint::BadPrivate;
 
 /// Why rules cannot be used together.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadRules {
     #[error(transparent)]
     Rule(#[from] BadRule),
+    #[error(transparent)]
+    Private(#[from] BadPrivate),
     #[error("the rule `{rule}` should match {example:?} and does not{because}")]
     Misses { rule: String, example: String, because: String },
     #[error("the rule `{rule}` should not match {example:?} and does{because}")]
@@ -127,7 +130,7 @@ impl Trial<'_> {
             let is_pattern = example.contains(['*', '?', '[', '{']);
             if is_pattern { Place::Glob(example.to_owned()) } else { Place::Path(example.to_owned()) }
         };
-        let one = |effect| Effects { list: vec![effect], unclear: None };
+        let one = |effect| Effects { list: vec![effect], ..Effects::default() };
         match act {
             Act::Reads => one(Effect::Reads(place())),
             Act::Writes => one(Effect::Writes(place())),

@@ -12,6 +12,7 @@ pub mod replace;
 pub mod rule;
 pub mod rules;
 mod say;
+mod taint;
 pub mod warden;
 
 use std::sync::Arc;
@@ -69,6 +70,9 @@ pub struct Document {
     /// Refuses what could leave the machine once a conversation holds secrets and text of strangers.
     #[serde(default)]
     taint: bool,
+    /// Files that count as secrets for `taint`, by what reads them: `reads(internal/**)`.
+    #[serde(default)]
+    private: Vec<Rule>,
 }
 
 /// What becomes of a call that is refused.
@@ -103,7 +107,8 @@ pub struct Rules {
     narrow: narrow::Rules,
     pub replace: replace::Rules,
     pub redact: redact::Rules,
-    pub taint: bool,
+    taint: bool,
+    private: Vec<Rule>,
     on_denied: OnDenied,
     advice: Option<String>,
     pub mode: Mode,
@@ -119,6 +124,7 @@ impl TryFrom<Document> for Rules {
             Some(own) => Table::shipped().with(own),
             None => Table::shipped().clone(),
         };
+        taint::check(&document.private, document.taint)?;
         let set = RuleSet::new(document.allow, document.deny, document.unknown, |name| kind_of(&table, name))?;
         Ok(Self {
             set,
@@ -127,6 +133,7 @@ impl TryFrom<Document> for Rules {
             replace: document.replace,
             redact: document.redact,
             taint: document.taint,
+            private: document.private,
             on_denied: document.on_denied,
             advice: document.advice,
             mode: document.mode,
@@ -148,6 +155,13 @@ impl Rules {
         Ok(self.narrow.change(tool).map_or(Offer::Keep, Offer::Change))
     }
 
+    /// The name of a tool that is not what it was pinned to.
+    #[must_use]
+    pub fn changed(&self, tool: &Tool, json: &Json) -> Option<String> {
+        self.narrow.check_pin(tool, json).err()?;
+        tool.name.clone()
+    }
+
     /// Rules for a file of cases that has its own.
     ///
     /// # Errors
@@ -165,6 +179,7 @@ impl Rules {
             tools: None,
             redact: redact::Rules::default(),
             taint: false,
+            private: Vec::new(),
         })
     }
 
@@ -175,12 +190,6 @@ impl Rules {
         let call = Call { name: case.tool.clone(), namespace: case.namespace.clone(), ..Call::default() };
         let effects = self.effects(&case.tool, case.namespace.as_deref(), &case.arguments());
         self.verdict(&setting, &call, &effects)
-    }
-
-    /// Whether a tool brings in what strangers wrote: pages of the web, answers of MCP servers.
-    #[must_use]
-    pub fn reads_strangers(&self, tool: &str) -> bool {
-        self.kind(tool) == Kind::Fetches || tool.starts_with("mcp__") || tool.starts_with("web_")
     }
 
     fn kind(&self, name: &str) -> Kind {

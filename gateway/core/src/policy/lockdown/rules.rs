@@ -53,6 +53,7 @@ pub enum Verdict {
 }
 
 const NOT_ALLOWED: &str = "not in allow";
+const UNSEEN: &str = "its program";
 
 impl RuleSet {
     /// Whether a call's arguments matter, so that it must be held until they are there. False
@@ -69,11 +70,37 @@ impl RuleSet {
         scoped(&self.allow, &name).next().is_some()
     }
 
+    /// Whether no rule keeps any call from anything.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let all = |rule: &Rule| matches!(&rule.subject, Subject::Tool(tool) if tool.matches_all_below(""));
+        self.deny.is_empty() && self.allow.iter().any(all)
+    }
+
     /// Decides about a call.
     #[must_use]
     pub fn judge(&self, call: Facts<'_>) -> Verdict {
         let name = Name::new(call.name, call.namespace);
         self.denied(&call, &name).or_else(|| self.not_allowed(&call, &name)).unwrap_or(Verdict::Allow)
+    }
+
+    /// Decides about a call that an allowed program makes: it is judged as if it came alone. Where
+    /// the program is allowed for what it does, and not by its name, that was looked at already.
+    #[must_use]
+    pub fn judge_called(&self, program: (&str, Option<&str>), call: Facts<'_>) -> Verdict {
+        let name = Name::new(call.name, call.namespace);
+        let by_name = bare(&self.allow, &Name::new(program.0, program.1)).is_some();
+        let not_allowed = || if by_name { self.not_allowed(&call, &name) } else { None };
+        self.denied(&call, &name).or_else(not_allowed).unwrap_or(Verdict::Allow)
+    }
+
+    /// Decides about a program whose calls cannot all be seen: any rule could be about one.
+    #[must_use]
+    pub fn judge_unseen(&self, why: &str) -> Verdict {
+        if self.unknown == Unknown::Allow || self.is_open() {
+            return Verdict::Allow;
+        }
+        say::refused(UNSEEN, say::unseen_program(why))
     }
 
     /// Decides whether the model sees a tool at all. Rules that look at more than the name do not

@@ -52,6 +52,10 @@ pub(super) fn unclear(why: &str, rule: &Rule) -> String {
     format!("It cannot be told whether `{rule}` holds for it: {}.{}", cut(why.trim_end_matches('.')), reason(rule))
 }
 
+pub(super) fn unseen_program(why: &str) -> String {
+    format!("The tools that its program calls cannot all be seen: {}.", cut(why.trim_end_matches('.')))
+}
+
 fn reason(rule: &Rule) -> String {
     rule.reason.as_deref().map(|reason| format!(" {reason}")).unwrap_or_default()
 }

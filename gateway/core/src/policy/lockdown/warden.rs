@@ -1,7 +1,7 @@
 //! Judges the calls of one reply. Given `deny: [reads(**/.env*)]` and the call `Bash` with
 //! `cat .env`: the model is told which rule that breaks and what it may do instead.
 
-use crate::effects::Effects;
+use crate::effects::{Called, Effects};
 use crate::policy::lockdown::place::Folders;
 use crate::policy::lockdown::replace::{self, AgentTools};
 use crate::policy::lockdown::rules::{Facts, Verdict};
@@ -34,6 +34,8 @@ pub struct Setting {
     pub folders: Folders,
     /// Why nothing may leave the machine any more.
     pub tainted: Option<String>,
+    /// Tools that the agent offers and that are not what they were pinned to: their names.
+    pub changed: Vec<String>,
 }
 
 impl Setting {
@@ -142,11 +144,15 @@ impl Judge for Warden {
         self.rules.replace.find(name).is_some()
             || self.rules.narrow.limits(name, namespace)
             || self.rules.set.needs_arguments(name, namespace)
+            || self.rules.table.takes_programs(name) && !self.rules.set.is_open()
             || self.setting.tainted.is_some()
     }
 
     fn judge(&mut self, call: &Call, input: Option<&str>) -> Ruling {
         let (name, namespace) = (call.name.as_str(), call.namespace.as_deref());
+        if self.setting.changed.iter().any(|changed| changed == name) {
+            return self.refuse(call, &format!("pin {name}"), "It is not the tool any more that was looked at.");
+        }
         if !self.needs_input(call) {
             return match self.rules.verdict(&self.setting, call, &Effects::default()) {
                 Verdict::Allow => Ruling::Pass,
@@ -186,13 +192,34 @@ impl Rules {
     }
 
     pub(super) fn verdict(&self, setting: &Setting, call: &Call, effects: &Effects) -> Verdict {
-        self.set.judge(Facts {
-            name: &call.name,
-            namespace: call.namespace.as_deref(),
-            kind: self.kind(&call.name),
-            effects,
-            folders: &setting.folders,
-        })
+        let (name, namespace) = (call.name.as_str(), call.namespace.as_deref());
+        let folders = &setting.folders;
+        let facts = |name, namespace, effects| Facts { name, namespace, kind: self.kind(name), effects, folders };
+        let verdict = self.set.judge(facts(name, namespace, effects));
+        let (Verdict::Allow, Some(program)) = (&verdict, &effects.program) else { return verdict };
+        let called = program.calls.iter().map(|called| {
+            let verdict = self.set.judge_called((name, namespace), facts(&called.name, None, &called.effects));
+            if verdict == Verdict::Allow { self.narrowed(called) } else { verdict }
+        });
+        let unseen = program.unclear.iter().map(|why| self.set.judge_unseen(why));
+        called.chain(unseen).find(|verdict| *verdict != Verdict::Allow).unwrap_or(Verdict::Allow)
+    }
+
+    /// A call of a program can be refused by a narrowing, and cannot be changed by one.
+    fn narrowed(&self, called: &Called) -> Verdict {
+        let Called { name, arguments, .. } = called;
+        if !self.narrow.limits(name, None) {
+            return Verdict::Allow;
+        }
+        let why = match Json::read(arguments.clone().into()) {
+            Err(error) => format!("The arguments of `{name}` cannot be read: {error}."),
+            Ok(json) => match self.narrow.check_call(name, None, &json) {
+                Ok(None) => return Verdict::Allow,
+                Ok(Some(_)) => format!("A property of `{name}` is fixed here, so that no program can call it."),
+                Err(why) => why,
+            },
+        };
+        Verdict::Refuse { rule: format!("narrow {name}"), why }
     }
 }
 

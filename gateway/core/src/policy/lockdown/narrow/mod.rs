@@ -110,11 +110,9 @@ impl Rules {
         if tool.runs_unseen() && !narrowing.properties.is_empty() {
             return Err(Unfit::Unseen { tool: name.to_owned() });
         }
+        let Some(pin) = narrowing.pin else { return Ok(()) };
         let found = tool.digest(json);
-        match narrowing.pin {
-            Some(pin) if pin != found => Err(Unfit::Pin { tool: name.to_owned(), found }),
-            _ => Ok(()),
-        }
+        if pin == found { Ok(()) } else { Err(Unfit::Pin { tool: name.to_owned(), found }) }
     }
 
     fn of_tool(&self, tool: &Tool) -> Option<(&str, &Narrowing)> {
