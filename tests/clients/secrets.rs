@@ -47,7 +47,7 @@ fn script(agent: Agent, routes: &[Value]) -> String {
         turns.push(json!({ "calls": [agent.shell("ls")] }));
     }
     let file = ".env";
-    let set = json!({ "file": file, "values": { "POSTHOG_KEY": "phc_it's $new" } });
+    let set = json!({ "file": file, "values": { "POSTHOG_KEY": "phc_it's #1", "PRICE": "a \"$5\" `deal`" } });
     for (tool, input) in [
         ("check_env_keys", json!({ "file": file, "keys": ["SESSION_NOTE", "POSTHOG_KEY"] })),
         ("set_env_values", set),
@@ -96,6 +96,8 @@ fn holds(folder: &Path, text: &str) -> bool {
 fn check(agent: Agent) {
     let wizard = std::fs::read_to_string(root().join("policies/wizard/policy.yaml")).unwrap();
     let wizard = wizard.replace("providers: [anthropic, openai]", "providers: [messages, openai]");
+    // Some fifty refused calls cost more than a customer's run may.
+    let wizard = wizard.replace("usd: 5.00", "usd: 500.00").replace("usd: 3.00", "usd: 500.00");
     let place = Place::new();
     let routes = routes(agent, &place);
     assert!(routes.len() >= 30, "{} ways", routes.len());
@@ -103,7 +105,7 @@ fn check(agent: Agent) {
 
     assert!(ran.code == Some(0) && ran.out.contains(DONE), "{ran:?}\n{}", jetway.log());
     let env = place.read(".env");
-    assert!(env.contains(ENV) && env.contains("POSTHOG_KEY=\"phc_it's $new\""), "{env}");
+    assert_eq!(env, format!("{ENV}POSTHOG_KEY=\"phc_it's #1\"\nPRICE='a \"$5\" `deal`'\n"));
     let seen = provider.seen();
     for seen in &seen {
         let body = String::from_utf8_lossy(&seen.decoded);
@@ -120,7 +122,10 @@ fn check(agent: Agent) {
     let refused = all("calls_refused");
     assert_eq!(refused.len(), routes.len(), "{refused:?}");
     assert_eq!(all("calls_replaced").len(), 3);
-    assert!(!jetway.log().contains(MARKER) && !holds(jetway.folder.path(), MARKER), "a file of Jetway's holds the secret");
+    assert!(
+        !jetway.log().contains(MARKER) && !holds(jetway.folder.path(), MARKER),
+        "a file of Jetway's holds the secret"
+    );
 }
 
 #[test]

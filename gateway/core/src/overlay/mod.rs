@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::wire::history::{Past, turns};
+use crate::wire::history::{Past, answer_as_told, turns};
 use crate::wire::patch::Patch;
 use crate::wire::request::Request;
 use crate::wire::turn::Answer;
@@ -74,6 +74,9 @@ pub fn apply(request: &Request, edits: &[Edit], patch: &mut Patch) -> Applied {
         };
         patch.replace(past.span.clone(), edit.told.as_str());
         past.join(request, &edit.answers, patch);
+        if !edit.substituted.is_empty() {
+            answer_as_told(request, &edit.told, patch);
+        }
         applied.applied += 1;
         applied.substituted.extend(edit.substituted.iter().cloned());
     }

@@ -188,6 +188,15 @@ impl Past {
     }
 }
 
+/// Has the answers to these turns be of the kind that they want. `told` is as for [`anchor`].
+pub fn answer_as_told(request: &Request, told: &str, patch: &mut Patch) {
+    if request.dialect == Dialect::Responses
+        && let Ok(json) = Json::read(format!("[{told}]").into())
+    {
+        responses::history::answer_as_told(request.json.root(), json.root(), patch);
+    }
+}
+
 /// Puts more behind the conversation of a request: messages or items, with commas between. A
 /// choice of tools that would be made for the model each time is left to the model.
 pub fn append(dialect: Dialect, json: &Json, more: &str, patch: &mut Patch) {

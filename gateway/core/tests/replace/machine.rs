@@ -10,7 +10,8 @@ use bytes::Bytes;
 use jetway_core::policy::lockdown::replace::{AgentTool, AgentTools, Input, Rules};
 use jetway_core::wire::json::Json;
 
-const YAML: &str = include_str!("../fixtures/wizard-replace.yaml");
+/// The two tools as they are shipped.
+const POLICY: &str = include_str!("../../../../policies/wizard/policy.yaml");
 /// Stands in every value: no output may ever have it.
 pub(crate) const MARKER: &str = "MARK";
 
@@ -109,7 +110,8 @@ pub(crate) fn agent() -> AgentTools {
 }
 
 pub(crate) fn rules() -> Rules {
-    serde_saphyr::from_str(YAML).unwrap()
+    let mut policy: serde_json::Value = serde_saphyr::from_str(POLICY).unwrap();
+    serde_json::from_value(policy["lockdown"]["replace"].take()).unwrap()
 }
 
 /// The command that a call becomes.

@@ -1,7 +1,9 @@
 //! The conversation in a Responses request. A turn of the model's is a run of items that are its.
 
+use std::collections::HashMap;
+
 use crate::wire::history::{Found, Outcome, Said, free_choice, strings};
-use crate::wire::json::{Kind, Value};
+use crate::wire::json::{self, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
 
@@ -63,6 +65,26 @@ pub(in crate::wire) fn outcomes(root: Value<'_>) -> Vec<Outcome> {
         }
     }
     out
+}
+
+/// An agent answers a call by an item of the kind of call that it got. Where the model made one of
+/// another kind, the answer becomes of that one's kind.
+pub(in crate::wire) fn answer_as_told(root: Value<'_>, told: Value<'_>, patch: &mut Patch) {
+    let called = |item: Value<'_>| {
+        let kind = text_of(item, "type").filter(|kind| kind.ends_with("_call"))?;
+        Some((text_of(item, "call_id")?, format!("{kind}_output")))
+    };
+    let wanted: HashMap<String, String> = told.items().filter_map(called).collect();
+    for item in items(root) {
+        let Some(kind) = item.get("type").filter(|kind| kind.text().is_some_and(|kind| kind.ends_with("_output")))
+        else {
+            continue;
+        };
+        let call = text_of(item, "call_id").and_then(|call| wanted.get(&call));
+        if let Some(wanted) = call.filter(|wanted| kind.text().as_deref() != Some(wanted)) {
+            patch.replace(kind.span(), json::quote(wanted));
+        }
+    }
 }
 
 pub(in crate::wire) fn append(root: Value<'_>, more: &str, patch: &mut Patch) {
