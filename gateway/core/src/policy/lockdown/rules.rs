@@ -94,13 +94,13 @@ impl RuleSet {
         self.denied(&call, &name).or_else(not_allowed).unwrap_or(Verdict::Allow)
     }
 
-    /// Decides about a program whose calls cannot all be seen: any rule could be about one.
+    /// Decides about a program whose calls cannot all be seen, where any rule could be about one.
     #[must_use]
     pub fn judge_unseen(&self, why: &str) -> Verdict {
-        if self.unknown == Unknown::Allow || self.is_open() {
-            return Verdict::Allow;
+        match self.unknown {
+            Unknown::Allow => Verdict::Allow,
+            Unknown::Refuse => say::refused(UNSEEN, say::unseen_program(why)),
         }
-        say::refused(UNSEEN, say::unseen_program(why))
     }
 
     /// Decides whether the model sees a tool at all. Rules that look at more than the name do not

@@ -49,11 +49,11 @@ pub(super) fn uncovered(effect: &Effect, ways: &[&str]) -> String {
 }
 
 pub(super) fn unclear(why: &str, rule: &Rule) -> String {
-    format!("It cannot be told whether `{rule}` holds for it: {}.{}", cut(why.trim_end_matches('.')), reason(rule))
+    format!("It cannot be told whether `{rule}` holds for it: {}.{}", short(why.trim_end_matches('.')), reason(rule))
 }
 
 pub(super) fn unseen_program(why: &str) -> String {
-    format!("The tools that its program calls cannot all be seen: {}.", cut(why.trim_end_matches('.')))
+    format!("The tools that its program calls cannot all be seen: {}.", short(why.trim_end_matches('.')))
 }
 
 fn reason(rule: &Rule) -> String {
@@ -94,7 +94,12 @@ fn part(effect: &Effect) -> (String, &'static str) {
 
 /// Short, in one line, and with nothing that ends the quotes.
 fn cut(text: &str) -> String {
-    let plain = |c: char| if c.is_control() || c == '`' { '?' } else { c };
+    short(text).replace('`', "?")
+}
+
+/// A sentence of ours, which may have quotes in it. Short, and in one line.
+fn short(text: &str) -> String {
+    let plain = |c: char| if c.is_control() { '?' } else { c };
     let mut shown: String = text.chars().take(SHOWN).map(plain).collect();
     if text.chars().nth(SHOWN).is_some() {
         shown.push('…');

@@ -144,7 +144,7 @@ impl Judge for Warden {
         self.rules.replace.find(name).is_some()
             || self.rules.narrow.limits(name, namespace)
             || self.rules.set.needs_arguments(name, namespace)
-            || self.rules.table.takes_programs(name) && !self.rules.set.is_open()
+            || self.rules.table.takes_programs(name) && !self.rules.lets_all_pass()
             || self.setting.tainted.is_some()
     }
 
@@ -201,8 +201,13 @@ impl Rules {
             let verdict = self.set.judge_called((name, namespace), facts(&called.name, None, &called.effects));
             if verdict == Verdict::Allow { self.narrowed(called) } else { verdict }
         });
-        let unseen = program.unclear.iter().map(|why| self.set.judge_unseen(why));
+        let unseen = program.unclear.iter().filter(|_| !self.lets_all_pass()).map(|why| self.set.judge_unseen(why));
         called.chain(unseen).find(|verdict| *verdict != Verdict::Allow).unwrap_or(Verdict::Allow)
+    }
+
+    /// Whether no call of any tool could be refused for what it is.
+    fn lets_all_pass(&self) -> bool {
+        self.set.is_open() && !self.narrow.limits_any()
     }
 
     /// A call of a program can be refused by a narrowing, and cannot be changed by one.
@@ -226,3 +231,6 @@ impl Rules {
 fn is_object(input: &str) -> bool {
     Json::read(input.to_owned().into()).is_ok_and(|json| json.root().kind() == Kind::Object)
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,6 +82,12 @@ impl Rules {
         self.find(name, namespace).is_some_and(|(_, narrowing)| !narrowing.properties.is_empty())
     }
 
+    /// Whether calls of any tool must be held against limits.
+    #[must_use]
+    pub fn limits_any(&self) -> bool {
+        self.tools.values().any(|narrowing| !narrowing.properties.is_empty())
+    }
+
     /// How a tool is shown; none where nothing is said of it.
     #[must_use]
     pub fn change(&self, tool: &Tool) -> Option<Change> {
