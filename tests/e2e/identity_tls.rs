@@ -333,8 +333,7 @@ fn an_agent_that_stops_reading_is_cut_off_in_tls_too() {
     stream.write_all(&ask.bytes(jetway.data)).unwrap();
     // The one connection that is left is the one that asks.
     let open = || {
-        let metrics = get("/metrics").header("authorization", &format!("Bearer {}", jetway.token()));
-        let text = metrics.send(jetway.admin).text();
+        let text = jetway.metrics();
         text.lines().find_map(|line| line.strip_prefix("jetway_open_connections ")?.parse::<u32>().ok()).unwrap()
     };
     std::thread::sleep(Duration::from_millis(300));

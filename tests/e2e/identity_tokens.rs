@@ -446,9 +446,7 @@ fn no_token_is_in_any_file_log_or_metric() {
         assert_eq!(post("/asks/v1/messages", BODY).header("x-api-key", token).send(jetway.data).status, status);
     }
     jetway.exchanges(2);
-    let metrics =
-        jetway_support::client::get("/metrics").header("authorization", &format!("Bearer {}", jetway.token()));
-    let metrics = metrics.send(jetway.admin).text();
+    let metrics = jetway.metrics();
     for line in [
         "jetway_recognised_total{policy=\"open\",way=\"jwt\"} 1",
         "jetway_recognised_total{policy=\"asks\",way=\"introspection\"} 1",

@@ -21,6 +21,11 @@ scenarios:
     turns:
       - { text: Both., calls: [{ tool: Bash, id: call_hidden, input: { command: cat .env } }, { tool: Read, id: call_kept, input: { file_path: a.txt } }] }
       - { text: It is done. }
+  - name: slow
+    when: { contains: slow }
+    turns:
+      - { calls: [{ tool: Bash, input: { command: cat .env }, pieces: 9 }], fault: { stall: { after: 6, for: 17s } } }
+      - { text: It is done. }
   - name: stubborn
     when: { contains: stubborn }
     by: request
@@ -212,4 +217,46 @@ fn the_agent_sees_the_last_input_and_all_output_and_pays_for_the_sum() {
     for exchange in jetway.exchanges(3) {
         assert_eq!((&exchange["input"], &exchange["output"]), (&json!(300), &json!(50)), "{exchange}");
     }
+}
+
+#[test]
+fn how_often_a_model_is_answered_can_be_set() {
+    let provider = provider(SCRIPT);
+    for (most, asked) in [(0, 1), (2, 3)] {
+        let jetway = Setup::new(&provider.url()).with(&format!("{LOCK}inner_turns: {most}\n")).start();
+        let before = provider.seen().len();
+        let text = ask(&jetway, "messages", &[user("messages", "stubborn")], true).text();
+        assert!(text.contains("[Jetway]") && !text.contains("cat .env"), "{text}");
+        assert_eq!(provider.seen().len(), before + asked, "{most}");
+    }
+}
+
+#[test]
+fn an_agent_hears_something_while_a_call_is_held_back() {
+    let provider = provider(SCRIPT);
+    let jetway = Setup::new(&provider.url()).with(LOCK).start();
+    let answer = ask(&jetway, "messages", &[user("messages", "slow")], true).text();
+    assert!(answer.contains(": more is on its way\n\n") && answer.contains("It is done."), "{answer}");
+    assert!(!answer.contains("cat .env"), "{answer}");
+}
+
+#[test]
+fn breaks_of_a_prompt_s_beginning_are_counted_by_their_cause() {
+    let provider = provider("scenarios: [{ name: s, turns: [{ text: Done. }] }]");
+    let jetway = Setup::new(&provider.url()).with(LOCK).start();
+    let told = |text: &str| json!({ "role": "assistant", "content": [{ "type": "text", "text": text }] });
+    let mut history = vec![user("messages", "Go.")];
+    ask(&jetway, "messages", &history, true);
+    history.extend([told("Done."), user("messages", "On.")]);
+    ask(&jetway, "messages", &history, true);
+    assert!(!jetway.metrics().contains("jetway_prompt_prefix_breaks_total{"), "nothing broke");
+    // The agent tells its own words otherwise.
+    history[1] = told("I did it.");
+    ask(&jetway, "messages", &history, true);
+    assert!(jetway.metrics().contains("jetway_prompt_prefix_breaks_total{cause=\"agent\"} 1"));
+    // Another tool is taken out, in the middle of the run.
+    jetway.edit(&LOCK.replace("[Read, Edit]", "[Edit, Bash]"));
+    history.extend([told("Done."), user("messages", "On.")]);
+    ask(&jetway, "messages", &history, true);
+    assert!(jetway.metrics().contains("jetway_prompt_prefix_breaks_total{cause=\"tools\"} 1"), "{}", jetway.metrics());
 }

@@ -110,6 +110,8 @@ mod tests {
         check("budget: { caps: [{ per: user, usd: 5, every: fortnight }] }", (4, 46), "\"fortnight\" is no window");
         check("lockdown: { allow: Read }", (4, 20), "a list is expected here");
         check("lockdown: { allow: [''] }", (4, 21), "a rule is not empty");
+        check("inner_turns: 51", (4, 14), "`inner_turns` is 50 at most");
+        check("lockdown: { allow: [], private: ['reads(a)'] }", (4, 11), "add `taint: true`");
         check("lockdown: { alow: [] }", (4, 13), "unknown field `alow`");
         check("budgt: {}", (4, 1), "unknown field `budgt`");
         check("about: y", (4, 1), "duplicate");

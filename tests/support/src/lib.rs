@@ -201,6 +201,19 @@ impl Jetway {
         found
     }
 
+    /// What Prometheus would read.
+    pub fn metrics(&self) -> String {
+        let ask = client::get("/metrics").header("authorization", &format!("Bearer {}", self.token()));
+        ask.send(self.admin).text()
+    }
+
+    /// Gives the policy `open` other sections, and waits until they are in force.
+    pub fn edit(&self, sections: &str) {
+        let before = self.log().matches("is in force").count();
+        std::fs::write(self.folder.path().join("policies/open/policy.yaml"), format!("{OPEN}{sections}")).unwrap();
+        eventually(|| self.log().matches("is in force").count() > before);
+    }
+
     /// The admin token.
     pub fn token(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("state/admin-token")).unwrap()

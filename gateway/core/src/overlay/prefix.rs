@@ -73,11 +73,11 @@ impl Prefix {
     #[must_use]
     pub fn of(request: &Request, patch: &Patch) -> Self {
         let root = request.json.root();
-        let changes = patch.changes();
+        let (bytes, changes) = (request.json.bytes(), patch.changes());
         let part = |names: &[&str]| {
             let mut both = Reading::default();
             for value in names.iter().filter_map(|name| root.get(name)) {
-                both.add(value, within(&changes, value.span().start, value.span().end));
+                both.add(value, bytes, within(&changes, value.span().start, value.span().end));
             }
             both.digest()
         };
@@ -86,7 +86,7 @@ impl Prefix {
         let mut from = list.map_or(0, |list| list.span().start);
         let message = |message: Value<'_>| {
             let end = message.span().end;
-            both.add(message, within(&changes, from, end));
+            both.add(message, bytes, within(&changes, from, end));
             from = end + 1;
             both.digest()
         };
@@ -127,11 +127,11 @@ struct Reading {
 }
 
 impl Reading {
-    fn add(&mut self, value: Value<'_>, changes: &[&(Range<usize>, String)]) {
+    fn add(&mut self, value: Value<'_>, bytes: &[u8], changes: &[&(Range<usize>, String)]) {
         tell(value, &mut self.told);
         for (span, text) in changes {
-            self.changes.update(&span.len().to_le_bytes());
-            word(text, &mut self.changes);
+            word(&bytes[span.clone()], &mut self.changes);
+            word(text.as_bytes(), &mut self.changes);
         }
         // Between two parts, so that a change is not taken for one of the next.
         self.changes.update(&[0xff]);
@@ -159,16 +159,16 @@ fn tell(value: Value<'_>, told: &mut Xxh3) {
                 match &*name {
                     "cache_control" => {}
                     "content" if member.value.kind() == Kind::String => {
-                        word("content", told);
+                        word(b"content", told);
                         told.update(b"[{");
                         for (name, text) in [("type", "\"text\""), ("text", member.value.raw())] {
-                            word(name, told);
-                            word(text, told);
+                            word(name.as_bytes(), told);
+                            word(text.as_bytes(), told);
                         }
                         told.update(b"}]");
                     }
                     _ => {
-                        word(&name, told);
+                        word(name.as_bytes(), told);
                         tell(member.value, told);
                     }
                 }
@@ -180,13 +180,13 @@ fn tell(value: Value<'_>, told: &mut Xxh3) {
             value.items().for_each(|item| tell(item, told));
             told.update(b"]");
         }
-        _ => word(value.raw(), told),
+        _ => word(value.raw().as_bytes(), told),
     }
 }
 
-fn word(text: &str, told: &mut Xxh3) {
-    told.update(&text.len().to_le_bytes());
-    told.update(text.as_bytes());
+fn word(word: &[u8], told: &mut Xxh3) {
+    told.update(&word.len().to_le_bytes());
+    told.update(word);
 }
 
 #[cfg(test)]
@@ -228,6 +228,10 @@ mod tests {
         request.prune_tools(&|tool| tool.name.as_deref() != Some("B"), patch);
     }
 
+    fn without_a(request: &Request, patch: &mut Patch) {
+        request.prune_tools(&|tool| tool.name.as_deref() != Some("A"), patch);
+    }
+
     fn said(request: &Request, patch: &mut Patch) {
         let first = request.json.root().get("messages").and_then(|list| list.items().next());
         first.and_then(|message| message.get("content")).into_iter().for_each(|text| patch.replace(text.span(), "1"));
@@ -245,6 +249,7 @@ mod tests {
         check(page, (NEXT, other_page), Some(Break::System));
         check(nothing, (NEXT, page), Some(Break::System));
         check(without_b, (NEXT, nothing), Some(Break::Tools));
+        check(without_b, (NEXT, without_a), Some(Break::Tools));
         check(nothing, (NEXT, said), Some(Break::Conversation));
     }
 
