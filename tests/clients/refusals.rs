@@ -150,7 +150,7 @@ fn a_reply_that_is_cut_is_the_answer_and_is_not_asked_for_again() {
         let turns = json!([{ "text": text, "usage": { "input": 100, "output": 30_000 }, "pace": "5ms" }]);
         let Came { ran, exchanges, .. } = run(agent, json!({ "name": "long", "turns": turns }), &budget);
         assert_eq!(each(&exchanges, "outcome"), ["cut"], "{ran:?}");
-        let sentence = format!("[Jetway] This reply was ended here: {}", exchanges[0]["detail"].as_str().unwrap());
+        let sentence = format!("[Jetway] {}", exchanges[0]["detail"].as_str().unwrap());
         assert!(sentence.contains("a day is used up") && ran.says(&sentence), "{sentence}: {ran:?}");
         assert!(ran.code == Some(0) && ran.took < AT_ONCE, "{ran:?}");
     }
@@ -166,7 +166,7 @@ fn a_call_that_is_cut_is_not_made() {
             json!([{ "text": "I will.", "calls": [call], "usage": { "input": 100, "output": 30_000 }, "pace": "5ms" }]);
         let Came { place, ran, exchanges, .. } = run(agent, json!({ "name": "long", "turns": turns }), &budget);
         assert_eq!(each(&exchanges, "outcome"), ["cut"], "{ran:?}");
-        let sentence = format!("[Jetway] This reply was ended here: {}", exchanges[0]["detail"].as_str().unwrap());
+        let sentence = format!("[Jetway] {}", exchanges[0]["detail"].as_str().unwrap());
         assert!(ran.code == Some(0) && ran.says(&sentence), "{ran:?}");
         assert!(!place.project().join("ran.txt").exists());
     }

@@ -22,8 +22,9 @@ pub(super) fn unknown_tool() -> String {
     String::from("This kind of tool is not known.")
 }
 
+/// The rule says it all.
 pub(super) fn unlisted_tool() -> String {
-    String::from("No rule allows this tool.")
+    String::new()
 }
 
 pub(super) fn nothing_to_judge() -> String {
@@ -31,7 +32,7 @@ pub(super) fn nothing_to_judge() -> String {
 }
 
 pub(super) fn denied_tool(rule: &Rule) -> String {
-    format!("`{rule}` denies this tool.{}", reason(rule))
+    rule.reason.clone().unwrap_or_default()
 }
 
 pub(super) fn unseen_calls(rule: &Rule) -> String {
@@ -54,6 +55,10 @@ pub(super) fn unclear(why: &str, rule: &Rule) -> String {
 
 pub(super) fn unseen_program(why: &str) -> String {
     format!("The tools that its program calls cannot all be seen: {}.", short(why.trim_end_matches('.')))
+}
+
+pub(super) fn called(name: &str, why: &str) -> String {
+    format!("Its program calls `{}`. {why}", cut(name)).trim_end().to_owned()
 }
 
 fn reason(rule: &Rule) -> String {

@@ -5,7 +5,7 @@ use crate::effects::{Called, Effects};
 use crate::policy::lockdown::place::Folders;
 use crate::policy::lockdown::replace::{self, AgentTools};
 use crate::policy::lockdown::rules::{Facts, Verdict};
-use crate::policy::lockdown::{Mode, OnDenied, Rules};
+use crate::policy::lockdown::{Mode, OnDenied, Rules, say};
 use crate::stream::guard::{Judge, Ruling};
 use crate::wire::event::{Call, Input, Substitute};
 use crate::wire::json::{Json, Kind};
@@ -156,7 +156,7 @@ impl Judge for Warden {
         if !self.needs_input(call) {
             return match self.rules.verdict(&self.setting, call, &Effects::default()) {
                 Verdict::Allow => Ruling::Pass,
-                Verdict::Refuse { rule, .. } => self.refuse(call, &rule, ""),
+                Verdict::Refuse { rule, why } => self.refuse(call, &rule, &why),
             };
         }
         let Some(input) = input else {
@@ -199,7 +199,10 @@ impl Rules {
         let (Verdict::Allow, Some(program)) = (&verdict, &effects.program) else { return verdict };
         let called = program.calls.iter().map(|called| {
             let verdict = self.set.judge_called((name, namespace), facts(&called.name, None, &called.effects));
-            if verdict == Verdict::Allow { self.narrowed(called) } else { verdict }
+            match if verdict == Verdict::Allow { self.narrowed(called) } else { verdict } {
+                Verdict::Allow => Verdict::Allow,
+                Verdict::Refuse { rule, why } => say::refused(rule, say::called(&called.name, &why)),
+            }
         });
         let unseen = program.unclear.iter().filter(|_| !self.lets_all_pass()).map(|why| self.set.judge_unseen(why));
         called.chain(unseen).find(|verdict| *verdict != Verdict::Allow).unwrap_or(Verdict::Allow)
