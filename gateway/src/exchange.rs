@@ -250,8 +250,13 @@ impl Exchange {
         let (jetway, policy, hold) = (Arc::clone(&self.jetway), tab.payer.policy.clone(), tab.hold.clone());
         self.tab = Some(Tab { reserved: false, ..tab });
         if !charges.is_empty() {
+            // In a task of its own, for an agent that hangs up now must be charged too; and waited
+            // for, so that the next turn is reserved from what is really left.
             let tasks = self.jetway.tasks.clone();
-            tasks.spawn(async move { settle(&jetway, &policy, &hold, charges).await });
+            let settled = tasks.spawn(async move { settle(&jetway, &policy, &hold, charges).await });
+            if settled.await.is_err() {
+                tracing::error!(exchange = self.record.id, "the settlement of a turn failed");
+            }
         }
     }
 }

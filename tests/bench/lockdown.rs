@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a bench may stop where nothing can be measured")]
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use divan::counter::BytesCount;
 use jetway_core::overlay::prefix::Prefix;
@@ -99,8 +101,8 @@ fn a_program_that_runs_a_command(bencher: divan::Bencher<'_, '_>) {
 }
 
 fn judge(bencher: divan::Bencher<'_, '_>, call: &Call, input: &str) {
-    let rules = rules("");
-    let warden = || Warden::new(rules.clone(), Setting::default());
+    let rules = Arc::new(rules(""));
+    let warden = || Warden::new(Arc::clone(&rules), Setting::default());
     bencher.with_inputs(warden).bench_values(|mut warden| warden.judge(call, Some(input)));
 }
 

@@ -1,6 +1,8 @@
 //! What looking costs: reading a body, pruning its tools, guarding a reply. `cargo bench -p jetway-core`
 //! reports; nothing here is asserted.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use divan::counter::BytesCount;
 use jetway_core::policy::lockdown::{Rules, Setting, Warden};
@@ -89,10 +91,11 @@ fn guard_a_stream_of_1000_events(bencher: divan::Bencher<'_, '_>) {
     let event = "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"some words of it\"}}\n\n";
     let reply = event.repeat(1000);
     let rules: Rules = serde_json::from_value(json!({ "allow": ["*"] })).unwrap_or_else(|_| std::process::exit(1));
+    let rules = Arc::new(rules);
     bencher.counter(BytesCount::new(reply.len())).bench(|| {
         let watch = Watch(
             Meter::new(Dialect::Messages),
-            Guard::new(Warden::new(rules.clone(), Setting::default()), Dialect::Messages, true),
+            Guard::new(Warden::new(Arc::clone(&rules), Setting::default()), Dialect::Messages, true),
         );
         let mut pipe = Pipe::new(Shape::Event, watch);
         let mut out = Vec::new();

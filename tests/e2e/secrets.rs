@@ -113,4 +113,26 @@ fn in_shadow_mode_nothing_changes_and_all_is_noted() {
     let sent: Value = serde_json::from_slice(&provider.seen().pop().unwrap().body).unwrap();
     assert_eq!(sent, body(&messages));
     assert_eq!(jetway.exchanges(1)[0]["calls_refused"][0]["rule"], "deny reads(**/.env*)");
+
+    // A stream comes byte for byte and piece for piece, and a secret in a result goes as it came.
+    let mut ask = body(&messages);
+    ask["stream"] = json!(true);
+    let secret = "STRIPE_KEY=sk_live_0123456789marker";
+    ask["messages"] = json!([
+        messages[0],
+        { "role": "assistant", "content": [{ "type": "tool_use", "id": "c0", "name": "Bash", "input": {} }] },
+        { "role": "user", "content": [{ "type": "tool_result", "tool_use_id": "c0", "content": secret }] },
+    ]);
+    let straight = post("/v1/messages", ask.to_string()).send(provider.addr());
+    let through = post("/v1/messages", ask.to_string()).send(jetway.data);
+    let without_ids = |text: &str| {
+        let ids = text.lines().map(|line| line.split("\"id\":\"msg_").next().unwrap().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    assert_eq!(without_ids(&through.text()), without_ids(&straight.text()));
+    assert!(through.text().contains("p/.env"), "{}", through.text());
+    assert_eq!(*provider.seen().pop().unwrap().body, *ask.to_string().as_bytes());
+    let exchange = jetway.exchanges(2).pop().unwrap();
+    assert_eq!(exchange["calls_refused"][0]["tool"], "Read", "{exchange}");
+    assert_eq!(exchange["redactions"][0]["replaced"], false, "{exchange}");
 }

@@ -21,6 +21,11 @@ scenarios:
     turns:
       - { text: Both., calls: [{ tool: Bash, id: call_hidden, input: { command: cat .env } }, { tool: Read, id: call_kept, input: { file_path: a.txt } }] }
       - { text: It is done. }
+  - name: lost
+    when: { contains: lost }
+    turns:
+      - { calls: [{ tool: Bash, input: { command: cat .env } }] }
+      - { status: 529 }
   - name: slow
     when: { contains: slow }
     turns:
@@ -259,4 +264,30 @@ fn breaks_of_a_prompt_s_beginning_are_counted_by_their_cause() {
     history.extend([told("Done."), user("messages", "On.")]);
     ask(&jetway, "messages", &history, true);
     assert!(jetway.metrics().contains("jetway_prompt_prefix_breaks_total{cause=\"tools\"} 1"), "{}", jetway.metrics());
+}
+
+#[test]
+fn a_model_that_may_not_go_on_for_want_of_money_ends_with_a_sentence() {
+    let provider = provider(SCRIPT);
+    let budget = "budget: { caps: [{ per: user, usd: 0.02, every: day }], default_price: { input: 0, output: 1000 }, output_limit: 10, mode: strict }\n";
+    for stream in [true, false] {
+        let jetway = Setup::new(&provider.url()).with(&format!("{LOCK}{budget}")).start();
+        let before = provider.seen().len();
+        let text = ask(&jetway, "messages", &[user("messages", "stubborn")], stream).text();
+        assert!(text.contains("[Jetway] the budget of $0.02") && !text.contains("cat .env"), "{text}");
+        assert!(text.contains("\"end_turn\""), "{text}");
+        assert_eq!(provider.seen().len(), before + 1, "the first turn cost all there was");
+        assert_eq!(jetway.exchanges(1)[0]["reason"], "budget");
+    }
+}
+
+#[test]
+fn a_provider_that_fails_when_the_model_is_to_go_on_fails_the_reply() {
+    let provider = provider(SCRIPT);
+    let jetway = Setup::new(&provider.url()).with(LOCK).start();
+    let request = body("messages", &[user("messages", "lost")], false).to_string();
+    let answer = post("/v1/messages", request).send(jetway.data);
+    assert_eq!(answer.status, 502, "{}", answer.text());
+    assert!(answer.text().contains("answered 529") && !answer.text().contains("cat .env"), "{}", answer.text());
+    assert_eq!(jetway.exchanges(1)[0]["outcome"], "provider_failed");
 }

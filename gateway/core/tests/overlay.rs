@@ -4,6 +4,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use jetway_core::overlay::{self, Edit};
 use jetway_core::policy::lockdown::replace::{AgentTool, AgentTools};
@@ -70,7 +72,7 @@ fn said() -> impl Strategy<Value = Said> {
 struct Run {
     dialect: Dialect,
     manner: Manner,
-    rules: Rules,
+    rules: Arc<Rules>,
     /// The conversation as the agent tells it.
     history: Vec<Value>,
     edits: Vec<Edit>,
@@ -169,7 +171,7 @@ impl Run {
         self.sends(&outbound);
         let shell = Json::read(r#"{"properties":{"command":{"type":"string"}}}"#.into()).unwrap();
         let agent = AgentTools(vec![AgentTool::with_schema("Bash", None, shell.root())]);
-        let warden = Warden::new(self.rules.clone(), Setting { agent, ..Setting::default() });
+        let warden = Warden::new(Arc::clone(&self.rules), Setting { agent, ..Setting::default() });
         let mut guard = Guard::new(warden, self.dialect, true);
         let mut out = Vec::new();
         let mut reply = self.reply(&first);
@@ -259,7 +261,7 @@ fn play(dialect: Dialect, manner: Manner, turns: Vec<Said>) -> (usize, usize) {
         Dialect::Messages => json!({ "role": "user", "content": [{ "type": "text", "text": "Go." }] }),
         _ => json!({ "role": "user", "content": "Go." }),
     };
-    let rules = serde_saphyr::from_str(RULES).unwrap();
+    let rules = Arc::new(serde_saphyr::from_str(RULES).unwrap());
     let mut run =
         Run { dialect, manner, rules, history: vec![begin], edits: Vec::new(), sent: String::new(), calls: 0 };
     let mut turns = turns.into_iter();

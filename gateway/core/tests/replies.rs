@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+use std::sync::Arc;
+
 use jetway_core::glob::Glob;
 use jetway_core::policy::lockdown::{Refused, Rules, Setting, Warden};
 use jetway_core::stream::guard::Guard;
@@ -38,7 +40,7 @@ fn rules(allow: &[&str]) -> Rules {
 
 fn pipe(dialect: Dialect, shape: Shape, allow: &[&str], hide: bool) -> Pipe<All> {
     let guard = Guard::new(
-        Warden::new(rules(allow), Setting { policy: String::from("p"), ..Setting::default() }),
+        Warden::new(Arc::new(rules(allow)), Setting { policy: String::from("p"), ..Setting::default() }),
         dialect,
         false,
     );

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jetway_core::policy::identity::Way;
 use jetway_core::policy::{Document, budget, context, identity, lockdown, models};
@@ -23,7 +24,7 @@ pub struct Policy {
     /// What goes with `identity.introspection`.
     pub introspection_secret: Option<SecretString>,
     pub models: models::Rules,
-    pub lockdown: Option<lockdown::Rules>,
+    pub lockdown: Option<Arc<lockdown::Rules>>,
     /// How often the model may be answered within one reply.
     pub inner_turns: u32,
     pub context: Option<context::Rules>,
@@ -113,7 +114,7 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
         identity: document.identity,
         introspection_secret: secret,
         models: document.models,
-        lockdown: document.lockdown,
+        lockdown: document.lockdown.map(Arc::new),
         inner_turns: document.inner_turns.count(),
         context: document.context,
         budget: document.budget,

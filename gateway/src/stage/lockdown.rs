@@ -4,6 +4,7 @@ use jetway_core::overlay::Applied;
 use jetway_core::policy::lockdown::place::Folders;
 use jetway_core::policy::lockdown::replace::{AgentTool, AgentTools};
 use jetway_core::policy::lockdown::{Mode, Setting, Warden};
+use jetway_core::redact::{Action, Finding};
 use jetway_core::stream::guard::Guard;
 use jetway_core::wire::history;
 use jetway_core::wire::json;
@@ -105,7 +106,11 @@ pub fn guard(policy: &Policy, request: &Request, redactions: &[Redaction]) -> Op
     let setting = Setting { policy: policy.name.clone(), agent: agent_tools(request), folders, tainted, changed };
     // Of several replies at once nobody can tell which one the agent goes on with.
     let may_answer = request.replies == 1;
-    Some(Guard::new(Warden::new(rules, setting), request.dialect, may_answer))
+    let (mode, warden) = (rules.mode, Warden::new(rules, setting));
+    Some(match mode {
+        Mode::Enforce => Guard::new(warden, request.dialect, may_answer),
+        Mode::Shadow => Guard::looking_on(warden, request.dialect),
+    })
 }
 
 /// What the model learns of the results that the agent tells: of calls in other words no more than
@@ -131,7 +136,8 @@ pub fn learn(
         }
         let redacted = searcher.search(&text);
         for finding in &redacted.findings {
-            note(&mut found, finding, &outcome.call);
+            let replaced = enforced && finding.action == Action::Replace;
+            note(&mut found, finding, (&outcome.call, replaced));
         }
         if let Some(changed) = redacted.text.as_deref().filter(|_| enforced) {
             patch.replace(value.span(), json::quote(changed));
@@ -140,8 +146,7 @@ pub fn learn(
     found
 }
 
-fn note(found: &mut Vec<Redaction>, finding: &jetway_core::redact::Finding, call: &str) {
-    let replaced = finding.action == jetway_core::redact::Action::Replace;
+fn note(found: &mut Vec<Redaction>, finding: &Finding, (call, replaced): (&str, bool)) {
     let is_same = |known: &Redaction| {
         (known.kind.as_str(), &known.name, known.call.as_str(), known.replaced)
             == (finding.kind, &finding.name, call, replaced)

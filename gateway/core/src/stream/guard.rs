@@ -69,6 +69,10 @@ pub struct Guard<J> {
     dialect: Dialect,
     /// Whether calls can be answered here. Where not, a sentence takes their place.
     may_answer: bool,
+    /// Whether it only looks on: every frame leaves as it came, at once.
+    only_looks: bool,
+    /// Whether it cannot follow any more what it looks on at.
+    is_lost: bool,
     gather: Cut,
     bar: Bar,
     turn: Turn,
@@ -103,6 +107,8 @@ impl<J: Judge> Guard<J> {
             judge,
             dialect,
             may_answer,
+            only_looks: false,
+            is_lost: false,
             gather: Cut::new(dialect),
             bar: Bar::new(dialect),
             turn: Turn::new(dialect),
@@ -112,6 +118,12 @@ impl<J: Judge> Guard<J> {
             earlier: Vec::new(),
             given: Turn::new(dialect),
         }
+    }
+
+    /// A guard that has calls judged and changes nothing.
+    #[must_use]
+    pub fn looking_on(judge: J, dialect: Dialect) -> Self {
+        Self { only_looks: true, ..Self::new(judge, dialect, false) }
     }
 
     #[must_use]
@@ -126,7 +138,7 @@ impl<J: Judge> Guard<J> {
     /// Whether a call is kept back, so that the agent may hear nothing for long.
     #[must_use]
     pub fn is_holding(&self) -> bool {
-        self.gather.is_holding() || !self.ending.is_empty()
+        !self.only_looks && (self.gather.is_holding() || !self.ending.is_empty())
     }
 
     /// Joins a frame to what the agent has.
@@ -153,14 +165,14 @@ impl<J: Judge> Guard<J> {
     /// The sentence that the reply is to be ended with here, if a rule says so.
     #[must_use]
     pub fn stopped(&self) -> Option<&str> {
-        self.rulings.stop.as_deref()
+        self.rulings.stop.as_deref().filter(|_| !self.only_looks)
     }
 
     /// What has to happen now that the provider has said all of this turn; none where nothing has.
     #[must_use]
     pub fn pending(&self) -> Option<Pending> {
         let rulings = &self.rulings;
-        if !self.is_altered() || rulings.stop.is_some() {
+        if self.only_looks || !self.is_altered() || rulings.stop.is_some() {
             return None;
         }
         let for_calls = splice::stops_for_calls(self.dialect, &self.ending);
@@ -242,6 +254,21 @@ impl<J: Judge> Guard<J> {
 
 impl<J: Judge> Step for Guard<J> {
     fn push(&mut self, frame: Frame, out: &mut Vec<Frame>) -> Result<(), Broken> {
+        if !self.only_looks {
+            return self.watch(frame, out);
+        }
+        // What cannot be followed is not judged any more, and is the provider's to have said.
+        if !self.is_lost {
+            self.is_lost = self.watch(frame.clone(), &mut Vec::new()).is_err();
+            self.ending.clear();
+        }
+        out.push(frame);
+        Ok(())
+    }
+}
+
+impl<J: Judge> Guard<J> {
+    fn watch(&mut self, frame: Frame, out: &mut Vec<Frame>) -> Result<(), Broken> {
         if self.rulings.stop.is_some() {
             return Ok(());
         }

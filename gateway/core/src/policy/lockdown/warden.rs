@@ -1,6 +1,8 @@
 //! Judges the calls of one reply. Given `deny: [reads(**/.env*)]` and the call `Bash` with
 //! `cat .env`: the model is told which rule that breaks and what it may do instead.
 
+use std::sync::Arc;
+
 use crate::effects::{Called, Effects};
 use crate::policy::lockdown::place::Folders;
 use crate::policy::lockdown::replace::{self, AgentTools};
@@ -55,7 +57,7 @@ impl Setting {
 /// Judges calls, and keeps what was refused and replaced.
 #[derive(Debug)]
 pub struct Warden {
-    rules: Rules,
+    rules: Arc<Rules>,
     setting: Setting,
     refused: Vec<Refused>,
     replaced: Vec<Replaced>,
@@ -66,7 +68,7 @@ const MOST_KEPT: usize = 200;
 
 impl Warden {
     #[must_use]
-    pub fn new(rules: Rules, setting: Setting) -> Self {
+    pub fn new(rules: Arc<Rules>, setting: Setting) -> Self {
         Self { rules, setting, refused: Vec::new(), replaced: Vec::new() }
     }
 
@@ -90,6 +92,7 @@ impl Warden {
         if self.refused.len() < MOST_KEPT {
             self.refused.push(Refused { tool: tool.clone(), rule: rule.to_owned() });
         }
+        // In shadow mode nothing comes of a ruling, and the calls behind it are judged too.
         match (self.rules.mode, self.rules.on_denied) {
             (Mode::Shadow, _) => Ruling::Pass,
             (Mode::Enforce, OnDenied::Correct) => Ruling::Correct(sentence),

@@ -7,7 +7,7 @@ fn ruled(lockdown: &str, setting: Setting, (name, input): (&str, &str)) -> (Ruli
     let rules: Rules = serde_saphyr::from_str(lockdown).unwrap();
     let namespace = (name == "exec").then(|| String::from("functions"));
     let call = Call { name: name.to_owned(), namespace, id: String::from("c"), ..Call::default() };
-    let mut warden = Warden::new(rules, setting);
+    let mut warden = Warden::new(Arc::new(rules), setting);
     let input = warden.needs_input(&call).then_some(input);
     let ruling = warden.judge(&call, input);
     (ruling, warden.refused().to_vec())
