@@ -165,6 +165,67 @@ fn text_comes_behind_the_agent_s_own_system_text() {
 }
 
 #[track_caller]
+fn tasked(dialect: Dialect, body: &str, expect: &str) {
+    let request = read(dialect, body).unwrap();
+    let mut patch = Patch::default();
+    request.add_task_text("a \"page\"", &mut patch);
+    let found = patch.apply(&request.json).unwrap();
+    assert_eq!(std::str::from_utf8(&found).unwrap(), expect);
+}
+
+#[test]
+fn text_for_the_task_comes_behind_the_message_that_sets_it() {
+    let m = |messages: &str| format!(r#"{{"model":"m","messages":[{messages}]}}"#);
+    let block = r#"{"type":"text","text":"a \"page\""}"#;
+    let (said, system) = (r#",{"role":"assistant","content":"b"}"#, r#"{"role":"system","content":"s"}"#);
+    for behind in ["", said] {
+        // A list and a text come to the same blocks.
+        let mark = r#","cache_control":{"type":"ephemeral"}"#;
+        tasked(
+            Dialect::Messages,
+            &m(&format!(r#"{{"role":"user","content":[{{"type":"text","text":"one"{mark}}}]}},{system}{behind}"#)),
+            &m(&format!(
+                r#"{{"role":"user","content":[{{"type":"text","text":"one"{mark}}},{block}]}},{system}{behind}"#
+            )),
+        );
+        tasked(
+            Dialect::Messages,
+            &m(&format!(r#"{{"role":"user","content":"one"}},{system}{behind}"#)),
+            &m(&format!(r#"{{"role":"user","content":[{{"type":"text","text":"one"}},{block}]}},{system}{behind}"#)),
+        );
+        tasked(
+            Dialect::Chat,
+            &m(&format!(r#"{system},{{"role":"user","content":"one"}}{behind}"#)),
+            &m(&format!(r#"{system},{{"role":"user","content":"one\n\na \"page\""}}{behind}"#)),
+        );
+        tasked(
+            Dialect::Chat,
+            &m(&format!(r#"{system},{{"role":"user","content":[{{"type":"text","text":"one"}}]}}{behind}"#)),
+            &m(&format!(r#"{system},{{"role":"user","content":[{{"type":"text","text":"one"}},{block}]}}{behind}"#)),
+        );
+    }
+    let r = |input: &str| format!(r#"{{"model":"m","input":{input}}}"#);
+    let part = r#"{"type":"input_text","text":"a \"page\""}"#;
+    let tools = r#"{"type":"additional_tools","role":"developer","tools":[]}"#;
+    let surroundings =
+        r#"{"type":"message","role":"user","content":[{"type":"input_text","text":"<environment_context/>"}]}"#;
+    tasked(
+        Dialect::Responses,
+        &r(r#""one""#),
+        &r(&format!(r#"[{{"type":"message","role":"user","content":[{{"type":"input_text","text":"one"}},{part}]}}]"#)),
+    );
+    tasked(
+        Dialect::Responses,
+        &r(&format!(r#"[{tools},{surroundings},{{"role":"user","content":"one"}},{{"type":"reasoning"}}]"#)),
+        &r(&format!(
+            r#"[{tools},{surroundings},{{"role":"user","content":[{{"type":"input_text","text":"one"}},{part}]}},{{"type":"reasoning"}}]"#
+        )),
+    );
+    // Nobody has set one.
+    tasked(Dialect::Messages, &m(""), r#"{"system":"a \"page\"","model":"m","messages":[]}"#);
+}
+
+#[track_caller]
 fn limited(dialect: Dialect, body: &str, expect: &str, holds: u64) {
     let request = read(dialect, body).unwrap();
     let mut patch = Patch::default();
