@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use jetway_core::wire::event::Usage;
 
+use crate::secret;
+
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -87,6 +89,8 @@ pub struct Record {
     pub calls_refused: Vec<CallRefused>,
     /// Calls that the agent got in other words.
     pub calls_replaced: Vec<CallReplaced>,
+    /// Tools of ours that the model called, and that were answered within the reply.
+    pub calls_answered: Vec<String>,
     /// Secrets that were found in results, and never what they are.
     pub redactions: Vec<Redaction>,
     /// How often the model went on after Jetway had answered it.
@@ -130,4 +134,12 @@ pub struct Passage {
     pub source: String,
     /// A digest of its text.
     pub hash: String,
+}
+
+impl Passage {
+    /// A passage of this text; the source is the page and the headings above it.
+    #[must_use]
+    pub fn of(source: &str, text: &str) -> Self {
+        Self { source: source.to_owned(), hash: secret::hex(&secret::sha256(text.as_bytes())[..6]) }
+    }
 }
