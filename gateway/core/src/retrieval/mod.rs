@@ -1,4 +1,5 @@
 //! Finding the passages that fit a task.
 
+pub mod airplane;
 pub mod chunk;
 pub mod search;
