@@ -1,5 +1,6 @@
 //! The command line.
 
+mod airplanes;
 mod budgets;
 mod check;
 mod demo;
@@ -64,6 +65,9 @@ enum Command {
     Runs(runs::Args),
     /// Ask the documents of a policy what they would show for a task.
     Docs(docs::Args),
+    /// List the model airplanes of policies, and check that they still fly.
+    #[command(subcommand)]
+    Airplanes(airplanes::Command),
     /// Write the JSON Schemas of the configuration files into a folder.
     Schema {
         /// The folder.
@@ -101,6 +105,7 @@ fn obey(cli: Cli) -> anyhow::Result<()> {
         Command::Tokens(command) => tokens::run(&load(&cli.config, cli.state.as_deref())?, command),
         Command::Runs(args) => runs::run(&load(&cli.config, cli.state.as_deref())?, &args),
         Command::Docs(args) => docs::run(&load(&cli.config, None)?, &args),
+        Command::Airplanes(command) => airplanes::run(&cli.config, command),
         Command::Schema { folder } => write_schemas(&folder),
         Command::Completions { shell } => {
             let mut script = Vec::new();
