@@ -34,7 +34,7 @@ pub fn read(patch: &str) -> Effects {
         Ok(list) if list.len() > MAX_FILES => {
             Effects::unclear(format!("the patch is for more than {MAX_FILES} files; part it"))
         }
-        Ok(list) => Effects { list, unclear: None },
+        Ok(list) => Effects { list, ..Effects::default() },
         Err(why) => Effects::unclear(why),
     }
 }

@@ -127,7 +127,7 @@ impl Trial<'_> {
             let is_pattern = example.contains(['*', '?', '[', '{']);
             if is_pattern { Place::Glob(example.to_owned()) } else { Place::Path(example.to_owned()) }
         };
-        let one = |effect| Effects { list: vec![effect], unclear: None };
+        let one = |effect| Effects { list: vec![effect], ..Effects::default() };
         match act {
             Act::Reads => one(Effect::Reads(place())),
             Act::Writes => one(Effect::Writes(place())),
