@@ -89,7 +89,7 @@ impl Walk {
     }
 
     /// The value of a variable is put into a word.
-    pub(super) fn from_environment(&mut self, name: &str) {
+    pub(super) fn told_by_environment(&mut self, name: &str) {
         let is_named = name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
         let is_open = OPEN.contains(&name) || name.starts_with("LC_") || name.starts_with("XDG_");
         if is_named && !is_open && !self.only_asked && self.scope.value(name).is_none() {

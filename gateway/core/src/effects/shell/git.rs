@@ -46,9 +46,7 @@ const SHOWN: [&str; 14] = [
 /// Whether an option, or the beginning of one, shows changes.
 fn shows(given: &str) -> bool {
     let is_begun = |option: &&str| given.len() > 3 && option.starts_with(given);
-    SHOWN.contains(&given)
-        || given.starts_with("--word-diff")
-        || given.starts_with("--") && SHOWN.iter().any(|option| is_begun(&option))
+    SHOWN.contains(&given) || given.starts_with("--word-diff") || given.starts_with("--") && SHOWN.iter().any(is_begun)
 }
 
 impl Walk {

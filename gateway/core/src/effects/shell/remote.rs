@@ -40,7 +40,9 @@ impl Walk {
                 if let Some((_, path)) = host.literal().and_then(|host| host.split_once(':')) {
                     self.reads(&Field::Literal(path.to_owned()), Kind::File);
                 }
-                self.run_there(name, arguments.rest, run);
+                // A host of repositories runs no commands.
+                let is_quiet = host.literal().is_some_and(|host| host.starts_with("git@")) || arguments.given(&["-N"]);
+                self.run_there(name, arguments.rest, is_quiet, run);
             }
             None if arguments.given(&["-V"]) => {}
             None => self.doubt(format!("`{name}` names no host")),
@@ -48,9 +50,10 @@ impl Walk {
     }
 
     /// What runs on another machine, which may well be this one, in the home of someone.
-    fn run_there(&mut self, name: &str, words: &[Field], run: &Run<'_>) {
+    fn run_there(&mut self, name: &str, words: &[Field], is_quiet: bool, run: &Run<'_>) {
         let text = match (joined(words), run.input) {
-            (Some(text), Input::Outside) if text.is_empty() => return,
+            (Some(text), Input::Outside) if text.is_empty() && is_quiet => return,
+            (Some(text), Input::Outside) if text.is_empty() => return self.runs_input(name),
             (Some(text), Input::Text(input)) if text.is_empty() => input.clone(),
             (Some(text), _) => text,
             (None, _) => return self.doubt(format!("what `{name}` runs there is not known")),
