@@ -540,6 +540,15 @@ fn a_call_that_changes_its_group_does_not_pass() {
 }
 
 #[test]
+fn an_event_of_a_barred_call_does_not_pass_for_an_item_beside_it() {
+    for item in ["null", "\"x\"", "{\"type\":\"message\"}"] {
+        let reply = RESPONSES.replace("\"item_id\":\"fc_1\"", &format!("\"item\":{item},\"item_id\":\"fc_1\""));
+        let told = stream(Dialect::Responses, &["Read"], &reply);
+        assert!(!told.out.contains("cat .env"), "{}", told.out);
+    }
+}
+
+#[test]
 fn an_item_that_becomes_a_call_does_not_pass() {
     let event = |kind: &str, what: &str| {
         format!(

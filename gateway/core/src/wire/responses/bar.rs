@@ -64,17 +64,19 @@ impl Bar {
         if let Some(item) = root.get("item") {
             let begins = index.filter(|_| text_of(root, "type").as_deref() == Some("response.output_item.added"));
             self.check_kind(item, index, begins.is_some())?;
-            return match self.judge_item(item, index, judge)? {
-                Becomes::Itself => {
-                    // Another item takes the place of one that was barred.
-                    if let Some(index) = begins {
-                        self.dropping.remove(&index);
-                        self.gone.remove(&index);
-                    }
-                    self.pass(root, judge).map(Leaves::Patched)
-                }
-                becomes => self.instead(root, index.ok_or(Broken::Misplaced)?, becomes),
-            };
+            let becomes = self.judge_item(item, index, judge)?;
+            if !matches!(becomes, Becomes::Itself) {
+                return self.instead(root, index.ok_or(Broken::Misplaced)?, becomes);
+            }
+            // Another item takes the place of one that was barred.
+            if let Some(index) = begins {
+                self.dropping.remove(&index);
+                self.gone.remove(&index);
+            }
+            // What has an item that is no call may be about a barred one all the same.
+            if begins.is_some() || call(item).is_some() {
+                return self.pass(root, judge).map(Leaves::Patched);
+            }
         }
         self.check_name(root)?;
         if index.is_some_and(|index| self.dropping.contains(&index)) || self.is_of_barred(root) {
