@@ -7,16 +7,20 @@ use jetway_core::wire::event::{Frame, Shape};
 use jetway_core::wire::json::Json;
 use jetway_core::wire::{Broken, Dialect};
 use serde_json::Value;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use crate::choice::{Choices, Numbers};
 use crate::seen::{self, Call};
 use crate::{reply, rules, shown};
 
-static ALL: LazyLock<Rules> = LazyLock::new(|| rules(&["*"], &[], "explain"));
-static BARRED: LazyLock<Rules> = LazyLock::new(|| rules(&["Read", "Edit", "a"], &[], "explain"));
-static HELD: LazyLock<Rules> = LazyLock::new(|| rules(&["*"], &["reads(**/.env*)"], "explain"));
-static ANSWERED: LazyLock<Rules> = LazyLock::new(|| rules(&["Read", "Bash"], &["reads(**/.env*)"], "correct"));
+static ALL: LazyLock<Arc<Rules>> = LazyLock::new(|| shared(&["*"], &[], "explain"));
+static BARRED: LazyLock<Arc<Rules>> = LazyLock::new(|| shared(&["Read", "Edit", "a"], &[], "explain"));
+static HELD: LazyLock<Arc<Rules>> = LazyLock::new(|| shared(&["*"], &["reads(**/.env*)"], "explain"));
+static ANSWERED: LazyLock<Arc<Rules>> = LazyLock::new(|| shared(&["Read", "Bash"], &["reads(**/.env*)"], "correct"));
+
+fn shared(allow: &[&str], deny: &[&str], on_denied: &str) -> Arc<Rules> {
+    Arc::new(rules(allow, deny, on_denied))
+}
 
 /// The choices that make the turn that follows: of a text, and of calls.
 const NEXT: [u8; 8] = [0, 3, 0, 0, 3, 4, 0, 5];
@@ -39,8 +43,8 @@ struct Told {
     end: Result<(), Broken>,
 }
 
-fn guarded(rules: &Rules, dialect: Dialect, shape: Shape, may_answer: bool) -> Pipe<Guarded> {
-    let warden = Warden::new(rules.clone(), Setting { policy: String::from("p"), ..Setting::default() });
+fn guarded(rules: &Arc<Rules>, dialect: Dialect, shape: Shape, may_answer: bool) -> Pipe<Guarded> {
+    let warden = Warden::new(Arc::clone(rules), Setting { policy: String::from("p"), ..Setting::default() });
     Pipe::new(shape, Guarded(Guard::new(warden, dialect, may_answer)))
 }
 
@@ -76,7 +80,7 @@ fn cuts(stream: &[u8]) -> [Vec<&[u8]>; 2] {
     [stream.chunks(1).collect(), any]
 }
 
-fn told(rules: &Rules, dialect: Dialect, shape: Shape, stream: &[u8]) -> Told {
+fn told(rules: &Arc<Rules>, dialect: Dialect, shape: Shape, stream: &[u8]) -> Told {
     let once = run(&mut guarded(rules, dialect, shape, false), [stream]);
     for pieces in cuts(stream) {
         let often = run(&mut guarded(rules, dialect, shape, false), pieces);
