@@ -46,7 +46,9 @@ fn check(rows: &[(&str, &str, &str)]) {
 fn runs(rows: &[(&str, &str, &str, &str)]) {
     for (name, arguments, command, folder) in rows {
         let expect = within(folder, shell::read(command));
-        assert_eq!(Table::shipped().effects(name, None, arguments), expect, "{name} {arguments}");
+        // A program tells besides which calls it makes.
+        let found = Effects { program: None, ..Table::shipped().effects(name, None, arguments) };
+        assert_eq!(found, expect, "{name} {arguments}");
     }
 }
 
