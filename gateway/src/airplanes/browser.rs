@@ -86,8 +86,8 @@ pub struct Failed(pub(super) String);
 pub(super) struct Browser {
     client: Client<HttpConnector, Full<Bytes>>,
     session: String,
-    driver: Group,
-    // The profile outlives the browser that writes into it: fields are dropped in this order.
+    // Dropped in this order: the profile outlives the browser that writes into it.
+    _driver: Group,
     _profile: TempDir,
 }
 
@@ -108,7 +108,7 @@ impl Browser {
         let options = json!({ "binary": programs.browser, "args": flags, "excludeSwitches": ["enable-automation"] });
         let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options } } });
         let mut browser =
-            Self { client, session: format!("http://127.0.0.1:{port}/session"), driver, _profile: profile };
+            Self { client, session: format!("http://127.0.0.1:{port}/session"), _driver: driver, _profile: profile };
         let made = browser.call(Method::POST, "", Some(wanted)).await.map_err(|wrong| failed(&wrong.message))?;
         let id = made["sessionId"].as_str().ok_or_else(|| failed(&"chromedriver made no session"))?;
         browser.session = format!("{}/{id}", browser.session);
@@ -137,10 +137,9 @@ impl Browser {
         drop(self.call(Method::POST, "/url", Some(json!({ "url": "about:blank" }))).await);
     }
 
-    /// Closes it in order.
+    /// Closes it, so that it ends by itself before it is ended.
     pub(super) async fn close(self) {
         drop(self.call(Method::DELETE, "", None).await);
-        self.driver.stop(Duration::from_secs(2)).await;
     }
 
     /// One try; what is not there yet, in words that end well with a time.

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::io::Read;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -39,6 +39,8 @@ pub struct Heard {
     pub events: Vec<Event>,
     /// What could not be read, in sentences.
     pub problems: Vec<String>,
+    /// When something came last.
+    pub last: Option<Instant>,
 }
 
 /// The server; it goes when this goes.
@@ -130,6 +132,7 @@ async fn answer(request: Request<Incoming>, heard: &Mutex<Heard>) -> Response<Fu
 /// Keeps what was read; false where it could not be.
 fn keep(heard: &Mutex<Heard>, path: &str, read: Result<Option<Value>, String>) -> bool {
     let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+    heard.last = Some(Instant::now());
     match read {
         Ok(body) => {
             let events = body.as_ref().map(Event::all).unwrap_or_default();

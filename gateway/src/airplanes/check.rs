@@ -25,6 +25,9 @@ const EVENTS: &str = "events.json";
 /// A project's key, of the length that real ones have.
 const KEY: &str = "phc_JetwayMadeThisKeyUpToCheckAnAirplane0000000";
 
+/// A page that was left and has sent nothing for so long has nothing more to send.
+const QUIET: Duration = Duration::from_secs(1);
+
 /// How long each thing may take.
 #[derive(Debug, Clone)]
 pub struct Limits {
@@ -36,7 +39,7 @@ pub struct Limits {
     pub act: Duration,
     /// Until the application has ended; it sends what it still has.
     pub stop: Duration,
-    /// Until what the browser sent last has arrived.
+    /// Until all that was sent has arrived.
     pub arrive: Duration,
 }
 
@@ -117,7 +120,12 @@ pub async fn check(hangar: &Hangar, settings: &Settings, tell: impl Fn(&str)) ->
             let heard = flight.capture.heard();
             checked.events = counted(&heard.events).into_iter().map(|(name, count)| (name.to_owned(), count)).collect();
             checked.steps = flight.steps;
-            checked.kept = settings.keep.then(|| flight.place.keep());
+            if settings.keep {
+                checked.kept = Some(flight.place.keep());
+            } else {
+                // Tens of thousands of small files: nobody has to wait for that.
+                drop(tokio::task::spawn_blocking(move || drop(flight.place)));
+            }
             flown
         }
         Err(grounded) => Err(grounded),
@@ -191,12 +199,14 @@ impl<'a> Flight<'a> {
         let browser = browser.map_err(|failed| Grounded::because(failed.to_string()))?;
         self.visit(&browser).await.map_err(|failed| Grounded::because(failed.to_string()).with(&output))?;
         browser.leave().await;
+        self.is_quiet().await;
+        // Some servers do not end while a browser holds a connection.
+        browser.close().await;
         self.steps.push(("visit", begun.elapsed()));
         tell("stop");
         let begun = Instant::now();
         let ended = app.stop(limits.stop).await;
         let compared = self.compare(ended).await;
-        browser.close().await;
         self.steps.push(("stop", begun.elapsed()));
         compared.map_err(|grounded| grounded.with(&output))
     }
@@ -252,12 +262,22 @@ impl<'a> Flight<'a> {
         Ok(())
     }
 
-    /// Holds what arrived against what was expected. What a browser sends as it leaves may still
-    /// be on its way.
+    /// Waits until nothing has arrived for a while: what a page sends as it is left is on its way.
+    async fn is_quiet(&self) {
+        let begun = Instant::now();
+        while begun.elapsed() < self.settings.limits.arrive {
+            if self.capture.heard().last.unwrap_or(begun).max(begun).elapsed() >= QUIET {
+                return;
+            }
+            tokio::time::sleep(BEAT).await;
+        }
+    }
+
+    /// Holds what arrived against what was expected.
     async fn compare(&self, app_ended: bool) -> Result<(), Grounded> {
         let begun = Instant::now();
         loop {
-            let Heard { events, problems } = self.capture.heard();
+            let Heard { events, problems, .. } = self.capture.heard();
             let mut why = missed(&self.expected, &events);
             if why.is_empty() {
                 return Ok(());
