@@ -1,4 +1,9 @@
-//! Finding the passages that fit a task.
+//! Finding the passages that fit a task: where pages come from, and what is read out of them.
 
 pub mod chunk;
+pub mod host;
+pub mod html;
+pub mod listing;
+pub mod page;
 pub mod search;
+pub mod source;
