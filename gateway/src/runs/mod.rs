@@ -130,4 +130,7 @@ pub struct Passage {
     pub source: String,
     /// A digest of its text.
     pub hash: String,
+    /// The version of the page that it is of. Records of older versions of Jetway have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
 }

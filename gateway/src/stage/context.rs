@@ -6,10 +6,10 @@ use jetway_core::wire::request::Request;
 use jiff::Timestamp;
 
 use crate::config::Policy;
+use crate::docs;
 use crate::gate::{Gate, Jetway};
 use crate::runs::Passage;
 use crate::runs::state::Inserted;
-use crate::secret;
 use crate::store::StoreError;
 
 /// What a request is given. Made only by [`inform`].
@@ -40,7 +40,7 @@ pub async fn inform(
     (conversation, is_reply): (&str, bool),
     request: &Request,
 ) -> Result<Context, StoreError> {
-    let (Some(rules), Some(index)) = (&policy.context, gate.indexes.get(&policy.name)) else {
+    let (Some(rules), Some(index)) = (&policy.context, gate.index(&policy.name)) else {
         return Ok(Context::default());
     };
     if let Some(inserted) = jetway.state.inserted(conversation).await? {
@@ -50,12 +50,14 @@ pub async fn inform(
     if !is_reply {
         return Ok(Context::default());
     }
-    let chosen = context::decide(rules, index, request.task());
+    let now = Timestamp::now();
+    let chosen = context::decide(rules, &index, request.task(), now);
     let passages = chosen.iter().map(|hit| Passage {
         source: format!("{}#{}", hit.chunk.page, hit.chunk.path()),
-        hash: secret::hex(&secret::sha256(hit.chunk.text.as_bytes())[..6]),
+        hash: docs::passage(hit.chunk),
+        page: hit.page.map(|page| page.version.clone()),
     });
-    let inserted = Inserted { passages: passages.collect(), text: context::render(&chosen) };
-    let inserted = jetway.state.insert(conversation, inserted, Timestamp::now()).await?;
+    let inserted = Inserted { passages: passages.collect(), text: context::render(&chosen, now) };
+    let inserted = jetway.state.insert(conversation, inserted, now).await?;
     Ok(Context { inserted })
 }

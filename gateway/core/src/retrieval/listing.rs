@@ -10,7 +10,7 @@ use crate::retrieval::host::Address;
 pub const MOST_PAGES: usize = 500;
 /// The most sitemaps that one may list.
 pub const MOST_SITEMAPS: usize = 50;
-/// The most URLs of a sitemap that are looked at: so many may stand in one.
+/// The most URLs of a list that are looked at: so many may stand in a sitemap.
 const MOST_LOOKED_AT: usize = 50_000;
 
 /// The pages that an `llms.txt` links, in its order, each once.
@@ -19,12 +19,13 @@ pub fn links(base: &Address, markdown: &str) -> Vec<Address> {
     let mut found: Vec<Address> = Vec::new();
     let mut seen = std::collections::BTreeSet::new();
     let mut fenced = false;
-    for line in markdown.lines() {
-        if line.trim_start().starts_with("```") {
-            fenced = !fenced;
-        }
-        let targets = if fenced { Vec::new() } else { targets(line) };
-        for address in targets.into_iter().filter_map(|target| base.join(target).ok()) {
+    let lines = markdown.lines().filter(|line| {
+        let is_fence = line.trim_start().starts_with("```");
+        fenced ^= is_fence;
+        !fenced && !is_fence
+    });
+    for target in lines.flat_map(targets).take(MOST_LOOKED_AT).flatten() {
+        if let Ok(address) = base.join(target) {
             if found.len() < MOST_PAGES && address != *base && seen.insert(address.clone()) {
                 found.push(address);
             }
@@ -33,29 +34,30 @@ pub fn links(base: &Address, markdown: &str) -> Vec<Address> {
     found
 }
 
-/// What the inline links of a line lead to: `[a](b "title")`, and not the image `![a](b)`.
-fn targets(line: &str) -> Vec<&str> {
-    let mut found = Vec::new();
+/// What the inline links of a line lead to: `[a](b "title")`. None for what is no link: the image
+/// `![a](b)`, a place on this page.
+fn targets(line: &str) -> impl Iterator<Item = Option<&str>> {
     let mut rest = line;
-    while let Some(at) = rest.find("](") {
+    std::iter::from_fn(move || {
+        let at = rest.find("](")?;
         let (before, behind) = (&rest[..at], &rest[at + 2..]);
+        rest = behind;
         let is_image = before.rfind('[').is_some_and(|open| before[..open].ends_with('!'));
         let target = match behind.strip_prefix('<') {
-            Some(inner) => inner.split('>').next(),
+            Some(inner) => inner.char_indices().take(LONGEST).find(|(_, c)| *c == '>').map(|(end, _)| &inner[..end]),
             None => closed(behind).and_then(|inner| inner.split_whitespace().next()),
         };
-        if let Some(target) = target.filter(|target| !is_image && !target.is_empty() && !target.starts_with('#')) {
-            found.push(target);
-        }
-        rest = behind;
-    }
-    found
+        Some(target.filter(|target| !is_image && !target.is_empty() && !target.starts_with('#')))
+    })
 }
+
+/// The most characters of a link that are looked at, its title among them.
+const LONGEST: usize = 4_096;
 
 /// The text up to the parenthesis that closes a link; a URL may hold balanced ones.
 fn closed(text: &str) -> Option<&str> {
     let mut depth = 0;
-    for (at, c) in text.char_indices() {
+    for (at, c) in text.char_indices().take(LONGEST) {
         match c {
             '(' => depth += 1,
             ')' if depth == 0 => return Some(&text[..at]),
@@ -167,6 +169,7 @@ mod tests {
         assert!(links(&base, "").is_empty());
         let many: String = (0..2_000).map(|number| format!("- [p](/p{number}.md)\n")).collect();
         assert_eq!(links(&base, &many).len(), MOST_PAGES);
+        assert!(links(&base, &"](".repeat(1 << 20)).is_empty(), "and soon");
     }
 
     #[test]
@@ -181,7 +184,8 @@ mod tests {
         let found = sitemap(&base, pages, |url| url.contains("/docs/")).unwrap();
         assert_eq!(texts(&found.pages), ["https://example.com/docs/a?x=1&y=2", "https://example.com/docs/b"]);
         assert!(found.sitemaps.is_empty());
-        let index = "<sitemapindex><sitemap><loc>/one.xml</loc></sitemap><sitemap><loc>/two.xml</loc></sitemap></sitemapindex>";
+        let index =
+            "<sitemapindex><sitemap><loc>/one.xml</loc></sitemap><sitemap><loc>/two.xml</loc></sitemap></sitemapindex>";
         let found = sitemap(&base, index, |_| false).unwrap();
         assert_eq!(texts(&found.sitemaps), ["https://example.com/one.xml", "https://example.com/two.xml"]);
         let many: String = (0..2_000).map(|number| format!("<url><loc>/p{number}</loc></url>")).collect();

@@ -278,7 +278,10 @@ mod tests {
         let sources = read(text).unwrap();
         let [page, list, full, sitemap] = sources.as_slice() else { panic!("{sources:?}") };
         assert_eq!((page.name.as_str(), page.refresh.as_secs()), ("guide", 300));
-        assert_eq!((page.max_age.unwrap().as_secs(), page.tags.languages.as_slice()), (172_800, &["python".into()][..]));
+        assert_eq!(
+            (page.max_age.unwrap().as_secs(), page.tags.languages.as_slice()),
+            (172_800, &["python".into()][..])
+        );
         assert!(matches!(list.kind, Kind::LlmsTxt(_)) && list.refresh == REFRESH && list.max_age.is_none());
         assert!(matches!(full.kind, Kind::Page(_)));
         let Kind::Sitemap { only, .. } = &sitemap.kind else { panic!("{sitemap:?}") };
