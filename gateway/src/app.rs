@@ -20,7 +20,7 @@ use crate::admin::{self, Admin};
 use crate::config::{Config, Kind, Problem, Provider, Secrets};
 use crate::gate::{Gate, Jetway, files};
 use crate::serve::{Door, serve};
-use crate::{pipeline, secret};
+use crate::{docs, pipeline, secret, tls};
 
 /// Where to start from.
 #[derive(Debug, Clone)]
@@ -126,6 +126,15 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let door = Door { tls: None, ..door };
     servers.spawn(serve(admin_listener, door, move |request| admin::handle(Arc::clone(&admin), request)));
     jetway.tasks.spawn(purge(Arc::clone(&jetway), stop.clone()));
+    let tending = docs::Tending {
+        // What plays a script does so on this machine alone.
+        tls: if options.demo { None } else { Some(tls::client()?) },
+        metrics: jetway.metrics.clone(),
+        tasks: jetway.tasks.clone(),
+        stop: stop.clone(),
+    };
+    let shelves = Arc::clone(&jetway);
+    jetway.tasks.spawn(docs::tend(move || shelves.gate.load().shelves.values().cloned().collect(), tending));
     watch(&jetway, source, &config, &stop)?;
     Ok(Running { jetway, data: addresses.0, admin: addresses.1, servers, stop, _scripted: scripted, _lock: lock })
 }

@@ -62,8 +62,9 @@ enum Command {
     Tokens(tokens::Command),
     /// List runs, or show one as a timeline.
     Runs(runs::Args),
-    /// Ask the documents of a policy what they would show for a task.
-    Docs(docs::Args),
+    /// Show where documentation comes from and how old it is; fetch it; ask what a task would be given.
+    #[command(subcommand)]
+    Docs(docs::Command),
     /// Write the JSON Schemas of the configuration files into a folder.
     Schema {
         /// The folder.
@@ -100,7 +101,7 @@ fn obey(cli: Cli) -> anyhow::Result<()> {
         Command::Keys(command) => keys::run(&load(&cli.config, cli.state.as_deref())?, command),
         Command::Tokens(command) => tokens::run(&load(&cli.config, cli.state.as_deref())?, command),
         Command::Runs(args) => runs::run(&load(&cli.config, cli.state.as_deref())?, &args),
-        Command::Docs(args) => docs::run(&load(&cli.config, None)?, &args),
+        Command::Docs(command) => docs::run(&load(&cli.config, cli.state.as_deref())?, command),
         Command::Schema { folder } => write_schemas(&folder),
         Command::Completions { shell } => {
             let mut script = Vec::new();
