@@ -207,7 +207,7 @@ impl Exchange {
         self.reading = reading.clone();
         let Some(judges) = judges else { return };
         self.record.calls_answered = judges.desk.served().to_vec();
-        let shown = judges.desk.shown().iter().map(|shown| Passage::of(&shown.source, &shown.text));
+        let shown = judges.desk.shown().iter().map(Passage::of);
         self.record.passages.truncate(self.placed);
         self.record.passages.extend(shown);
         let Some(warden) = &judges.warden else { return };

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Policy, Problem};
+use crate::docs::Shelf;
 use crate::keys::Keys;
 use crate::learned::Learned;
 use crate::ledger::{Embedded, Ledger, Redis};
@@ -26,9 +27,9 @@ use crate::redaction::Searchers;
 use crate::runs::log::Log;
 use crate::runs::state::State;
 use crate::secret::Keyed;
+use crate::tls;
 use crate::tokens::Tokens;
 use crate::upstream::Upstream;
-use crate::{docs, tls};
 
 /// A configuration, ready to serve. A request keeps the one it began with.
 #[derive(Debug)]
@@ -39,7 +40,7 @@ pub struct Gate {
     /// Whether every provider is the scripted one, so that nothing leaves this machine.
     pub is_demo: bool,
     /// The documents of each policy that has some.
-    pub indexes: BTreeMap<String, Index>,
+    pub shelves: BTreeMap<String, Arc<Shelf>>,
 }
 
 impl Gate {
@@ -49,7 +50,8 @@ impl Gate {
     /// Every [`Problem`] that was found.
     pub fn build(config: Config) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let mut indexes = BTreeMap::new();
+        let mut shelves = BTreeMap::new();
+        let store = config.state.join(files::DOCS);
         for policy in config.policies.values() {
             if let Some(rules) = &policy.lockdown
                 && let Err(error) = Redactor::new(rules.redact.clone(), &[0; 32])
@@ -57,11 +59,8 @@ impl Gate {
                 let message = format!("`lockdown.redact` cannot be searched for: {error}");
                 problems.push(Problem::of_file(&policy.folder, message));
             }
-            let Some(context) = &policy.context else { continue };
-            match docs::load(&policy.folder.join(context.docs())) {
-                Ok(index) => {
-                    indexes.insert(policy.name.clone(), index);
-                }
+            match Shelf::open(policy, &store) {
+                Ok(shelf) => shelves.extend(shelf.map(|shelf| (policy.name.clone(), Arc::new(shelf)))),
                 Err(problem) => problems.push(problem),
             }
         }
@@ -77,13 +76,19 @@ impl Gate {
         };
         let upstreams = config.providers.iter().map(upstream).collect();
         let offers = config.providers.values().map(|provider| provider.offer.clone()).collect();
-        Ok(Self { config, upstreams, offers, is_demo: false, indexes })
+        Ok(Self { config, upstreams, offers, is_demo: false, shelves })
     }
 
     /// The policy that a path names, or the default one.
     #[must_use]
     pub fn policy(&self, named: Option<&str>) -> Option<&Policy> {
         self.config.policies.get(named.unwrap_or(&self.config.default_policy))
+    }
+
+    /// The documents of a policy, as they are now: a request asks once and keeps what it got.
+    #[must_use]
+    pub fn index(&self, policy: &str) -> Option<Arc<Index>> {
+        self.shelves.get(policy).map(|shelf| shelf.index())
     }
 }
 
@@ -124,6 +129,7 @@ pub mod files {
     pub const JOURNAL: &str = "ledger-journal.db";
     pub const RUNS: &str = "runs.db";
     pub const STATE: &str = "state.db";
+    pub const DOCS: &str = "docs";
 }
 
 impl Jetway {

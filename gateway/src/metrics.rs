@@ -24,6 +24,8 @@ pub struct Metrics {
     pub tools_removed: IntCounterVec,
     pub calls_refused: IntCounterVec,
     pub passages: IntCounterVec,
+    pub docs_fetches: IntCounterVec,
+    pub docs_stale: IntGaugeVec,
     pub inner_turns: IntCounterVec,
     pub prefix_breaks: IntCounterVec,
     pub decide: Histogram,
@@ -92,6 +94,8 @@ impl Metrics {
             tools_removed: new.counters("jetway_tools_removed_total", "Tools taken out of requests.", &["policy"])?,
             calls_refused: new.counters("jetway_calls_refused_total", "Tool calls taken out of replies.", &["policy"])?,
             passages: new.counters("jetway_passages_total", "Passages put before a model, counted once a request.", &["policy"])?,
+            docs_fetches: new.counters("jetway_docs_fetches_total", "Pages of documentation that were asked for, by what came of it.", &["policy", "result"])?,
+            docs_stale: new.gauges("jetway_docs_stale_pages", "Pages of documentation that are older than their source's max_age.", &["policy"])?,
             inner_turns: new.counters(
                 "jetway_inner_turns_total",
                 "Times that a model went on within a reply, after Jetway had answered it.",
@@ -169,6 +173,12 @@ impl Metrics {
             self.first_byte.with_label_values(&[policy, provider]).observe(seconds(millis, 1_000));
         }
         self.duration.with_label_values(&[policy, provider]).observe(seconds(record.total_millis, 1_000));
+    }
+
+    /// Forgets how many pages of a policy are stale, which is no more.
+    pub fn forget_docs(&self, policy: &str) {
+        // It is an error only where there was nothing to forget.
+        drop(self.docs_stale.remove_label_values(&[policy]));
     }
 
     /// The text that Prometheus reads.

@@ -6,6 +6,7 @@ mod bad_input;
 mod budgets;
 mod bytes;
 mod context;
+mod docs;
 mod faults;
 mod fleet;
 mod identity;

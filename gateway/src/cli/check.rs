@@ -31,7 +31,7 @@ pub(super) fn run(file: &Path, args: &Args) -> anyhow::Result<()> {
         Ok(_) if args.json => Ok(()),
         Ok(gate) => {
             for policy in gate.config.policies.values() {
-                let sections = gate.indexes.get(&policy.name).map_or(0, |index| index.chunks().len());
+                let sections = gate.index(&policy.name).map_or(0, |index| index.chunks().len());
                 out::line(&format!("{:<12} {} ({sections} sections of documents)", policy.name, policy.about.trim()))?;
             }
             out::line("All sound.")

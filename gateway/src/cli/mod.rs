@@ -63,8 +63,9 @@ enum Command {
     Tokens(tokens::Command),
     /// List runs, or show one as a timeline.
     Runs(runs::Args),
-    /// Ask the documents of a policy what they would show for a task.
-    Docs(docs::Args),
+    /// Show where documentation comes from and how old it is; fetch it; ask what a task would be given.
+    #[command(subcommand)]
+    Docs(docs::Command),
     /// List the model airplanes of policies, and check that they still fly.
     #[command(subcommand)]
     Airplanes(airplanes::Command),
@@ -104,7 +105,7 @@ fn obey(cli: Cli) -> anyhow::Result<()> {
         Command::Keys(command) => keys::run(&load(&cli.config, cli.state.as_deref())?, command),
         Command::Tokens(command) => tokens::run(&load(&cli.config, cli.state.as_deref())?, command),
         Command::Runs(args) => runs::run(&load(&cli.config, cli.state.as_deref())?, &args),
-        Command::Docs(args) => docs::run(&load(&cli.config, None)?, &args),
+        Command::Docs(command) => docs::run(&load(&cli.config, cli.state.as_deref())?, command),
         Command::Airplanes(command) => airplanes::run(&cli.config, command),
         Command::Schema { folder } => write_schemas(&folder),
         Command::Completions { shell } => {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jetway_core::policy::identity::Way;
 use jetway_core::policy::{Document, budget, context, identity, lockdown, models};
+use jetway_core::retrieval::source::Kind;
 use jetway_core::wire::route::is_policy_name;
 use secrecy::SecretString;
 
@@ -92,11 +93,13 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
         let message = format!("`downgrade_to` is {to:?}, which `models.allow` does not allow");
         return Err(Problem::at_word(&file, &text, "downgrade_to", message));
     }
-    if let Some(context) = &document.context
-        && !folder.join(context.docs()).is_dir()
-    {
-        let message = format!("the folder {} does not exist", folder.join(context.docs()).display());
-        return Err(Problem::at_word(&file, &text, "docs:", message));
+    for source in document.context.iter().flat_map(context::Rules::sources) {
+        if let Kind::Folder(name) = &source.kind
+            && !folder.join(name).is_dir()
+        {
+            let message = format!("the folder {} does not exist", folder.join(name).display());
+            return Err(Problem::at_word(&file, &text, name, message));
+        }
     }
     if document.identity.accepts(Way::Certificates) && !known.client_ca {
         let message = "`accept` lists `certificates`, and no authority signs any: set tls.client_ca in gateway.yaml";

@@ -1,85 +1,38 @@
-//! Where passages come from: folders of markdown.
+//! Where passages come from: folders of markdown, and pages of the web, which are fetched in the
+//! background and kept on disk, so that neither a start nor a request waits for the network.
 
-use std::path::{Path, PathBuf};
+mod disk;
+mod fetch;
+mod folder;
+mod guard;
+mod history;
+mod list;
+mod refresh;
+mod shelf;
+mod status;
+mod tend;
 
-use jetway_core::retrieval::chunk::{self, Chunk};
-use jetway_core::retrieval::search::Index;
+use jetway_core::retrieval::chunk::Chunk;
 
-use crate::config::Problem;
+pub use history::{Found, find};
+pub use refresh::{Asking, Told, refresh};
+pub use shelf::Shelf;
+pub use status::{Failing, OfPage, OfSource, status};
+pub use tend::{Tending, tend};
 
-/// The largest page that is read, in bytes.
-const MAX_PAGE: u64 = 4 << 20;
-/// The most pages of one policy.
-const MAX_PAGES: usize = 10_000;
+use crate::secret;
 
-/// Reads every markdown page under a folder and makes them searchable.
-///
-/// # Errors
-/// [`Problem`] when a page cannot be read, is too large or there are too many.
-pub fn load(folder: &Path) -> Result<Index, Problem> {
-    let mut pages = Vec::new();
-    collect(folder, &mut pages)?;
-    pages.sort();
-    let mut chunks: Vec<Chunk> = Vec::new();
-    for page in pages {
-        let size = page.metadata().map(|meta| meta.len()).unwrap_or_default();
-        if size > MAX_PAGE {
-            return Err(Problem::of_file(&page, format!("the page has {size} bytes; at most {MAX_PAGE} are read")));
-        }
-        let text = std::fs::read_to_string(&page)
-            .map_err(|error| Problem::of_file(&page, format!("the page cannot be read: {error}")))?;
-        let name = page.strip_prefix(folder).unwrap_or(&page).to_string_lossy().into_owned();
-        chunks.extend(chunk::cut(&name, &text));
-    }
-    Ok(Index::new(chunks))
+/// The most fetches at once, of all policies together.
+pub const AT_ONCE: usize = 8;
+
+/// The version of a page: a digest of its text. Long enough that nobody can make two texts of one.
+#[must_use]
+pub fn version(text: &str) -> String {
+    secret::hex(&secret::sha256(text.as_bytes())[..16])
 }
 
-fn collect(folder: &Path, pages: &mut Vec<PathBuf>) -> Result<(), Problem> {
-    let failed = |error: std::io::Error| Problem::of_file(folder, format!("the folder cannot be read: {error}"));
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        let path = entry.path();
-        // Links are not followed: a policy's documents are what lies in its folder.
-        let kind = entry.file_type().map_err(failed)?;
-        if kind.is_dir() {
-            collect(&path, pages)?;
-        } else if kind.is_file() && path.extension().is_some_and(|end| end == "md") {
-            pages.push(path);
-        }
-        if pages.len() > MAX_PAGES {
-            return Err(Problem::of_file(folder, format!("there are more than {MAX_PAGES} pages")));
-        }
-    }
-    Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_are_found_in_folders_and_links_are_not_followed() {
-        let folder = tempfile::tempdir().unwrap();
-        let outside = tempfile::tempdir().unwrap();
-        let write = |path: PathBuf, text: &str| {
-            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-            std::fs::write(path, text).unwrap();
-        };
-        write(folder.path().join("a.md"), "# A\none\n");
-        write(folder.path().join("sub/b.md"), "# B\ntwo\n");
-        write(folder.path().join("c.txt"), "# C\nthree\n");
-        write(outside.path().join("secret.md"), "# S\nsecret\n");
-        std::os::unix::fs::symlink(outside.path(), folder.path().join("link")).unwrap();
-        let index = load(folder.path()).unwrap();
-        let pages: Vec<_> = index.chunks().iter().map(|chunk| chunk.page.as_str()).collect();
-        assert_eq!(pages, ["a.md", "sub/b.md"]);
-    }
-
-    #[test]
-    fn a_page_that_is_not_text_is_named() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("bad.md"), [0xff, 0xfe]).unwrap();
-        let problem = load(folder.path()).unwrap_err();
-        assert!(problem.to_string().contains("bad.md"), "{problem}");
-    }
+/// What a passage is called in the run log: a digest of its text.
+#[must_use]
+pub fn passage(chunk: &Chunk) -> String {
+    secret::hex(&secret::sha256(chunk.text.as_bytes())[..6])
 }

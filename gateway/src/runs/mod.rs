@@ -7,6 +7,7 @@ pub mod state;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use jetway_core::policy::desk::Shown;
 use jetway_core::wire::event::Usage;
 
 use crate::secret;
@@ -134,12 +135,15 @@ pub struct Passage {
     pub source: String,
     /// A digest of its text.
     pub hash: String,
+    /// The version of the page that it is of. Records of older versions of Jetway have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<String>,
 }
 
 impl Passage {
-    /// A passage of this text; the source is the page and the headings above it.
     #[must_use]
-    pub fn of(source: &str, text: &str) -> Self {
-        Self { source: source.to_owned(), hash: secret::hex(&secret::sha256(text.as_bytes())[..6]) }
+    pub fn of(shown: &Shown) -> Self {
+        let hash = secret::hex(&secret::sha256(shown.text.as_bytes())[..6]);
+        Self { source: shown.source.clone(), hash, page: shown.page.clone() }
     }
 }

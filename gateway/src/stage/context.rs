@@ -1,8 +1,6 @@
 //! What is put before the model beside what the agent sent: chosen once for a conversation, and
 //! the same bytes on every turn after that.
 
-use std::sync::Arc;
-
 use jetway_core::policy::context::{self, on_demand};
 use jetway_core::policy::desk::{Clerk, Desk, DeskTool};
 use jetway_core::wire::request::Request;
@@ -43,7 +41,7 @@ pub async fn inform(
     (conversation, is_reply): (&str, bool),
     request: &Request,
 ) -> Result<Context, StoreError> {
-    let (Some(rules), Some(index)) = (&policy.context, gate.indexes.get(&policy.name)) else {
+    let (Some(rules), Some(index)) = (&policy.context, gate.index(&policy.name)) else {
         return Ok(Context::default());
     };
     if let Some(inserted) = jetway.state.inserted(conversation).await? {
@@ -53,27 +51,26 @@ pub async fn inform(
     if !is_reply {
         return Ok(Context::default());
     }
-    let chosen = context::decide(rules, index, request.task());
-    let passages = chosen.iter().map(|hit| Passage::of(&context::source(hit), &hit.chunk.text));
-    let inserted = Inserted { passages: passages.collect(), text: context::render(&chosen) };
-    let inserted = jetway.state.insert(conversation, inserted, Timestamp::now()).await?;
+    let now = Timestamp::now();
+    let chosen = context::decide(rules, &index, request.task(), now);
+    let passages = context::shown(&chosen).iter().map(Passage::of).collect();
+    let inserted = Inserted { passages, text: context::render(&chosen, now) };
+    let inserted = jetway.state.insert(conversation, inserted, now).await?;
     Ok(Context { inserted })
 }
 
 /// The tools by which a model asks for more: offered where its agent has tools at all, and none of
 /// these names.
 #[must_use]
-pub fn desk(gate: &Arc<Gate>, policy: &Policy, request: &Request) -> Desk {
-    let rules = policy.context.as_ref().filter(|rules| rules.on_demand && gate.indexes.contains_key(&policy.name));
+pub fn desk(gate: &Gate, policy: &Policy, request: &Request) -> Desk {
+    let rules = policy.context.as_ref().filter(|rules| rules.on_demand);
     let tools = request.tools();
     // Of several replies at once nobody can tell which one the agent goes on with.
     let (Some(rules), false, 1) = (rules, tools.is_empty(), request.replies) else { return Desk::default() };
     let is_free = |tool: &NewTool| tools.iter().all(|own| own.name.as_deref() != Some(tool.name()));
-    let Some(tool) = on_demand::search_tool().filter(is_free) else { return Desk::default() };
-    let (gate, name, rules) = (Arc::clone(gate), policy.name.clone(), rules.clone());
-    let clerk: Clerk = Box::new(move |call| match gate.indexes.get(&name) {
-        Some(index) => on_demand::search(&rules, index, call),
-        None => Err(String::from("There is no documentation any more.")),
-    });
+    let (tool, index) = (on_demand::search_tool().filter(is_free), gate.index(&policy.name));
+    let (Some(tool), Some(index)) = (tool, index) else { return Desk::default() };
+    let rules = rules.clone();
+    let clerk: Clerk = Box::new(move |call| on_demand::search(&rules, &index, call, Timestamp::now()));
     Desk::new(vec![DeskTool { tool, clerk }])
 }

@@ -82,7 +82,9 @@ fn cuts(stream: &[u8]) -> [Vec<&[u8]>; 2] {
 
 fn told(rules: &Arc<Rules>, dialect: Dialect, shape: Shape, stream: &[u8]) -> Told {
     let once = run(&mut guarded(rules, dialect, shape, false), [stream]);
-    for pieces in cuts(stream) {
+    // Of the three sets of rules one has its turn with each stream: it costs as much as all else.
+    let turn = [&ALL, &BARRED, &HELD][Numbers::of(stream).below(3)];
+    for pieces in cuts(stream).into_iter().filter(|_| Arc::ptr_eq(rules, turn)) {
         let often = run(&mut guarded(rules, dialect, shape, false), pieces);
         assert!(once == often, "where it is cut matters: {}", shown(stream));
     }

@@ -59,7 +59,7 @@ impl<'de> Visitor<'de> for Looker {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Seen, A::Error> {
         let mut seen = Seen { depth: 1, ..ONE };
-        while let Some(item) = items.next_element_seed(Looker)? {
+        while let Some(item) = items.next_element_seed(Self)? {
             seen.add(item);
         }
         Ok(seen)
@@ -71,7 +71,7 @@ impl<'de> Visitor<'de> for Looker {
         while let Some(name) = members.next_key::<String>()? {
             seen.values += 1;
             seen.has_duplicates |= !names.insert(name);
-            seen.add(members.next_value_seed(Looker)?);
+            seen.add(members.next_value_seed(Self)?);
         }
         Ok(seen)
     }

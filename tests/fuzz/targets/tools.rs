@@ -30,22 +30,26 @@ const ALLOWED: [&[&str]; 5] = [
 ];
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    // A body as it stands, to begin from those of the tests; or one that is built.
-    let (dialect, allow, text) = if bytes.starts_with(b"{") {
-        (DIALECTS[bytes.len() % 3], ALLOWED[bytes.len() % 5], shown(bytes))
+    // A body as it stands, to begin from those of the tests, whichever dialect it is of; or one
+    // that is built.
+    if bytes.starts_with(b"{") {
+        let text = Bytes::copy_from_slice(bytes);
+        DIALECTS.iter().for_each(|dialect| try_one(*dialect, ALLOWED[bytes.len() % 5], &text));
     } else {
         let mut choices = Choices::new(bytes);
-        let dialect = DIALECTS[choices.below(3)];
-        let allow = ALLOWED[choices.below(5)];
-        (dialect, allow, body::build(dialect, &mut choices))
-    };
-    let Some(request) = request(dialect, &Bytes::from(text)) else { return };
+        let (dialect, allow) = (DIALECTS[choices.below(3)], ALLOWED[choices.below(5)]);
+        try_one(dialect, allow, &Bytes::from(body::build(dialect, &mut choices)));
+    }
+});
+
+fn try_one(dialect: Dialect, allow: &[&str], text: &Bytes) {
+    let Some(request) = request(dialect, text) else { return };
     let ours = NewTool::new("ours", "Says \"hi\".", r#"{"type":"object"}"#).expect("a plain tool");
     let lock = rules(allow, &[], "explain");
     for added in [&[][..], &[ours]] {
         check(&request, &lock, allow, added);
     }
-});
+}
 
 fn locked(request: &Request, lock: &Rules, added: &[NewTool]) -> Bytes {
     let offer = |tool: &Tool| lock.offer(tool, &request.json).unwrap_or(Offer::Drop);

@@ -15,6 +15,8 @@ use crate::wire::tools::offer::NewTool;
 pub struct Shown {
     pub source: String,
     pub text: String,
+    /// The version of the page that it is of, where that has one.
+    pub page: Option<String>,
 }
 
 /// What a call is answered with.

@@ -26,7 +26,7 @@ pub fn cut(page: &str, markdown: &str) -> Vec<Chunk> {
     let mut headings: Vec<(usize, String)> = Vec::new();
     let mut text = String::new();
     let mut fence: Option<Fence> = None;
-    for line in without_front_matter(markdown).lines() {
+    for line in split(markdown).1.lines() {
         match &fence {
             Some(open) if open.is_closed_by(line) => fence = None,
             Some(_) => {}
@@ -56,17 +56,22 @@ fn keep(chunks: &mut Vec<Chunk>, page: &str, headings: &[(usize, String)], text:
     text.clear();
 }
 
-fn without_front_matter(markdown: &str) -> &str {
+/// The front matter of a page, and what comes behind it.
+#[must_use]
+pub fn split(markdown: &str) -> (Option<&str>, &str) {
     let text = markdown.strip_prefix('\u{feff}').unwrap_or(markdown);
-    let Some(inside) = text.strip_prefix("---\n").or_else(|| text.strip_prefix("---\r\n")) else { return text };
+    let Some(inside) = text.strip_prefix("---\n").or_else(|| text.strip_prefix("---\r\n")) else {
+        return (None, text);
+    };
     let mut at = 0;
     for line in inside.split_inclusive('\n') {
+        let begin = at;
         at += line.len();
         if line.trim_end() == "---" {
-            return &inside[at..];
+            return (Some(&inside[..begin]), &inside[at..]);
         }
     }
-    text
+    (None, text)
 }
 
 fn heading(line: &str) -> Option<(usize, &str)> {

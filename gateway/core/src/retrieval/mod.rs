@@ -1,5 +1,10 @@
-//! Finding the passages that fit a task.
+//! Finding the passages that fit a task: where pages come from, and what is read out of them.
 
 pub mod airplane;
 pub mod chunk;
+pub mod host;
+pub mod html;
+pub mod listing;
+pub mod page;
 pub mod search;
+pub mod source;

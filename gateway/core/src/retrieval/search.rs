@@ -3,20 +3,31 @@
 //! Splitting matters in documentation of code: a question says "capture an exception", the page
 //! says `captureException`.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use bm25::{SearchEngine, SearchEngineBuilder, Tokenizer};
 use rust_stemmers::{Algorithm, Stemmer};
 
 use crate::retrieval::chunk::Chunk;
+use crate::retrieval::page::Page;
 
-/// Chunks that can be searched. Built once for each version of the documents.
+/// Chunks that can be searched, and what is known of their pages. The first are built once for
+/// each version of the documents; the second change whenever a page is found to be unchanged.
+#[derive(Clone)]
 pub struct Index {
+    body: Arc<Body>,
+    pages: BTreeMap<String, Page>,
+}
+
+struct Body {
     chunks: Vec<Chunk>,
     engine: Option<SearchEngine<u32, u32, Words>>,
 }
 
 impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Index").field("chunks", &self.chunks.len()).finish_non_exhaustive()
+        f.debug_struct("Index").field("chunks", &self.body.chunks.len()).finish_non_exhaustive()
     }
 }
 
@@ -24,6 +35,7 @@ impl std::fmt::Debug for Index {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hit<'a> {
     pub chunk: &'a Chunk,
+    pub page: Option<&'a Page>,
     pub score: f32,
 }
 
@@ -34,26 +46,38 @@ impl Index {
         let engine = (!chunks.is_empty()).then(|| {
             SearchEngineBuilder::<u32, u32, Words>::with_tokenizer_and_corpus(Words::default(), searched).build()
         });
-        Self { chunks, engine }
+        Self { body: Arc::new(Body { chunks, engine }), pages: BTreeMap::new() }
+    }
+
+    /// The same passages, of pages of which this is known.
+    #[must_use]
+    pub fn with_pages(&self, pages: impl IntoIterator<Item = Page>) -> Self {
+        let pages = pages.into_iter().map(|page| (page.name.clone(), page)).collect();
+        Self { body: Arc::clone(&self.body), pages }
     }
 
     #[must_use]
     pub fn chunks(&self) -> &[Chunk] {
-        &self.chunks
+        &self.body.chunks
+    }
+
+    #[must_use]
+    pub fn pages(&self) -> &BTreeMap<String, Page> {
+        &self.pages
     }
 
     /// The best chunks for a query, best first.
     #[must_use]
     pub fn search(&self, query: &str, limit: usize) -> Vec<Hit<'_>> {
-        let Some(engine) = &self.engine else { return Vec::new() };
+        let Some(engine) = &self.body.engine else { return Vec::new() };
         // A task may be a whole pasted file; its beginning says what is wanted.
         let end = query.char_indices().nth(MAX_QUERY).map_or(query.len(), |(at, _)| at);
         let mut hits: Vec<_> = engine
             .search(&query[..end], limit)
             .into_iter()
             .filter_map(|found| {
-                let chunk = self.chunks.get(found.document.id as usize)?;
-                Some(Hit { chunk, score: found.score })
+                let chunk = self.body.chunks.get(found.document.id as usize)?;
+                Some(Hit { chunk, page: self.pages.get(&chunk.page), score: found.score })
             })
             .collect();
         // Equal scores come in the order of the documents, so that a choice can be repeated.

@@ -4,8 +4,10 @@
 
 use std::sync::LazyLock;
 
-use super::{Rules, decide, passage, source};
-use crate::policy::desk::{Answer, Shown};
+use jiff::Timestamp;
+
+use super::{Rules, decide, passage, shown};
+use crate::policy::desk::Answer;
 use crate::retrieval::search::Index;
 use crate::wire::json::Json;
 use crate::wire::tools::offer::NewTool;
@@ -31,18 +33,17 @@ pub fn search_tool() -> Option<NewTool> {
 ///
 /// # Errors
 /// A sentence for the model, when the call has no query.
-pub fn search(rules: &Rules, index: &Index, call: &Json) -> Result<Answer, String> {
+pub fn search(rules: &Rules, index: &Index, call: &Json, now: Timestamp) -> Result<Answer, String> {
     let query = call.root().get("query").and_then(|query| query.text().map(|query| query.trim().to_owned()));
     let Some(query) = query.filter(|query| !query.is_empty()) else {
         return Err(format!("`{SEARCH_DOCS}` needs a text `query`: what you want to know."));
     };
-    let chosen = decide(rules, index, &query);
+    let chosen = decide(rules, index, &query, now);
     if chosen.is_empty() {
         let text = String::from("Nothing in the documentation fits this query. Ask in other words, or go on without.");
         return Ok(Answer { text, shown: Vec::new() });
     }
-    let shown = chosen.iter().map(|hit| Shown { source: source(hit), text: hit.chunk.text.clone() }).collect();
-    Ok(Answer { text: chosen.iter().map(passage).collect(), shown })
+    Ok(Answer { text: chosen.iter().map(|hit| passage(hit, now)).collect(), shown: shown(&chosen) })
 }
 
 #[cfg(test)]
@@ -54,7 +55,8 @@ mod tests {
     fn check(call: &str, expect: Result<&str, &str>) {
         let rules: Rules = serde_saphyr::from_str("{ docs: docs, min_score: 0.1 }").unwrap();
         let index = Index::new(cut("errors.md", "# Errors\nCall `captureException`.\n# Names\nUse the past tense.\n"));
-        let found = search(&rules, &index, &Json::read(call.to_owned().into()).unwrap());
+        let call = Json::read(call.to_owned().into()).unwrap();
+        let found = search(&rules, &index, &call, Timestamp::UNIX_EPOCH);
         match (&found, expect) {
             (Ok(answer), Ok(part)) => assert!(answer.text.contains(part), "{answer:?}"),
             (Err(why), Err(part)) => assert!(why.contains(part), "{why}"),

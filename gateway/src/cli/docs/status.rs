@@ -1,0 +1,62 @@
+//! `jetway docs status`.
+
+use std::time::Duration;
+
+use jetway_core::retrieval::page::in_words;
+use jiff::Timestamp;
+
+use crate::cli::out;
+use crate::docs::{self, Failing, OfSource, Shelf};
+
+/// The most failing pages of a source that are listed; `--json` has all.
+const LISTED: usize = 5;
+
+pub(super) fn run(shelves: &[Shelf], json: bool) -> anyhow::Result<()> {
+    let now = Timestamp::now();
+    let sources: Vec<OfSource> = shelves.iter().flat_map(|shelf| docs::status(shelf, now)).collect();
+    if json {
+        return out::line(&serde_json::to_string_pretty(&sources)?);
+    }
+    let rows: Vec<_> = sources.iter().map(row).collect();
+    let heading = ["POLICY", "SOURCE", "PAGES", "FETCHED", "AGE", "STALE", "FAILING"];
+    out::raw(out::table(&heading, &rows).as_bytes())?;
+    for source in &sources {
+        let failing: Vec<_> = all_failing(source).collect();
+        for failing in failing.iter().take(LISTED) {
+            let again = failing.next.duration_since(now);
+            let again = in_words(Duration::try_from(again).unwrap_or_default());
+            out::line(&format!(
+                "\n{}: {}\n  {} (failed {} times; asked again in {again})",
+                source.policy,
+                failing.url,
+                out::shown(&failing.why),
+                failing.times
+            ))?;
+        }
+        if failing.len() > LISTED {
+            out::line(&format!("\n{} more of {}; --json lists them", failing.len() - LISTED, source.source))?;
+        }
+    }
+    Ok(())
+}
+
+fn all_failing(source: &OfSource) -> impl Iterator<Item = &Failing> {
+    source.lists_failing.iter().chain(source.pages.iter().filter_map(|page| page.failing.as_ref()))
+}
+
+fn row(source: &OfSource) -> Vec<String> {
+    let there = source.pages.iter().filter(|page| page.version.is_some()).count();
+    let newest = source.pages.iter().filter_map(|page| page.fetched).max();
+    let oldest = source.pages.iter().filter_map(|page| page.age_seconds).max();
+    let stale = source.pages.iter().filter(|page| page.is_stale).count();
+    let pages = if there == source.pages.len() { there.to_string() } else { format!("{there}/{}", source.pages.len()) };
+    vec![
+        source.policy.clone(),
+        source.source.clone(),
+        pages,
+        newest.map_or_else(|| String::from("never"), |at| format!("{at:.0}")),
+        oldest.map(|age| in_words(Duration::from_secs(age))).unwrap_or_default(),
+        stale.to_string(),
+        all_failing(source).count().to_string(),
+    ]
+}

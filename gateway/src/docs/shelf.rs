@@ -1,0 +1,164 @@
+//! The documents of one policy, as its requests see them: an index that is exchanged as a whole.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use jetway_core::policy::context::Rules;
+use jetway_core::retrieval::chunk;
+use jetway_core::retrieval::page::{Page, Tags};
+use jetway_core::retrieval::search::Index;
+use jetway_core::retrieval::source::{Kind, Source};
+use jiff::Timestamp;
+
+use crate::config::{Policy, Problem};
+use crate::docs::disk::Disk;
+use crate::docs::{folder, list, version};
+
+/// The most text of one policy that is searched.
+const MOST_TEXT: usize = 128 << 20;
+
+/// What a policy can show.
+#[derive(Debug)]
+pub struct Shelf {
+    pub policy: String,
+    pub(super) rules: Rules,
+    pub(super) disk: Disk,
+    folder: PathBuf,
+    held: ArcSwap<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    index: Arc<Index>,
+    /// The store's when it was read.
+    stamp: String,
+}
+
+impl Shelf {
+    /// Reads the folders of a policy, and what was fetched before; asks nobody. None where it shows
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`Problem`] when a folder cannot be read.
+    pub fn open(policy: &Policy, store: &Path) -> Result<Option<Self>, Problem> {
+        let Some(rules) = policy.context.clone() else { return Ok(None) };
+        let disk = Disk::new(store, &policy.name);
+        let empty = Held { index: Arc::new(Index::new(Vec::new())), stamp: String::new() };
+        let folder = policy.folder.clone();
+        let shelf = Self { policy: policy.name.clone(), rules, disk, folder, held: ArcSwap::from_pointee(empty) };
+        shelf.reopen()?;
+        Ok(Some(shelf))
+    }
+
+    /// What there is now. Whoever holds it keeps it, whatever is fetched meanwhile.
+    #[must_use]
+    pub fn index(&self) -> Arc<Index> {
+        Arc::clone(&self.held.load().index)
+    }
+
+    /// Whether something was kept since this was read.
+    pub(super) fn is_behind(&self) -> bool {
+        self.disk.stamp() != self.held.load().stamp
+    }
+
+    /// Reads everything again, and exchanges the index.
+    pub(super) fn reopen(&self) -> Result<(), Problem> {
+        // Before the files, so that what is kept meanwhile is read the next time.
+        let stamp = self.disk.stamp();
+        let read = self.read()?;
+        let before = self.index();
+        let same =
+            |text: &(Page, String)| before.pages().get(&text.0.name).is_some_and(|page| page.version == text.0.version);
+        let index = if read.len() == before.pages().len() && read.iter().all(same) {
+            before.with_pages(read.into_iter().map(|(page, _)| page))
+        } else {
+            let chunks = read.iter().flat_map(|(page, text)| chunk::cut(&page.name, text)).collect();
+            Index::new(chunks).with_pages(read.into_iter().map(|(page, _)| page))
+        };
+        self.held.store(Arc::new(Held { index: Arc::new(index), stamp }));
+        Ok(())
+    }
+
+    /// How many pages are stale.
+    #[must_use]
+    pub fn stale(&self, now: Timestamp) -> usize {
+        self.held.load().index.pages().values().filter(|page| page.is_stale(now)).count()
+    }
+
+    /// Whether any of its pages have to be fetched.
+    #[must_use]
+    pub fn has_fetched(&self) -> bool {
+        self.rules.sources().iter().any(|source| source.kind.address().is_some())
+    }
+
+    /// The pages with their texts, in the order of the sources; of two with one name the first.
+    fn read(&self) -> Result<Vec<(Page, String)>, Problem> {
+        let mut seen = BTreeSet::new();
+        let (mut pages, mut size, mut left_out) = (Vec::new(), 0, 0);
+        for source in self.rules.sources() {
+            let found = match &source.kind {
+                Kind::Folder(name) => self.leaves(source, name)?,
+                Kind::Page(_) | Kind::LlmsTxt(_) | Kind::Sitemap { .. } => self.fetched(source),
+            };
+            for (page, text) in found {
+                if size + text.len() > MOST_TEXT {
+                    left_out += 1;
+                } else if seen.insert(page.name.clone()) {
+                    size += text.len();
+                    pages.push((page, text));
+                }
+            }
+        }
+        if left_out > 0 {
+            tracing::warn!(policy = self.policy, left_out, "there are more pages than can be searched");
+        }
+        Ok(pages)
+    }
+
+    fn leaves(&self, source: &Source, name: &str) -> Result<Vec<(Page, String)>, Problem> {
+        let is_folder = |source: &&Source| matches!(source.kind, Kind::Folder(_));
+        let is_alone = self.rules.sources().iter().filter(is_folder).count() == 1;
+        let leaves = folder::read(&self.folder.join(name))?;
+        let page = |leaf: folder::Leaf| {
+            // Pages of two folders may have one name.
+            let name = if is_alone { leaf.path } else { format!("{}/{}", name.trim_end_matches('/'), leaf.path) };
+            (page(source, name, &leaf.text, (leaf.changed, leaf.changed)), leaf.text)
+        };
+        Ok(leaves.into_iter().map(page).collect())
+    }
+
+    fn fetched(&self, source: &Source) -> Vec<(Page, String)> {
+        let page = |name: &str| {
+            let record = self.disk.record(name);
+            let (text, fetched) = (self.disk.text(&record)?, record.fetched?);
+            let confirmed = record.confirmed.unwrap_or(fetched);
+            Some((page(source, name.to_owned(), &text, (fetched, confirmed)), text))
+        };
+        list::pages(&self.disk, source).iter().filter_map(|address| page(address.as_str())).collect()
+    }
+
+    /// The texts that lie in folders, by the names that their history is kept under.
+    pub(super) fn folder_texts(&self) -> Result<Vec<(String, String)>, Problem> {
+        let mut texts = Vec::new();
+        for source in self.rules.sources() {
+            let Kind::Folder(name) = &source.kind else { continue };
+            let named = |leaf: folder::Leaf| (format!("{}/{}", name.trim_end_matches('/'), leaf.path), leaf.text);
+            texts.extend(folder::read(&self.folder.join(name))?.into_iter().map(named));
+        }
+        Ok(texts)
+    }
+}
+
+fn page(source: &Source, name: String, text: &str, (fetched, confirmed): (Timestamp, Timestamp)) -> Page {
+    Page {
+        name,
+        source: source.name.clone(),
+        version: version(text),
+        tags: Tags::of(text, &source.tags),
+        fetched,
+        confirmed,
+        max_age: source.max_age,
+    }
+}

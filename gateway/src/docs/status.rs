@@ -1,0 +1,94 @@
+//! How the documents of a policy stand, by what is on disk: for operators, also beside a gateway
+//! that runs or one that does not.
+
+use jetway_core::retrieval::source::{Kind, Source};
+use jiff::Timestamp;
+
+use crate::docs::{Shelf, list};
+
+/// A source, and its pages.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct OfSource {
+    pub policy: String,
+    pub source: String,
+    pub pages: Vec<OfPage>,
+    /// Its lists that cannot be had.
+    pub lists_failing: Vec<Failing>,
+}
+
+/// A page of a source.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct OfPage {
+    pub page: String,
+    /// None where it never was there.
+    pub version: Option<String>,
+    pub fetched: Option<Timestamp>,
+    pub confirmed: Option<Timestamp>,
+    pub age_seconds: Option<u64>,
+    pub is_stale: bool,
+    pub languages: Vec<String>,
+    pub frameworks: Vec<String>,
+    pub failing: Option<Failing>,
+}
+
+/// Something that cannot be had.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Failing {
+    pub url: String,
+    pub why: String,
+    pub times: u32,
+    pub next: Timestamp,
+}
+
+/// How each source stands.
+#[must_use]
+pub fn status(shelf: &Shelf, now: Timestamp) -> Vec<OfSource> {
+    shelf.rules.sources().iter().map(|source| of(shelf, source, now)).collect()
+}
+
+fn of(shelf: &Shelf, source: &Source, now: Timestamp) -> OfSource {
+    let index = shelf.index();
+    let mut pages: Vec<OfPage> = index
+        .pages()
+        .values()
+        .filter(|page| page.source == source.name)
+        .map(|page| OfPage {
+            page: page.name.clone(),
+            version: Some(page.version.clone()),
+            fetched: Some(page.fetched),
+            confirmed: Some(page.confirmed),
+            age_seconds: Some(page.age(now).as_secs()),
+            is_stale: page.is_stale(now),
+            languages: page.tags.languages.clone(),
+            frameworks: page.tags.frameworks.clone(),
+            failing: failing(shelf, source, &page.name),
+        })
+        .collect();
+    for address in list::pages(&shelf.disk, source) {
+        let name = address.as_str();
+        if !index.pages().contains_key(name) {
+            pages.push(OfPage {
+                page: name.to_owned(),
+                version: None,
+                fetched: None,
+                confirmed: None,
+                age_seconds: None,
+                is_stale: false,
+                languages: Vec::new(),
+                frameworks: Vec::new(),
+                failing: failing(shelf, source, name),
+            });
+        }
+    }
+    let lists = source.kind.address().filter(|_| !matches!(source.kind, Kind::Page(_))).cloned();
+    let lists = lists.into_iter().chain(list::further_lists(&shelf.disk, source));
+    let lists_failing = lists.filter_map(|list| failing(shelf, source, list.as_str())).collect();
+    OfSource { policy: shelf.policy.clone(), source: source.name.clone(), pages, lists_failing }
+}
+
+fn failing(shelf: &Shelf, source: &Source, name: &str) -> Option<Failing> {
+    source.kind.address()?;
+    let record = shelf.disk.record(name);
+    let why = record.why.clone()?;
+    Some(Failing { url: name.to_owned(), why, times: record.failures, next: record.due(source.refresh) })
+}

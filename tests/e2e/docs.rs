@@ -1,0 +1,317 @@
+//! Documentation from the web: fetched in the background, kept, marked when it is old, and refused
+//! where it leads to what only Jetway can reach.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use jetway_scripted::Provider;
+use jetway_support::client::post;
+use jetway_support::pages::Pages;
+use jetway_support::{Jetway, Setup, eventually, provider};
+
+const TASK: &str = "Where do I capture an exception?";
+
+/// A policy with these sources, which may ask this machine by its name.
+fn setup(provider: &Provider, sources: &[String], more: &str) -> Setup {
+    let sources: String = sources.iter().map(|source| format!("    - {source}\n")).collect();
+    Setup::new(&provider.url()).with(&context(&sources, more))
+}
+
+fn context(sources: &str, more: &str) -> String {
+    format!("context:\n  allowance: 2000\n  min_score: 0.1\n  hosts: [localhost]\n{more}  docs:\n{sources}")
+}
+
+fn url(pages: &Pages, path: &str, more: &str) -> String {
+    format!("{{ url: '{}', refresh: 1s{more} }}", pages.url(path))
+}
+
+/// What a run of its own is given for the task.
+fn shown(jetway: &Jetway, provider: &Provider, run: &str) -> String {
+    let body = json!({ "model": "claude-x", "max_tokens": 10, "messages": [{ "role": "user", "content": TASK }] });
+    let answer = post("/v1/messages", body.to_string()).header("x-jetway-run", run).send(jetway.data);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let sent: Value = serde_json::from_slice(&provider.seen().pop().unwrap().body).unwrap();
+    sent["system"].to_string()
+}
+
+/// How a page stands, or null.
+fn page(jetway: &Jetway, url: &str) -> Value {
+    let sources = jetway.json(&["docs", "status", "--json"]);
+    let pages = sources.as_array().unwrap().iter().flat_map(|source| source["pages"].as_array().unwrap().clone());
+    pages.into_iter().find(|page| page["page"] == url).unwrap_or_default()
+}
+
+fn why(jetway: &Jetway, url: &str) -> String {
+    let mut why = String::new();
+    eventually(|| {
+        why = page(jetway, url)["failing"]["why"].as_str().unwrap_or_default().to_owned();
+        !why.is_empty()
+    });
+    why
+}
+
+fn metric(jetway: &Jetway, name: &str) -> u64 {
+    let metrics = jetway.metrics();
+    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
+    line.map_or(0, |value| value.trim().parse().unwrap())
+}
+
+fn fetches(jetway: &Jetway, result: &str) -> u64 {
+    metric(jetway, &format!("jetway_docs_fetches_total{{policy=\"open\",result=\"{result}\"}}"))
+}
+
+const HTML: &str = "<html><head><title>Errors</title></head><body><nav>Menu exception</nav><main><h1>Errors</h1>\
+    <p>To capture an exception call <code>captureException</code>.</p><pre><code class='language-js'>\
+    captureException(error)</code></pre></main></body></html>";
+
+#[test]
+fn pages_lists_and_sitemaps_are_fetched_and_one_that_fails_fails_alone() {
+    let (provider, pages) = (provider("scenarios: []"), Pages::start());
+    pages.put("/errors.html", "text/html; charset=utf-8", HTML);
+    pages.put(
+        "/llms.txt",
+        "text/plain",
+        "# X\n- [good](/good.md)\n- [gone](/gone.md)\n- [large](/large.md)\n- [pdf](/a.pdf)\n",
+    );
+    pages.put(
+        "/good.md",
+        "text/markdown",
+        "---\nlanguages: [python]\n---\n# Python\nCapture an exception with capture_exception.\n",
+    );
+    pages.put("/large.md", "text/markdown", "exception ".repeat(500_000));
+    pages.put("/a.pdf", "application/pdf", "%PDF");
+    let map = format!("<sitemapindex><sitemap><loc>{}</loc></sitemap></sitemapindex>", pages.url("/pages.xml"));
+    pages.put("/sitemap.xml", "application/xml", map);
+    pages.put(
+        "/pages.xml",
+        "application/xml",
+        "<urlset><url><loc>/docs/a</loc></url><url><loc>/blog/b</loc></url></urlset>",
+    );
+    pages.put("/docs/a", "text/plain", "# Sitemap\nAn exception of the sitemap.\n");
+    let sources = [
+        format!("{{ url: '{}', name: errors }}", pages.url("/errors.html")),
+        format!("{{ llms_txt: '{}', languages: [ruby], frameworks: [rails] }}", pages.url("/llms.txt")),
+        format!("{{ sitemap: '{}', only: ['**/docs/**'] }}", pages.url("/sitemap.xml")),
+    ];
+    let jetway = setup(&provider, &sources, "").start();
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("of the sitemap"));
+
+    let given = shown(&jetway, &provider, "one");
+    assert!(given.contains("call `captureException`") && given.contains("```js"), "{given}");
+    assert!(given.contains("capture_exception") && !given.contains("Menu"), "{given}");
+    assert!(given.contains(&format!("source=\\\"{}#Errors\\\"", pages.url("/errors.html"))), "{given}");
+    for (path, expect) in [("/gone.md", "404"), ("/large.md", "larger than 4 MiB"), ("/a.pdf", "application/pdf")] {
+        let why = why(&jetway, &pages.url(path));
+        assert!(why.contains(expect), "{why}");
+    }
+    let good = page(&jetway, &pages.url("/good.md"));
+    assert_eq!((&good["languages"], &good["frameworks"]), (&json!(["python"]), &json!(["rails"])));
+    assert_eq!(good["version"].as_str().unwrap().len(), 32);
+    assert_eq!(pages.count("/blog/b", 404), 0, "what is not wanted is not asked for");
+    // The page, the list and its page, two sitemaps and the page of one.
+    assert_eq!((fetches(&jetway, "fetched"), fetches(&jetway, "failed")), (6, 3));
+    assert_eq!(metric(&jetway, "jetway_docs_stale_pages{policy=\"open\"}"), 0);
+    assert!(pages.asked().iter().all(|asked| asked.head.contains("accept-encoding: gzip, identity")));
+
+    let table = jetway.command(&["docs", "status"]);
+    let table = String::from_utf8(table.stdout).unwrap();
+    assert!(table.contains("open    errors") && table.contains("1/4") && table.contains("it answered 404"), "{table}");
+    // What a run was shown is found again by what the run log has of it.
+    let exchanges = jetway.exchanges(1);
+    let passages = exchanges.last().unwrap()["passages"].as_array().unwrap();
+    let passage = passages.iter().find(|passage| passage["source"].as_str().unwrap().contains("good.md")).unwrap();
+    assert_eq!(passage["page"], good["version"]);
+    for hash in [&passage["page"], &passage["hash"]] {
+        let found = jetway.json(&["docs", "show", hash.as_str().unwrap(), "--json"]);
+        assert!(found[0]["text"].as_str().unwrap().contains("capture_exception"), "{found}");
+    }
+    let found = jetway.json(&["docs", "search", "open", TASK, "--json"]);
+    assert!(found.as_array().unwrap().iter().any(|row| row["inserted"] == true), "{found}");
+}
+
+fn fresh() -> String {
+    static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+    format!("run-{}", COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
+}
+
+#[test]
+fn a_page_that_changed_is_exchanged_under_way_and_one_that_did_not_is_not_sent_again() {
+    let (provider, pages) = (provider("scenarios: []"), Pages::start());
+    pages.put("/a.md", "text/markdown", "# A\nThe first exception.\n");
+    let jetway = setup(&provider, &[url(&pages, "/a.md", "")], "").start();
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("The first"));
+    let before = shown(&jetway, &provider, "old");
+    eventually(|| pages.count("/a.md", 304) >= 2);
+    assert_eq!(pages.count("/a.md", 200), 1);
+    eventually(|| fetches(&jetway, "unchanged") >= 2);
+    let version = page(&jetway, &pages.url("/a.md"))["version"].as_str().unwrap().to_owned();
+
+    pages.put("/a.md", "text/markdown", "# A\nThe second exception.\n");
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("The second"));
+    assert_eq!(shown(&jetway, &provider, "old"), before, "a run keeps what it was shown");
+    let old = jetway.json(&["docs", "show", &version, "--json"]);
+    assert_eq!((&old[0]["text"], &old[0]["current"]), (&json!("# A\nThe first exception.\n"), &json!(false)));
+    let printed = jetway.command(&["docs", "show", &version[..12]]);
+    assert!(String::from_utf8(printed.stdout).unwrap().contains("no more current"));
+    assert_eq!(fetches(&jetway, "fetched"), 2);
+}
+
+#[test]
+fn redirects_are_followed_only_to_where_pages_may_be_fetched_from() {
+    let (provider, pages) = (provider("scenarios: []"), Pages::start());
+    let secret = format!("http://{}/secret", pages.addr());
+    pages.put("/secret", "text/plain", "exception secret");
+    pages.put("/good", "text/plain", "An exception behind two moves.");
+    for (from, to) in [
+        ("/good-1", "/good-2"),
+        ("/good-2", "/good"),
+        ("/metadata", "https://169.254.169.254/latest/meta-data/"),
+        ("/plain", "http://169.254.169.254/latest/meta-data/"),
+        ("/mapped", "https://[::ffff:127.0.0.1]/"),
+        ("/decimal", "https://2852039166/"),
+        ("/by-address", secret.as_str()),
+        ("/file", "file:///etc/passwd"),
+        ("/round", "/round"),
+    ] {
+        pages.moved(from, to);
+    }
+    let paths = ["/metadata", "/plain", "/mapped", "/decimal", "/by-address", "/file", "/round"];
+    let sources: Vec<String> = paths.iter().chain(&["/good-1"]).map(|path| url(&pages, path, "")).collect();
+    let jetway = setup(&provider, &sources, "").start();
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("behind two moves"));
+    for (path, expect) in [
+        ("/metadata", "169.254.169.254/latest/meta-data/ is an address of a private network"),
+        ("/plain", "in plain HTTP"),
+        ("/mapped", "is an address of a private network or of this machine"),
+        ("/decimal", "https://169.254.169.254/ is an address of a private network"),
+        ("/by-address", "in plain HTTP"),
+        ("/file", "where nothing can be"),
+        ("/round", "moved more than 5 times"),
+    ] {
+        let why = why(&jetway, &pages.url(path));
+        assert!(why.contains(expect), "{path}: {why}");
+    }
+    assert_eq!(pages.count("/secret", 200), 0);
+    assert!(pages.count("/round", 302) >= 6);
+}
+
+#[test]
+fn a_name_that_leads_to_this_machine_is_refused_unless_it_is_allowed() {
+    let (provider, pages) = (provider("scenarios: []"), Pages::start());
+    let address = format!("https://localhost:{}/a.md", pages.addr().port());
+    let sections = format!("context:\n  docs:\n    - {{ url: '{address}', refresh: 1s }}\n");
+    let jetway = Setup::new(&provider.url()).with(&sections).start();
+    let why = why(&jetway, &address);
+    assert!(why.contains("localhost leads to") && why.contains("`context.hosts`"), "{why}");
+    assert!(pages.asked().is_empty());
+
+    // What the configuration says itself is refused before anything starts.
+    let wrong = sections.replace("https://localhost", "http://localhost");
+    let file = jetway.folder.path().join("policies/open/policy.yaml");
+    std::fs::write(&file, format!("{}{wrong}", jetway_support::OPEN)).unwrap();
+    let said = jetway.command(&["check"]);
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(said.contains("policy.yaml:6:") && said.contains("in plain HTTP"), "{said}");
+}
+
+#[test]
+fn a_restart_without_a_network_shows_what_is_on_disk_until_it_is_too_old() {
+    let (provider, pages) = (provider("scenarios: []"), Pages::start());
+    pages.put("/a.md", "text/markdown", "# A\nAn exception on disk.\n");
+    pages.put("/llms.txt", "text/plain", "- [b](/b.md)");
+    pages.put("/b.md", "text/markdown", "# B\nAn exception of a list.\n");
+    let sources =
+        [url(&pages, "/a.md", ", max_age: 10s"), format!("{{ llms_txt: '{}', refresh: 1s }}", pages.url("/llms.txt"))];
+    let start = |folder| setup(&provider, &sources, "").start_in(folder);
+    let first = start(tempfile());
+    eventually(|| shown(&first, &provider, &fresh()).contains("of a list"));
+    pages.go_down();
+    let second = start(first.kill());
+    let given = shown(&second, &provider, "at-once");
+    assert!(given.contains("on disk") && given.contains("of a list"), "{given}");
+    assert!(!why(&second, &pages.url("/a.md")).is_empty());
+
+    eventually(|| metric(&second, "jetway_docs_stale_pages{policy=\"open\"}") == 1);
+    assert_eq!(page(&second, &pages.url("/a.md"))["is_stale"], true);
+    let marked = shown(&second, &provider, "marked");
+    assert!(marked.contains("age=\\\"last confirmed ") && marked.matches("age=").count() == 1, "{marked}");
+    assert!(fetches(&second, "failed") >= 1);
+
+    let listed: String = sources.iter().map(|source| format!("    - {source}\n")).collect();
+    second.edit(&context(&listed, "  stale: refuse\n"));
+    let refused = shown(&second, &provider, "refused");
+    assert!(!refused.contains("on disk") && refused.contains("of a list"), "{refused}");
+}
+
+fn tempfile() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test]
+fn a_folder_s_page_is_as_old_as_its_last_change_and_its_versions_are_kept() {
+    let provider = provider("scenarios: []");
+    let sections = context("    - { folder: docs, max_age: 30d }\n", "");
+    let jetway = Setup::new(&provider.url()).with(&sections).file("open/docs/a.md", "# A\nAn exception.\n").start();
+    assert!(!shown(&jetway, &provider, "new").contains("age="));
+    let file = jetway.folder.path().join("policies/open/docs/a.md");
+    let old = SystemTime::now() - Duration::from_secs(40 * 86_400 + 60);
+    std::fs::File::options().write(true).open(&file).unwrap().set_modified(old).unwrap();
+    eventually(|| jetway.log().contains("is in force"));
+    let given = shown(&jetway, &provider, "old");
+    assert!(given.contains("age=\\\"last confirmed 40 days ago; it may be out of date\\\""), "{given}");
+    let hash = jetway.exchanges(2)[0]["passages"][0]["hash"].as_str().unwrap().to_owned();
+
+    std::fs::write(&file, "# A\nAnother exception.\n").unwrap();
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("Another"));
+    eventually(|| {
+        let found = jetway.json(&["docs", "show", &hash, "--json"]);
+        found[0]["text"] == "# A\nAn exception.\n" && found[0]["current"] == false
+    });
+}
+
+#[test]
+fn what_an_operator_fetches_is_taken_up_by_the_gateway_that_runs() {
+    let (provider, pages) = (provider("scenarios: []"), Pages::start());
+    pages.put("/a.md", "text/markdown", "# A\nThe first exception.\n");
+    let source = format!("{{ url: '{}', refresh: 1d }}", pages.url("/a.md"));
+    let jetway = setup(&provider, &[source], "").start();
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("The first"));
+    pages.put("/a.md", "text/markdown", "# A\nThe second exception.\n");
+    let said = |args: &[&str]| String::from_utf8(jetway.command(args).stdout).unwrap();
+    let first = said(&["docs", "refresh", "open"]);
+    assert!(first.contains(&format!("fetched    {}", pages.url("/a.md"))) && first.contains("1 fetched, 0"), "{first}");
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("The second"));
+    assert!(said(&["docs", "refresh"]).contains("0 fetched, 1 unchanged, 0 failed"));
+    pages.go_down();
+    let failed = jetway.command(&["docs", "refresh"]);
+    assert!(!failed.status.success() && String::from_utf8_lossy(&failed.stderr).contains("nothing could be fetched"));
+    assert!(shown(&jetway, &provider, &fresh()).contains("The second"));
+}
+
+#[test]
+fn other_sources_count_as_soon_as_they_are_configured_and_few_pages_are_asked_for_at_once() {
+    let (provider, pages) = (provider("scenarios: []"), Pages::start());
+    pages.put("/a.md", "text/markdown", "# A\nThe first exception.\n");
+    let list: String = (0..40).map(|number| format!("- [page](/pages/{number}.md)\n")).collect();
+    pages.put("/llms.txt", "text/plain", list);
+    for number in 0..40 {
+        let text = format!("# Page {number}\nException number {number} is one of the listed.\n");
+        pages.put(&format!("/pages/{number}.md"), "text/markdown", text);
+    }
+    let jetway = setup(&provider, &[url(&pages, "/a.md", "")], "").start();
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("The first"));
+
+    pages.slow_down(Duration::from_millis(30));
+    let listed = format!("    - {{ llms_txt: '{}' }}\n", pages.url("/llms.txt"));
+    jetway.edit(&context(&listed, ""));
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("one of the listed"));
+    assert!(!shown(&jetway, &provider, &fresh()).contains("The first"), "a source that is gone is shown no more");
+    let most = pages.most_at_once();
+    assert!((2..=8).contains(&most), "{most}");
+
+    let stale = "jetway_docs_stale_pages{policy=\"open\"}";
+    assert!(jetway.metrics().contains(stale));
+    jetway.edit("");
+    eventually(|| !jetway.metrics().contains(stale));
+}

@@ -1,0 +1,147 @@
+//! A server of documentation, whose pages a test may change while they are fetched.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+/// What is at a path.
+#[derive(Debug, Clone)]
+struct Page {
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+/// A request that was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    pub path: String,
+    pub status: u16,
+    /// The headers of the request, in lower case.
+    pub head: String,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    pages: BTreeMap<String, Page>,
+    asked: Vec<Asked>,
+    is_down: bool,
+    /// How long an answer takes.
+    pause: std::time::Duration,
+    now: usize,
+    most: usize,
+}
+
+pub struct Pages {
+    addr: SocketAddr,
+    state: Arc<Mutex<State>>,
+}
+
+impl Pages {
+    pub fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let addr = listener.local_addr().unwrap();
+        let state = Arc::new(Mutex::new(State::default()));
+        let serving = Arc::clone(&state);
+        std::thread::spawn(move || {
+            for stream in listener.incoming().map_while(Result::ok) {
+                let state = Arc::clone(&serving);
+                std::thread::spawn(move || answer(stream, &state));
+            }
+        });
+        Self { addr, state }
+    }
+
+    /// The URL of a path, by the name of this machine.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://localhost:{}{path}", self.addr.port())
+    }
+
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Puts a page there, or another in its place.
+    pub fn put(&self, path: &str, kind: &str, body: impl Into<Vec<u8>>) {
+        self.page(path, 200, &[("content-type", kind)], body);
+    }
+
+    /// Moves a path elsewhere.
+    pub fn moved(&self, path: &str, to: &str) {
+        self.page(path, 302, &[("location", to)], "");
+    }
+
+    pub fn page(&self, path: &str, status: u16, headers: &[(&str, &str)], body: impl Into<Vec<u8>>) {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.state.lock().unwrap().pages.insert(path.to_owned(), Page { status, headers, body: body.into() });
+    }
+
+    /// Breaks every connection off from now on.
+    pub fn go_down(&self) {
+        self.state.lock().unwrap().is_down = true;
+    }
+
+    /// Answers slowly from now on.
+    pub fn slow_down(&self, pause: std::time::Duration) {
+        self.state.lock().unwrap().pause = pause;
+    }
+
+    /// How many requests were answered at once at most.
+    pub fn most_at_once(&self) -> usize {
+        self.state.lock().unwrap().most
+    }
+
+    pub fn asked(&self) -> Vec<Asked> {
+        self.state.lock().unwrap().asked.clone()
+    }
+
+    /// How often a path was answered so.
+    pub fn count(&self, path: &str, status: u16) -> usize {
+        self.asked().iter().filter(|asked| asked.path == path && asked.status == status).count()
+    }
+}
+
+fn answer(stream: TcpStream, state: &Mutex<State>) {
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if reader.read_line(&mut head).unwrap_or(0) == 0 {
+                return;
+            }
+        }
+        let pause = {
+            let mut state = state.lock().unwrap();
+            state.now += 1;
+            state.most = state.most.max(state.now);
+            state.pause
+        };
+        std::thread::sleep(pause);
+        let response = {
+            let mut state = state.lock().unwrap();
+            state.now -= 1;
+            if state.is_down {
+                return;
+            }
+            let path = head.split(' ').nth(1).unwrap_or("/").to_owned();
+            let missing = Page { status: 404, headers: Vec::new(), body: b"not found".to_vec() };
+            let mut page = state.pages.get(&path).cloned().unwrap_or(missing);
+            let tag =
+                format!("\"{:x}-{}\"", page.body.len(), page.body.iter().map(|byte| u64::from(*byte)).sum::<u64>());
+            let head = head.to_ascii_lowercase();
+            if page.status == 200 && head.contains(&format!("if-none-match: {tag}\r\n")) {
+                (page.status, page.body) = (304, Vec::new());
+            }
+            state.asked.push(Asked { path, status: page.status, head });
+            let headers: String = page.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+            let length = page.body.len();
+            let begin =
+                format!("HTTP/1.1 {} X\r\netag: {tag}\r\n{headers}content-length: {length}\r\n\r\n", page.status);
+            [begin.into_bytes(), page.body].concat()
+        };
+        if (&stream).write_all(&response).is_err() {
+            return;
+        }
+    }
+}
