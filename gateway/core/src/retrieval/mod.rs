@@ -2,4 +2,5 @@
 
 pub mod airplane;
 pub mod chunk;
+pub mod profile;
 pub mod search;

@@ -1,0 +1,356 @@
+//! From what is told to what was seen: which file a result is the content of, and which names are
+//! in it.
+
+use std::borrow::Cow;
+
+use super::content::{How, Scene};
+use super::table::Table;
+use super::told::{self, Call, Piece};
+use super::{Profile, listing, said};
+use crate::effects::table::Table as Tools;
+use crate::effects::{Effect, Place, Word};
+use crate::wire::json::{Json, Value};
+use crate::wire::request::Request;
+
+/// So much of a result is looked at, in bytes; and of a text that is not a result's.
+const MOST_TEXT: usize = 64 << 10;
+/// The longest arguments that are looked at, in bytes.
+const MOST_ARGUMENTS: usize = 256 << 10;
+/// So many files of one call are looked at.
+const MOST_FILES: usize = 16;
+/// So many lines behind a heading are a listing.
+const MOST_LISTED: usize = 400;
+/// A message that says that a file is not there is short.
+const SHORT: usize = 400;
+
+pub(super) fn grow(profile: &mut Profile, request: &Request, from: usize) {
+    let told = told::read(request, from);
+    let table = Table::shipped();
+    // The folder first: by it the paths of everything else are told from those of other projects.
+    for piece in &told.pieces {
+        if let (Piece::System(text) | Piece::User(text), None) = (piece, &profile.root) {
+            profile.root = root(table, text);
+        }
+    }
+    for piece in &told.pieces {
+        match piece {
+            Piece::System(text) => {
+                let mut scene = Scene { profile, table, by: "agent".to_owned() };
+                tells(&mut scene, &without_skipped(table, beginning(text)));
+            }
+            Piece::User(text) => {
+                let text = without_skipped(table, beginning(text));
+                let mut scene = Scene { profile, table, by: "user".to_owned() };
+                tells(&mut scene, &text);
+                shown(&mut scene, &text);
+                said::hear(profile, table, &text);
+            }
+            Piece::Result { call, text, failed } => {
+                if let Some(call) = told.calls.get(*call) {
+                    let mut scene = Scene { profile, table, by: call.name.to_string() };
+                    result(&mut scene, call, &without_skipped(table, beginning(text)), *failed);
+                }
+            }
+        }
+    }
+}
+
+/// What a call did, as far as it matters here.
+#[derive(Debug, Default)]
+struct Deed {
+    reads: Vec<String>,
+    writes: Vec<String>,
+    lists: bool,
+    /// Where bare names of the listing stand.
+    base: String,
+    /// The result is nothing but the content of what was read.
+    alone: bool,
+}
+
+fn result(scene: &mut Scene<'_>, call: &Call<'_>, text: &str, failed: bool) {
+    let table = scene.table;
+    let short = call.name.rsplit("__").next().unwrap_or(&call.name);
+    if table.document.tools.never.contains(short) || call.input.len() > MOST_ARGUMENTS {
+        return;
+    }
+    let arguments = Json::read(call.input.clone().into_owned().into()).ok();
+    let Some(deed) = deed(table, call, short, arguments.as_ref()) else { return };
+    let is_there = |path: &str| !is_missing(text, path, deed.reads.len() + deed.writes.len() == 1 && !deed.lists);
+    for path in deed.reads.iter().filter(|path| !failed && is_there(path)) {
+        scene.name(path, How::Read);
+    }
+    // What failed in part still shows the rest.
+    let has_prose = deed.reads.iter().any(|path| is_prose(path));
+    for path in deed.reads.iter().filter(|path| is_there(path)) {
+        if deed.alone || !has_prose {
+            scene.content(path, text, deed.alone, How::Read);
+        }
+    }
+    if deed.lists {
+        listing::each(text, &deed.base, &mut |path, code| {
+            scene.name(path, How::Listed);
+            if let Some(code) = code {
+                scene.code(path, code, How::Listed);
+            }
+        });
+    }
+    if !failed {
+        let written = written(arguments.as_ref(), &call.input);
+        for path in deed.writes.iter().filter(|path| is_there(path)) {
+            scene.name(path, How::Written);
+            scene.content(path, &written, deed.writes.len() == 1, How::Written);
+        }
+    }
+}
+
+/// None where the result tells nothing of the project.
+fn deed(table: &Table, call: &Call<'_>, short: &str, arguments: Option<&Json>) -> Option<Deed> {
+    let document = &table.document;
+    let effects = Tools::shipped().effects(&call.name, call.namespace.as_deref(), &call.input);
+    let mut deed = Deed::default();
+    let (mut programs, mut is_strange) = (0, false);
+    for effect in &effects.list {
+        match effect {
+            Effect::Reads(Place::Path(path)) => push(&mut deed.reads, path),
+            Effect::Writes(Place::Path(path)) => push(&mut deed.writes, path),
+            Effect::Runs(words) => {
+                let Some(Word::Literal(program)) = words.first() else { continue };
+                programs += 1;
+                let name = program.rsplit('/').next().unwrap_or(program);
+                if document.commands.elsewhere.contains(name) {
+                    return None;
+                }
+                if document.commands.listings.contains(name) {
+                    deed.lists = true;
+                    deed.base = listed_below(name, words, &deed.base);
+                } else if name == "cd" {
+                    deed.base = argument(words, 1).unwrap_or_default().to_owned();
+                } else if !document.commands.readers.contains(name) && !document.commands.silent.contains(name) {
+                    is_strange = true;
+                }
+            }
+            Effect::Fetches(_) | Effect::Sends => is_strange = true,
+            _ => {}
+        }
+    }
+    if programs == 0 {
+        let is_listing = document.tools.listings.contains(short);
+        deed.lists = is_listing || document.tools.searches.contains(short);
+        let paths = arguments.map(|json| paths(table, json)).unwrap_or_default();
+        if is_listing {
+            deed.base = paths.first().cloned().unwrap_or_default();
+            deed.reads.clear();
+        } else if effects.list.is_empty() && document.tools.readers.contains(short) {
+            paths.iter().for_each(|path| push(&mut deed.reads, path));
+        }
+    } else if let Some(folder) = arguments.and_then(working_folder).filter(|_| !deed.base.starts_with('/')) {
+        deed.base = format!("{}/{}", folder.trim_end_matches('/'), deed.base);
+    }
+    deed.alone = deed.reads.len() == 1 && !deed.lists && !is_strange;
+    Some(deed)
+}
+
+fn push(list: &mut Vec<String>, path: &str) {
+    if list.len() < MOST_FILES && !list.iter().any(|known| known == path) {
+        list.push(path.to_owned());
+    }
+}
+
+fn argument(words: &[Word], at: usize) -> Option<&str> {
+    match words.get(at)? {
+        Word::Literal(text) => Some(text),
+        Word::Unknown => None,
+    }
+}
+
+/// Where the names stand that such a command prints without their folder.
+fn listed_below(program: &str, words: &[Word], folder: &str) -> String {
+    if !["ls", "tree", "dir", "exa", "eza"].contains(&program) {
+        return folder.to_owned();
+    }
+    let mut named = words.iter().skip(1).filter_map(|word| match word {
+        Word::Literal(text) if !text.starts_with('-') => Some(text.trim_end_matches('/')),
+        _ => None,
+    });
+    match (named.next(), named.next()) {
+        (Some("."), None) | (None, _) | (Some(_), Some(_)) => folder.to_owned(),
+        (Some(only), None) if folder.is_empty() || only.starts_with('/') => only.to_owned(),
+        (Some(only), None) => format!("{folder}/{only}"),
+    }
+}
+
+fn paths(table: &Table, arguments: &Json) -> Vec<String> {
+    let named = table.document.tools.paths.iter().filter_map(|name| arguments.root().get(name)?.text());
+    named.map(Cow::into_owned).collect()
+}
+
+fn working_folder(arguments: &Json) -> Option<String> {
+    let folder = ["workdir", "working_directory", "cwd", "dir_path", "directory"];
+    folder.iter().find_map(|name| arguments.root().get(name)?.text()).map(Cow::into_owned)
+}
+
+/// What a call writes: the members that hold it, or the lines that a patch adds.
+fn written(arguments: Option<&Json>, input: &str) -> String {
+    const MEMBERS: &[&str] = &[
+        "content",
+        "file_text",
+        "new_string",
+        "newString",
+        "new_str",
+        "newText",
+        "code_edit",
+        "code",
+        "insert_text",
+        "new_source",
+    ];
+    let mut text = String::new();
+    let mut take = |value: Value<'_>| {
+        for found in MEMBERS.iter().filter_map(|name| value.get(name)?.text()) {
+            text.push_str(beginning(&found));
+            text.push('\n');
+        }
+    };
+    let root = arguments.map(Json::root);
+    if let Some(root) = root {
+        take(root);
+        root.get("edits").into_iter().flat_map(Value::items).for_each(take);
+    }
+    let patch = root.and_then(|root| {
+        ["input", "patchText", "patch", "command", "cmd"].iter().find_map(|name| root.get(name)?.text())
+    });
+    let patch = patch.unwrap_or(Cow::Borrowed(input));
+    if text.is_empty() && patch.contains("*** Begin Patch") {
+        for line in beginning(&patch).lines().filter_map(|line| line.strip_prefix('+')) {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// Whether a result says that a file is not there. `only` if it is about no other.
+fn is_missing(text: &str, path: &str, only: bool) -> bool {
+    const SIGNS: &[&str] = &[
+        "no such file",
+        "does not exist",
+        "not found",
+        "enoent",
+        "cannot find",
+        "cannot access",
+        "could not read",
+        "doesn't exist",
+    ];
+    let says = |text: &str| {
+        let text = text.to_lowercase();
+        SIGNS.iter().any(|sign| text.contains(sign))
+    };
+    let name = path.rsplit('/').next().unwrap_or(path);
+    (only && text.len() <= SHORT && says(text))
+        || text.lines().any(|line| line.len() <= SHORT && line.contains(name) && says(line))
+}
+
+fn is_prose(path: &str) -> bool {
+    let lower = path.to_lowercase();
+    [".md", ".mdx", ".rst", ".txt", ".adoc"].iter().any(|ending| lower.ends_with(ending))
+        && !lower.contains("requirements")
+}
+
+/// The beginning of a text, as far as it is looked at.
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MOST_TEXT)]
+}
+
+/// A text without the blocks that say nothing of the project.
+fn without_skipped<'a>(table: &Table, text: &'a str) -> Cow<'a, str> {
+    let mut text = Cow::Borrowed(text);
+    for tag in &table.document.tells.skipped {
+        let (open, close) = (format!("<{tag}"), format!("</{tag}>"));
+        if !text.contains(&open) {
+            continue;
+        }
+        let mut kept = String::with_capacity(text.len());
+        let mut rest = &*text;
+        while let Some(at) = rest.find(&open) {
+            kept.push_str(&rest[..at]);
+            // A block that is not closed takes the rest with it.
+            rest = rest[at..].find(&close).map_or("", |end| &rest[at + end + close.len()..]);
+        }
+        kept.push_str(rest);
+        text = Cow::Owned(kept);
+    }
+    text
+}
+
+fn root(table: &Table, text: &str) -> Option<String> {
+    let text = beginning(text);
+    let behind =
+        table.document.tells.roots.iter().find_map(|mark| Some(&text[text.find(mark.as_str())? + mark.len()..]))?;
+    let end = behind.find(['\n', '<', ')']).unwrap_or(behind.len());
+    let folder = behind[..end].trim().trim_matches(['`', '"', '\'']).trim_end_matches('.').replace('\\', "/");
+    let folder = folder.strip_prefix("/private/").map_or(folder.as_str(), |_| &folder["/private".len()..]);
+    let folder = folder.trim_end_matches('/');
+    let is_absolute = folder.starts_with('/') || folder.get(1..2) == Some(":");
+    (is_absolute && folder.len() > 1 && folder.len() <= 512).then(|| folder.to_owned())
+}
+
+/// The names in the blocks in which agents tell of the project by themselves.
+fn tells(scene: &mut Scene<'_>, text: &str) {
+    let table = scene.table;
+    for tag in &table.document.tells.tags {
+        let (open, close) = (format!("<{tag}"), format!("</{tag}>"));
+        let mut rest = text;
+        while let Some(at) = rest.find(&open) {
+            let inside = &rest[at + open.len()..];
+            let end = inside.find(&close).unwrap_or(inside.len());
+            let is_tag = inside.starts_with(['>', ' ', '\n']);
+            if let Some(start) = inside[..end].find('>').filter(|_| is_tag) {
+                list(scene, &inside[start + 1..end]);
+            }
+            rest = &inside[end..];
+        }
+    }
+    for head in &table.document.tells.heads {
+        if let Some(at) = text.find(head.as_str()) {
+            list(scene, &behind(&text[at + head.len()..]));
+        }
+    }
+}
+
+fn list(scene: &mut Scene<'_>, text: &str) {
+    listing::each(text, "", &mut |path, _| scene.name(path, How::Shown));
+}
+
+/// The listing behind a heading: it ends at an empty line, once it has begun.
+fn behind(text: &str) -> String {
+    let mut found = String::new();
+    let mut has_begun = false;
+    for line in text.lines().skip(1).take(MOST_LISTED) {
+        if line.trim().is_empty() && has_begun {
+            break;
+        }
+        has_begun |= !line.contains(' ') && line.contains('.') || line.contains(['├', '└']);
+        found.push_str(line);
+        found.push('\n');
+    }
+    found
+}
+
+/// Files that stand in a message: a line with the path, and a fence with the content.
+fn shown(scene: &mut Scene<'_>, text: &str) {
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let path = line.trim().trim_matches(['`', '*', ':']);
+        let opens = lines.peek().is_some_and(|next| next.starts_with("```"));
+        if !opens || path.is_empty() || path.contains(char::is_whitespace) || !path.contains('.') {
+            continue;
+        }
+        lines.next();
+        let mut content = String::new();
+        for line in lines.by_ref().take_while(|line| !line.starts_with("```")) {
+            content.push_str(line);
+            content.push('\n');
+        }
+        scene.name(path, How::Shown);
+        scene.content(path, &content, true, How::Shown);
+    }
+}
