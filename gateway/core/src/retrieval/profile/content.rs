@@ -118,9 +118,14 @@ impl Scene<'_> {
         ending(name).map(|ending| self.table.by_extension(ending).collect()).unwrap_or_default()
     }
 
-    /// What an agent writes need not be what the project is: it may be the very mistake.
     fn basis(&self, at: &str, how: How) -> Basis {
-        if how == How::Written || self.table.is_aside(at) { Basis::Aside } else { Basis::Seen }
+        if self.table.is_aside(at) {
+            Basis::Aside
+        } else if how == How::Written {
+            Basis::Written
+        } else {
+            Basis::Seen
+        }
     }
 
     /// A path as it stands in the project. None for what is not the project's.

@@ -109,8 +109,8 @@ fn go(line: &str) -> Option<&str> {
     let path = in_quotes(line)?;
     let before = line.split('"').next().unwrap_or_default().trim();
     let before = before.strip_prefix("import").unwrap_or(before).trim();
-    let is_alone = before.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.' || c == '(');
-    (is_alone && line.ends_with(['"', ')'])).then_some(path)
+    let is_alone = before.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.');
+    (is_alone && line.ends_with('"')).then_some(path)
 }
 
 fn rust(line: &str, visit: &mut dyn FnMut(&str)) {

@@ -30,7 +30,7 @@ pub(super) fn each(text: &str, base: &str, visit: &mut dyn FnMut(&str, Option<&s
             continue;
         }
         let (indent, rest) = unindented(line);
-        let tokens: Vec<&str> = rest.split_whitespace().map(bare).filter(|token| !token.is_empty()).collect();
+        let Some(tokens) = names(rest) else { continue };
         match tokens.as_slice() {
             [] => {}
             [name] => {
@@ -101,6 +101,14 @@ fn unindented(line: &str) -> (usize, &str) {
     (line.chars().count() - rest.chars().count(), rest.trim_end())
 }
 
+/// The names on a line. None where something on it is none, for then it is a sentence, or code.
+fn names(line: &str) -> Option<Vec<&str>> {
+    // The marks of `git status` for what it does not know.
+    let line = line.strip_prefix("?? ").or_else(|| line.strip_prefix("!! ")).unwrap_or(line);
+    let tokens: Vec<&str> = line.split_whitespace().map(bare).collect();
+    (!tokens.contains(&"")).then_some(tokens)
+}
+
 /// A name without what lists put around it. What no name has makes it none.
 fn bare(token: &str) -> &str {
     let token = token.trim_matches(['"', '\'', ',', '`']).trim_end_matches('*');
@@ -166,7 +174,7 @@ mod tests {
             &["/repo/a.ts", "/repo/src/b.ts", "/repo/c.ts"],
         );
         check(" M src/a.py\n?? b.py\nA  c.py", "", &["src/a.py", "b.py", "c.py"]);
-        check(".:\na.py\n\n./src:\nb.py\n", "", &["./a.py", "./src/b.py"]);
+        check(".:\na.py\n\n./src:\nb.py\n", "", &["a.py", "./src/b.py"]);
         check("a.py  b.rb  src", "", &["a.py", "b.rb"]);
         check("[\"a.py\", \"src/b.py\"]", "", &["a.py", "src/b.py"]);
         check("[DIR] src\n[FILE] a.py", "", &["a.py"]);

@@ -219,6 +219,9 @@ fn written(arguments: Option<&Json>, input: &str) -> String {
         ["input", "patchText", "patch", "command", "cmd"].iter().find_map(|name| root.get(name)?.text())
     });
     let patch = patch.unwrap_or(Cow::Borrowed(input));
+    if text.is_empty() {
+        text.push_str(document(&patch).unwrap_or_default());
+    }
     if text.is_empty() && patch.contains("*** Begin Patch") {
         for line in beginning(&patch).lines().filter_map(|line| line.strip_prefix('+')) {
             text.push_str(line);
@@ -226,6 +229,15 @@ fn written(arguments: Option<&Json>, input: &str) -> String {
         }
     }
     text
+}
+
+/// What a shell command takes from its own text: `cat > a.py <<'EOF'`.
+fn document(command: &str) -> Option<&str> {
+    let (_, rest) = command.split_once("<<")?;
+    let (line, rest) = rest.split_once('\n')?;
+    let word = line.trim_start_matches('-').split_whitespace().next()?.trim_matches(['\'', '"']);
+    let end = rest.find(&format!("\n{word}")).unwrap_or(rest.len());
+    (!word.is_empty()).then(|| beginning(&rest[..end]))
 }
 
 /// Whether a result says that a file is not there. `only` if it is about no other.
@@ -311,7 +323,12 @@ fn tells(scene: &mut Scene<'_>, text: &str) {
     }
     for head in &table.document.tells.heads {
         if let Some(at) = text.find(head.as_str()) {
-            list(scene, &behind(&text[at + head.len()..]));
+            let rest = &text[at + head.len()..];
+            // The rest of the heading's own line is none of the listing.
+            list(
+                scene,
+                &behind(if head.ends_with('\n') { rest } else { rest.split_once('\n').map_or("", |(_, rest)| rest) }),
+            );
         }
     }
 }
@@ -324,7 +341,7 @@ fn list(scene: &mut Scene<'_>, text: &str) {
 fn behind(text: &str) -> String {
     let mut found = String::new();
     let mut has_begun = false;
-    for line in text.lines().skip(1).take(MOST_LISTED) {
+    for line in text.lines().take(MOST_LISTED) {
         if line.trim().is_empty() && has_begun {
             break;
         }

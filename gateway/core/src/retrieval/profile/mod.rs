@@ -55,8 +55,11 @@ pub enum Basis {
     /// A person said so. It counts where nothing else is known.
     Said,
     /// It is seen in an example, a script or the documentation. It counts where nothing better is
-    /// known.
+    /// known of the project at all.
     Aside,
+    /// The agent wrote it: that need not be what the project is, it may be the very mistake. It
+    /// counts where nothing better is known and where it agrees with the project's language.
+    Written,
     /// It is seen in the project.
     Seen,
 }

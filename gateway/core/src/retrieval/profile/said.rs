@@ -50,14 +50,19 @@ fn named<'t>(table: &'t Table, words: &[&str], at: usize) -> Option<(usize, Kind
 
 fn is_plain(table: &Table, words: &[&str], at: usize, length: usize) -> bool {
     let said = &table.document.said;
-    let before = &words[at.saturating_sub(NEAR + 1)..at];
+    let ends_with =
+        |text: &str, phrase: &str| text.strip_suffix(phrase).is_some_and(|rest| rest.is_empty() || rest.ends_with(' '));
     if words[at.saturating_sub(4)..at].iter().any(|word| said.denials.contains(*word)) {
         return false;
     }
     let after = &words[at + length..(at + length + NEAR + 1).min(words.len())];
-    let is_owned = before.iter().any(|word| said.owners.contains(*word));
+    // The owner may stand some words before the name: "my old Django app".
+    let is_owned = (0..=NEAR.min(at)).any(|gap| {
+        let before = words[at.saturating_sub(NEAR + 3)..at - gap].join(" ");
+        said.owners.iter().any(|owner| ends_with(&before, owner))
+    });
     let is_thing = after.iter().any(|word| said.things.contains(*word));
     let ahead = words[at.saturating_sub(5)..at].join(" ");
-    let is_claimed = said.claims.iter().any(|claim| ahead == *claim || ahead.ends_with(&format!(" {claim}")));
+    let is_claimed = said.claims.iter().any(|claim| ends_with(&ahead, claim));
     is_owned && is_thing || is_claimed
 }

@@ -9,9 +9,9 @@ use super::{Basis, Evidence, Kind, Profile};
 pub(super) fn settle(profile: &mut Profile) {
     let table = Table::shipped();
     let judged = Judge { profile, table };
-    let (mut languages, frameworks) = (judged.languages(), judged.frameworks());
-    let mut frameworks = if frameworks.is_empty() { judged.said_frameworks(&languages) } else { frameworks };
-    let managers = judged.managers();
+    let (basis, mut languages) = judged.languages();
+    let mut frameworks = judged.frameworks(basis, &languages);
+    let managers = judged.managers(basis);
     for name in &frameworks {
         // Where a framework is known and none of its languages is, there is only one that it can be.
         let own = table.tag((Kind::Framework, name)).map(|tag| tag.languages.as_slice()).unwrap_or_default();
@@ -56,19 +56,25 @@ impl Judge<'_> {
     /// The evidence of a basis that counts: not that of a part of the project in which something
     /// else takes its place.
     fn counted(&self, kind: Kind, name: &str, basis: Basis) -> Vec<&Evidence> {
-        let rivals = self.rivals(kind, name);
-        let of_tag = self.profile.evidence(kind, name).iter().filter(|evidence| evidence.basis == basis);
-        of_tag.filter(|evidence| !rivals.contains(self.part(&evidence.at))).collect()
+        let tag = self.table.tag((kind, name));
+        let others = self.table.tags(kind).filter(|(_, tag)| tag.displaces.iter().any(|other| other == name));
+        let by = tag.map(|tag| tag.displaced_by.as_slice()).unwrap_or_default();
+        let here = self.parts_of(kind, others.map(|(other, _)| other).chain(by.iter().map(String::as_str)));
+        let around = tag.map(|tag| tag.part_of.as_slice()).unwrap_or_default();
+        let around = self.parts_of(kind, around.iter().map(String::as_str));
+        let counts = |evidence: &&Evidence| {
+            let part = self.part(&evidence.at);
+            let is_in = |around: &&str| around.is_empty() || part == *around || part.starts_with(&format!("{around}/"));
+            evidence.basis == basis && !here.contains(part) && !around.iter().any(is_in)
+        };
+        self.profile.evidence(kind, name).iter().filter(counts).collect()
     }
 
-    /// The parts of the project that belong to tags that displace this one.
-    fn rivals(&self, kind: Kind, name: &str) -> BTreeSet<&str> {
-        let own = self.table.tag((kind, name)).map(|tag| tag.displaced_by.as_slice()).unwrap_or_default();
-        let others = self.table.tags(kind).filter(|(_, tag)| tag.displaces.iter().any(|other| other == name));
-        let rivals = others.map(|(other, _)| other).chain(own.iter().map(String::as_str));
-        let weights = &self.table.document.weights;
-        let strong = rivals.flat_map(|rival| self.profile.evidence(kind, rival));
-        let strong = strong.filter(|evidence| evidence.weight >= weights.enough && evidence.basis == Basis::Seen);
+    /// The parts of the project in which one of these is seen.
+    fn parts_of<'n>(&self, kind: Kind, names: impl Iterator<Item = &'n str>) -> BTreeSet<&str> {
+        let enough = self.table.document.weights.enough;
+        let evidence = names.flat_map(|name| self.profile.evidence(kind, name));
+        let strong = evidence.filter(|evidence| evidence.weight >= enough && evidence.basis == Basis::Seen);
         strong.map(|evidence| self.part(&evidence.at)).collect()
     }
 
@@ -90,14 +96,15 @@ impl Judge<'_> {
         self.profile.evidence.get(&kind).into_iter().flat_map(|tags| tags.keys())
     }
 
-    fn languages(&self) -> BTreeSet<String> {
-        for basis in [Basis::Seen, Basis::Aside] {
+    /// The languages, and what they are known by.
+    fn languages(&self) -> (Basis, BTreeSet<String>) {
+        for basis in [Basis::Seen, Basis::Written, Basis::Aside] {
             let found = self.languages_by(basis);
             if !found.is_empty() {
-                return found;
+                return (basis, found);
             }
         }
-        self.said(Kind::Language)
+        (Basis::Said, self.said(Kind::Language))
     }
 
     fn languages_by(&self, basis: Basis) -> BTreeSet<String> {
@@ -134,15 +141,22 @@ impl Judge<'_> {
         held
     }
 
-    fn frameworks(&self) -> BTreeSet<String> {
-        for basis in [Basis::Seen, Basis::Aside] {
-            let weights = &self.table.document.weights;
-            let is_enough = |name: &&String| Self::sum(&self.counted(Kind::Framework, name, basis)) >= weights.enough;
-            let found: BTreeSet<String> = self.names(Kind::Framework).filter(is_enough).cloned().collect();
-            let needs = |name: &String| self.table.tag((Kind::Framework, name)).and_then(|tag| tag.needs.as_ref());
-            let all = found.clone();
-            let found: BTreeSet<String> =
-                found.into_iter().filter(|name| needs(name).is_none_or(|needed| all.contains(needed))).collect();
+    /// `known` is what the languages are known by. What is weaker counts where there is nothing
+    /// better, but nothing of an example does in a project that is known by itself.
+    fn frameworks(&self, known: Basis, languages: &BTreeSet<String>) -> BTreeSet<String> {
+        for basis in [Basis::Seen, Basis::Written, Basis::Aside, Basis::Said] {
+            if basis == Basis::Aside && known > basis {
+                continue;
+            }
+            let mut found = if basis == Basis::Said { self.said(Kind::Framework) } else { self.frameworks_by(basis) };
+            let agrees = |name: &String| {
+                let own =
+                    self.table.tag((Kind::Framework, name)).map(|tag| tag.languages.as_slice()).unwrap_or_default();
+                own.iter().any(|language| languages.contains(language))
+            };
+            if !languages.is_empty() && basis < known {
+                found.retain(agrees);
+            }
             if !found.is_empty() {
                 return found;
             }
@@ -150,27 +164,24 @@ impl Judge<'_> {
         BTreeSet::new()
     }
 
+    fn frameworks_by(&self, basis: Basis) -> BTreeSet<String> {
+        let enough = self.table.document.weights.enough;
+        let is_enough = |name: &&String| Self::sum(&self.counted(Kind::Framework, name, basis)) >= enough;
+        let all: BTreeSet<String> = self.names(Kind::Framework).filter(is_enough).cloned().collect();
+        let needs = |name: &String| self.table.tag((Kind::Framework, name)).and_then(|tag| tag.needs.as_ref());
+        all.iter().filter(|name| needs(name).is_none_or(|needed| all.contains(needed))).cloned().collect()
+    }
+
     fn said(&self, kind: Kind) -> BTreeSet<String> {
         let is_said = |name: &&String| !self.counted(kind, name, Basis::Said).is_empty();
         self.names(kind).filter(is_said).cloned().collect()
     }
 
-    /// What a person says, where it agrees with what was seen.
-    fn said_frameworks(&self, languages: &BTreeSet<String>) -> BTreeSet<String> {
-        let mut found = self.said(Kind::Framework);
-        let seen = !languages.is_empty() && self.said(Kind::Language) != *languages;
-        found.retain(|name| {
-            let own = self.table.tag((Kind::Framework, name)).map(|tag| tag.languages.as_slice()).unwrap_or_default();
-            !seen || own.iter().any(|language| languages.contains(language))
-        });
-        found
-    }
-
-    fn managers(&self) -> BTreeSet<String> {
-        for basis in [Basis::Seen, Basis::Aside] {
+    fn managers(&self, known: Basis) -> BTreeSet<String> {
+        for basis in [Basis::Seen, Basis::Written, Basis::Aside] {
             let has = |name: &&String| !self.counted(Kind::Manager, name, basis).is_empty();
             let found: BTreeSet<String> = self.names(Kind::Manager).filter(has).cloned().collect();
-            if !found.is_empty() {
+            if !found.is_empty() && (basis != Basis::Aside || known <= basis) {
                 return found;
             }
         }

@@ -157,6 +157,7 @@ pub(super) struct Tag {
     pub implies: Vec<String>,
     pub displaces: Vec<String>,
     pub displaced_by: Vec<String>,
+    pub part_of: Vec<String>,
     pub needs: Option<String>,
     pub role: Option<String>,
     /// It is in every project, so it tells languages apart only where there is no other.
@@ -166,7 +167,7 @@ pub(super) struct Tag {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Said {
-    pub owners: HashSet<String>,
+    pub owners: Vec<String>,
     pub things: HashSet<String>,
     pub claims: Vec<String>,
     pub denials: HashSet<String>,
@@ -447,7 +448,13 @@ mod tests {
         let table = Table::shipped();
         for kind in Kind::ALL {
             for (name, tag) in table.tags(kind) {
-                let own = tag.implies.iter().chain(&tag.displaces).chain(&tag.displaced_by).chain(&tag.needs);
+                let own = tag
+                    .implies
+                    .iter()
+                    .chain(&tag.displaces)
+                    .chain(&tag.displaced_by)
+                    .chain(&tag.part_of)
+                    .chain(&tag.needs);
                 for other in own {
                     assert!(table.tag((kind, other)).is_some(), "{name} names {other}");
                 }
