@@ -35,7 +35,7 @@ impl Scene<'_> {
         let weights = &self.table.document.weights;
         for (tag, by) in self.table.by_path(&at) {
             let weight = if by == By::File { weights.file } else { weights.hint };
-            self.add(tag, &at, "its name", (basis, weight), how);
+            self.add(tag, &at, "its name", (basis, weight, how));
         }
         if path.ends_with('/') {
             return;
@@ -44,7 +44,7 @@ impl Scene<'_> {
         let basis = if is_configuration(name) { Basis::Aside.min(basis) } else { basis };
         for tag in self.languages(name) {
             let what = format!(".{} file", ending(name).unwrap_or_default());
-            self.add(tag, &at, &what, (basis, weights.extension), how);
+            self.add(tag, &at, &what, (basis, weights.extension, how));
         }
     }
 
@@ -79,7 +79,7 @@ impl Scene<'_> {
                     }
                 };
                 for tag in tags {
-                    self.add(tag, &at, &what, (basis, weight), how);
+                    self.add(tag, &at, &what, (basis, weight, how));
                 }
             });
         }
@@ -98,12 +98,12 @@ impl Scene<'_> {
         };
         imports::each(import.syntax, code, &mut |package| {
             for tag in self.table.by_package(&import.ecosystem, package) {
-                self.add(tag, &at, &format!("import {package}"), (basis, weight), how);
+                self.add(tag, &at, &format!("import {package}"), (basis, weight, how));
             }
         });
     }
 
-    fn add(&mut self, (kind, tag): Name<'_>, at: &str, what: &str, (basis, weight): (Basis, u32), how: How) {
+    fn add(&mut self, (kind, tag): Name<'_>, at: &str, what: &str, (basis, weight, how): (Basis, u32, How)) {
         let word = match how {
             How::Read => "read by",
             How::Listed => "listed by",

@@ -71,7 +71,7 @@ fn place(line: &str) -> Option<(&str, &str)> {
     let (path, rest) = line.split_once(':')?;
     let path = path.trim_start();
     let is_path = !path.is_empty() && path.chars().all(is_of_name) && (path.contains(['/', '.']) || rest.is_empty());
-    if !is_path || path.ends_with(char::is_whitespace) || rest.starts_with("//") {
+    if !is_path || rest.starts_with("//") {
         return None;
     }
     let code = rest.trim_start_matches(|c: char| c.is_ascii_digit()).trim_start_matches([':', '-']);
@@ -103,8 +103,10 @@ fn unindented(line: &str) -> (usize, &str) {
 
 /// The names on a line. None where something on it is none, for then it is a sentence, or code.
 fn names(line: &str) -> Option<Vec<&str>> {
-    // The marks of `git status` for what it does not know.
-    let line = line.strip_prefix("?? ").or_else(|| line.strip_prefix("!! ")).unwrap_or(line);
+    // The marks of `git status`, and what `git diff --stat` puts behind.
+    const MARKS: &[&str] = &["?? ", "!! ", "modified:", "new file:", "deleted:", "renamed:"];
+    let line = MARKS.iter().find_map(|mark| line.strip_prefix(mark)).unwrap_or(line);
+    let line = line.split(" | ").next().unwrap_or(line);
     let tokens: Vec<&str> = line.split_whitespace().map(bare).collect();
     (!tokens.contains(&"")).then_some(tokens)
 }
@@ -117,8 +119,7 @@ fn bare(token: &str) -> &str {
 }
 
 fn is_of_name(c: char) -> bool {
-    c.is_alphanumeric()
-        || matches!(c, '.' | '_' | '-' | '/' | '@' | '+' | '~' | '[' | ']' | '(' | ')' | '$' | ' ' | '\\')
+    c.is_alphanumeric() || matches!(c, '.' | '_' | '-' | '/' | '@' | '+' | '~' | '[' | ']' | '(' | ')' | '$' | '\\')
 }
 
 fn has_ending(path: &str) -> bool {
@@ -177,6 +178,8 @@ mod tests {
         check(".:\na.py\n\n./src:\nb.py\n", "", &["a.py", "./src/b.py"]);
         check("a.py  b.rb  src", "", &["a.py", "b.rb"]);
         check("[\"a.py\", \"src/b.py\"]", "", &["a.py", "src/b.py"]);
+        check("Directory listing for /repo:\n[DIR] src\na.py", "", &["a.py"]);
+        check("\tmodified:   src/a.py\n b.py | 10 +++---", "", &["src/a.py", "b.py"]);
         check("[DIR] src\n[FILE] a.py", "", &["a.py"]);
         check("   12 a.py\n  120 src/b.py\n  132 total", "", &["a.py", "src/b.py"]);
     }

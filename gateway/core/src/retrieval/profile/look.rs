@@ -22,6 +22,7 @@ const MOST_FILES: usize = 16;
 const MOST_LISTED: usize = 400;
 /// A message that says that a file is not there is short.
 const SHORT: usize = 400;
+const SHORT_LINES: usize = 3;
 
 pub(super) fn grow(profile: &mut Profile, request: &Request, from: usize) {
     let told = told::read(request, from);
@@ -43,6 +44,7 @@ pub(super) fn grow(profile: &mut Profile, request: &Request, from: usize) {
                 let mut scene = Scene { profile, table, by: "user".to_owned() };
                 tells(&mut scene, &text);
                 shown(&mut scene, &text);
+                answered(&mut scene, &text);
                 said::hear(profile, table, &text);
             }
             Piece::Result { call, text, failed } => {
@@ -257,7 +259,8 @@ fn is_missing(text: &str, path: &str, only: bool) -> bool {
         SIGNS.iter().any(|sign| text.contains(sign))
     };
     let name = path.rsplit('/').next().unwrap_or(path);
-    (only && text.len() <= SHORT && says(text))
+    // Code may hold such words too, but has more lines.
+    (only && text.len() <= SHORT && text.lines().count() <= SHORT_LINES && says(text))
         || text.lines().any(|line| line.len() <= SHORT && line.contains(name) && says(line))
 }
 
@@ -369,5 +372,26 @@ fn shown(scene: &mut Scene<'_>, text: &str) {
         }
         scene.name(path, How::Shown);
         scene.content(path, &content, true, How::Shown);
+    }
+}
+
+/// Results that stand in a message, as of agents that call tools by text:
+/// `[read_file for 'app.py'] Result:`.
+fn answered(scene: &mut Scene<'_>, text: &str) {
+    let mut rest = text;
+    while let Some((before, behind)) = rest.split_once("] Result:\n") {
+        let head = before.rsplit('\n').next().unwrap_or(before);
+        let end = behind.find("\n[").unwrap_or(behind.len());
+        if let Some((tool, path)) = head.strip_prefix('[').and_then(|head| head.split_once(" for '")) {
+            let path = path.split('\'').next().unwrap_or(path);
+            scene.by = tool.to_owned();
+            if scene.table.document.tools.listings.contains(tool) {
+                listing::each(&behind[..end], path, &mut |path, _| scene.name(path, How::Listed));
+            } else if scene.table.document.tools.readers.contains(tool) && !is_missing(&behind[..end], path, true) {
+                scene.name(path, How::Read);
+                scene.content(path, &behind[..end], true, How::Read);
+            }
+        }
+        rest = &behind[end..];
     }
 }
