@@ -1,6 +1,8 @@
 //! Snapshots of projects as agents tell of them, each with the profile that is to be found. Every
 //! snapshot is told by every agent, with its own tools and in its own dialect.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
+
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 

@@ -1,6 +1,6 @@
 //! What code imports. Given the line `import Link from "next/link"`: `next/link`, and `next`.
 
-use super::table::Syntax;
+use super::document::Syntax;
 
 /// So many lines of a file are looked at: imports stand at its beginning, as a rule.
 const MOST_LINES: usize = 2_000;

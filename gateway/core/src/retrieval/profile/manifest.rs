@@ -1,8 +1,8 @@
 //! What a manifest asks for. It is read line by line and as far as it goes: agents show manifests
 //! cut, numbered, and among other things.
 
+use super::document::{Format, Manifest};
 use super::imports::unnumbered;
-use super::table::{Format, Manifest};
 
 /// So many lines of a manifest are looked at.
 const MOST_LINES: usize = 3_000;

@@ -10,10 +10,12 @@
 //! which only the strongest of each tag is kept; what follows from it is found anew each time.
 
 mod content;
+mod document;
 mod imports;
 mod listing;
 mod look;
 mod manifest;
+mod message;
 mod said;
 mod settle;
 mod table;
