@@ -32,6 +32,7 @@ use crate::refusal::Refusal;
 use crate::reply::{Reply, Watch, whole};
 use crate::runs::Outcome;
 use crate::stage::budget::{Hold, Low, Short};
+use crate::stage::context::Told;
 use crate::stage::identity::Identified;
 use crate::stage::render::{Draft, Outbound};
 use crate::stage::{budget, context, identity, lockdown, models, overlay};
@@ -167,11 +168,17 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     exchange.asks(&asked, &run);
     let admitted = models::admit(gate, policy, caller.models(), (&asked, &asked.model, is_reply))?;
     let targets = targets(admitted.upstreams(), &identified)?;
-    let desk = context::desk(&exchange.gate, policy, &asked);
+    let conversation = conversation_of(&jetway, &run, &asked);
+    let profile = match &policy.context {
+        Some(_) => jetway.profiles.of(&conversation, &asked),
+        None => Arc::default(),
+    };
+    exchange.record.profile = Some(Arc::clone(&profile));
+    let desk = context::desk(&exchange.gate, policy, &asked, &profile);
     let permit = lockdown::lock(policy, &asked, &desk);
     exchange.offers(permit.offered(), permit.removed());
-    let conversation = conversation_of(&jetway, &run, &asked);
-    let context = context::inform((&jetway, gate), policy, (&conversation, is_reply), &asked).await?;
+    let told = Told { conversation: &conversation, profile: &profile };
+    let context = context::inform((&jetway, gate), policy, (told, is_reply), &asked).await?;
     exchange.shows(context.passages());
     let edits = overlay::recall(&jetway, policy, &conversation).await;
     let searcher = jetway.searchers.of(policy).map_err(|why| Refusal::Unsearched { why })?;

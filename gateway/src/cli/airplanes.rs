@@ -16,9 +16,6 @@ use crate::cli::out::{self, Paint, shown};
 use crate::cli::{load, runtime};
 use crate::config;
 
-/// Where the airplanes of a policy are, in its folder.
-const FOLDER: &str = "airplanes";
-
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     /// List them: what each is for, and what it needs.
@@ -101,7 +98,7 @@ fn hangars(file: &Path, policy: Option<&str>, folder: Option<&Path>) -> anyhow::
         ensure!(config.policies.contains_key(name), "there is no policy {name:?}");
     }
     for known in config.policies.values().filter(|known| policy.is_none_or(|name| name == known.name)) {
-        let folder = known.folder.join(FOLDER);
+        let folder = known.airplanes();
         if folder.is_dir() {
             found.extend(read(&folder)?.into_iter().map(|hangar| (Some(known.name.clone()), hangar)));
         }
@@ -119,14 +116,14 @@ fn list(hangars: &[Owned], as_json: bool) -> anyhow::Result<()> {
             let (airplane, run) = (&hangar.airplane, &hangar.document.run);
             json!({
                 "policy": policy, "airplane": airplane.name, "about": airplane.about, "folder": hangar.folder,
-                "frameworks": airplane.frameworks, "languages": airplane.languages, "needs": run.needs,
+                "frameworks": airplane.tags.frameworks, "languages": airplane.tags.languages, "needs": run.needs,
             })
         });
         return out::line(&serde_json::to_string_pretty(&rows.collect::<Vec<_>>())?);
     }
     let row = |(policy, hangar): &Owned| {
         let (airplane, run) = (&hangar.airplane, &hangar.document.run);
-        let frameworks = airplane.frameworks.join(", ");
+        let frameworks = airplane.tags.frameworks.join(", ");
         let policy = policy.clone().unwrap_or_default();
         vec![policy, airplane.name.clone(), frameworks, run.needs.join(", "), airplane.about.clone()]
     };
