@@ -333,3 +333,50 @@ fn a_model_searches_the_documentation_within_the_same_reply() {
     post("/v1/messages", bare.to_string()).send(jetway.data);
     assert_eq!(*provider.seen().pop().unwrap().body, *bare.to_string().as_bytes());
 }
+
+/// What the agent of a run tells when the model was corrected, and what the provider was sent by then.
+fn corrected(jetway: &Jetway, provider: &jetway_scripted::Provider, dialect: &str, say: &str) -> (Vec<Value>, String) {
+    let mut history = vec![user(dialect, &format!("{say} {dialect}"))];
+    let reply = ask(jetway, dialect, &history, false).json();
+    history.extend(told(dialect, &reply));
+    (history, conversation(&provider.seen().pop().unwrap().body))
+}
+
+#[test]
+fn a_lost_overlay_leaves_a_valid_request() {
+    let provider = provider(SCRIPT);
+    let jetway = Setup::new(&provider.url()).with(LOCK).start();
+    // Another one, which knows nothing of what the first has done.
+    let other = Setup::new(&provider.url()).with(LOCK).start();
+    for dialect in DIALECTS {
+        for say in ["corrected", "together"] {
+            let (history, _) = corrected(&jetway, &provider, dialect, say);
+            let answer = ask(&other, dialect, &history, true);
+            assert!(answer.text().contains("Then so.") || answer.text().contains("It is done."), "{}", answer.text());
+            let sent: Value = serde_json::from_slice(&provider.seen().pop().unwrap().body).unwrap();
+            let list = if dialect == "responses" { &sent["input"] } else { &sent["messages"] };
+            assert_eq!(list, &Value::from(history), "{dialect} {say}: as the agent tells it");
+        }
+    }
+}
+
+#[test]
+fn any_jetway_of_a_fleet_takes_the_next_turn() {
+    let (provider, redis) = (provider(SCRIPT), jetway_support::redis::Redis::start(&[]));
+    let secret = redis.folder().join("secret");
+    std::fs::write(&secret, "0123456789abcdef0123456789abcdef").unwrap();
+    let fleet = [(); 2].map(|()| {
+        let mut setup = Setup::new(&provider.url()).with(LOCK);
+        let (secret, url) = (secret.display(), redis.url());
+        setup.more = format!("secret: {{ file: {secret} }}\nledger: {{ redis: {{ urls: ['{url}'], timeout: 5s }} }}");
+        setup.start()
+    });
+    for dialect in DIALECTS {
+        for say in ["corrected", "together"] {
+            let (history, before) = corrected(&fleet[0], &provider, dialect, say);
+            ask(&fleet[1], dialect, &history, true);
+            let after = conversation(&provider.seen().pop().unwrap().body);
+            assert!(after.starts_with(&before) && after.contains("Use Read."), "{dialect} {say}\n{before}\n{after}");
+        }
+    }
+}
