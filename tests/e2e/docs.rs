@@ -32,7 +32,7 @@ fn shown(jetway: &Jetway, provider: &Provider, run: &str) -> String {
     let answer = post("/v1/messages", body.to_string()).header("x-jetway-run", run).send(jetway.data);
     assert_eq!(answer.status, 200, "{}", answer.text());
     let sent: Value = serde_json::from_slice(&provider.seen().pop().unwrap().body).unwrap();
-    sent["system"].to_string()
+    sent["messages"].to_string()
 }
 
 /// How a page stands, or null.

@@ -106,7 +106,9 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
             && !folder.join(name).is_dir()
         {
             let message = format!("the folder {} does not exist", folder.join(name).display());
-            return Err(Problem::at_word(&file, &text, name, message));
+            let spelled = [format!("docs: {name}"), format!("folder: {name}"), name.clone()];
+            let word = spelled.iter().find(|word| text.contains(*word)).unwrap_or(name);
+            return Err(Problem::at_word(&file, &text, word, message));
         }
     }
     if document.identity.accepts(Way::Certificates) && !known.client_ca {
