@@ -23,6 +23,8 @@ use crate::airplanes::run::{self, BEAT, Group};
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// How long the driver and the browser may take to start, and one call.
 const START: Duration = Duration::from_secs(60);
+/// How often it is tried to start them.
+const ATTEMPTS: usize = 3;
 /// The largest answer that is read.
 const MAX_ANSWER: usize = 16 << 20;
 /// How often what an act waits for is looked for.
@@ -92,8 +94,21 @@ pub(super) struct Browser {
 }
 
 impl Browser {
-    /// Starts one, with a profile of its own.
+    /// Starts one, with a profile of its own. It is tried again, for whether the driver starts also
+    /// hangs on others: the port that it takes of IPv4 has to be free in IPv6 too.
     pub(super) async fn open(programs: &Programs) -> Result<Self, Failed> {
+        let mut tried = Self::begin(programs).await;
+        for _ in 1..ATTEMPTS {
+            if tried.is_ok() {
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+            tried = Self::begin(programs).await;
+        }
+        tried
+    }
+
+    async fn begin(programs: &Programs) -> Result<Self, Failed> {
         let failed = |error: &dyn std::fmt::Display| Failed(format!("the browser could not be started: {error}"));
         let profile = tempfile::Builder::new().prefix("jetway-browser-").tempdir().map_err(|error| failed(&error))?;
         let output = profile.path().join("chromedriver.log");
@@ -238,7 +253,8 @@ async fn port(driver: &mut Group, output: &Path) -> Result<u16, String> {
             return Ok(port);
         }
         if let Some(status) = driver.ended().map_err(|error| error.to_string())? {
-            return Err(format!("chromedriver ended {}", run::ending(status)));
+            let last = run::tail(output).pop().unwrap_or_default();
+            return Err(format!("chromedriver ended {}: {last}", run::ending(status)));
         }
         tokio::time::sleep(BEAT).await;
     }
