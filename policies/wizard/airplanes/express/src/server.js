@@ -13,5 +13,7 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
       await posthog.shutdown()
       process.exit(0)
     })
+    // Browsers keep connections open on which they ask nothing; those would hold this up.
+    setTimeout(() => server.closeAllConnections(), 3000).unref()
   })
 }
