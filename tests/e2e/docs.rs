@@ -296,7 +296,8 @@ fn other_sources_count_as_soon_as_they_are_configured_and_few_pages_are_asked_fo
     let list: String = (0..40).map(|number| format!("- [page](/pages/{number}.md)\n")).collect();
     pages.put("/llms.txt", "text/plain", list);
     for number in 0..40 {
-        let text = format!("# Page {number}\nException number {number} is one of the listed.\n");
+        let about = if number == 39 { "To capture an exception" } else { "Something else" };
+        let text = format!("# Page {number}\n{about}: number {number} of those listed.\n");
         pages.put(&format!("/pages/{number}.md"), "text/markdown", text);
     }
     let jetway = setup(&provider, &[url(&pages, "/a.md", "")], "").start();
@@ -305,7 +306,7 @@ fn other_sources_count_as_soon_as_they_are_configured_and_few_pages_are_asked_fo
     pages.slow_down(Duration::from_millis(30));
     let listed = format!("    - {{ llms_txt: '{}' }}\n", pages.url("/llms.txt"));
     jetway.edit(&context(&listed, ""));
-    eventually(|| shown(&jetway, &provider, &fresh()).contains("one of the listed"));
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("of those listed"));
     assert!(!shown(&jetway, &provider, &fresh()).contains("The first"), "a source that is gone is shown no more");
     let most = pages.most_at_once();
     assert!((2..=8).contains(&most), "{most}");

@@ -98,7 +98,9 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
             && !folder.join(name).is_dir()
         {
             let message = format!("the folder {} does not exist", folder.join(name).display());
-            return Err(Problem::at_word(&file, &text, name, message));
+            let words = [format!("docs: {name}"), format!("folder: {name}"), format!("folder: \"{name}\"")];
+            let word = words.iter().find(|word| text.contains(*word)).map_or("docs:", String::as_str);
+            return Err(Problem::at_word(&file, &text, word, message));
         }
     }
     if document.identity.accepts(Way::Certificates) && !known.client_ca {

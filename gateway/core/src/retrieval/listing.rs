@@ -25,10 +25,12 @@ pub fn links(base: &Address, markdown: &str) -> Vec<Address> {
         !fenced && !is_fence
     });
     for target in lines.flat_map(targets).take(MOST_LOOKED_AT).flatten() {
-        if let Ok(address) = base.join(target) {
-            if found.len() < MOST_PAGES && address != *base && seen.insert(address.clone()) {
-                found.push(address);
-            }
+        if found.len() < MOST_PAGES
+            && let Ok(address) = base.join(target)
+            && address != *base
+            && seen.insert(address.clone())
+        {
+            found.push(address);
         }
     }
     found
