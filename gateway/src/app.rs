@@ -42,7 +42,6 @@ pub struct Running {
     pub admin: SocketAddr,
     servers: TaskTracker,
     stop: CancellationToken,
-    drain_time: Duration,
     _scripted: Option<Scripted>,
     _lock: File,
 }
@@ -137,16 +136,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let shelves = Arc::clone(&jetway);
     jetway.tasks.spawn(docs::tend(move || shelves.gate.load().shelves.values().cloned().collect(), tending));
     watch(&jetway, source, &config, &stop)?;
-    Ok(Running {
-        jetway,
-        data: addresses.0,
-        admin: addresses.1,
-        servers,
-        stop,
-        drain_time: config.limits.drain_time.0,
-        _scripted: scripted,
-        _lock: lock,
-    })
+    Ok(Running { jetway, data: addresses.0, admin: addresses.1, servers, stop, _scripted: scripted, _lock: lock })
 }
 
 impl Running {
@@ -156,10 +146,9 @@ impl Running {
         self.servers.close();
         self.servers.wait().await;
         self.jetway.tasks.close();
-        // Settlements are what is left; they take as long as a disk does.
-        let wait = self.drain_time.min(Duration::from_secs(10));
-        if tokio::time::timeout(wait, self.jetway.tasks.wait()).await.is_err() {
-            tracing::warn!("some connections were cut off");
+        // Connections are gone by now: settlements and records are what is left.
+        if tokio::time::timeout(SETTLING, self.jetway.tasks.wait()).await.is_err() {
+            tracing::warn!("some exchanges could not be settled and recorded in time");
         }
         self.jetway.close.cancel();
         self.jetway.tending.close();
@@ -268,6 +257,10 @@ fn observe(watcher: &mut notify::RecommendedWatcher, config: &Config) -> notify:
 
 /// The least that an admin token has.
 const SHORTEST_TOKEN: usize = 32;
+
+/// How long the last settlements and records may take, with the tokens of replies that were cut to
+/// be counted.
+const SETTLING: Duration = Duration::from_secs(20);
 
 /// How long the ledger may take to hear that nothing more is served.
 const CLOSING: Duration = Duration::from_secs(3);

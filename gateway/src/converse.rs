@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Response, header};
 use hyper::body::Incoming;
 use jetway_core::overlay::Edit;
-use jetway_core::policy::lockdown::Warden;
+use jetway_core::policy::desk::Judges;
 use jetway_core::stream::guard::Guard;
 use jetway_core::stream::meter::Reading;
 use jetway_core::stream::shape_of;
@@ -81,12 +81,16 @@ impl Talk {
     /// [`NoMore`] when it may not, or the provider gives no reply.
     pub async fn go_on(
         &mut self,
-        guard: &Guard<Warden>,
+        guard: &Guard<Judges>,
         reading: &Reading,
         exchange: &mut Exchange,
     ) -> Result<Incoming, NoMore> {
         if self.turns >= self.most_turns {
-            let why = format!("{} It was corrected {} times in one reply; ask anew.", guard.sentences(), self.turns);
+            let why = format!(
+                "{} The model was answered {} times in one reply, and is not again; ask anew.",
+                guard.sentences(),
+                self.turns
+            );
             return Err(NoMore::Ends { why, reason: "inner_turns" });
         }
         let more = guard.continuation().ok_or_else(|| Lost::BrokeOff(String::from("its turn cannot be told again")))?;
@@ -145,7 +149,7 @@ impl Talk {
 
     /// Keeps what the agent was not told, for its next request. Without it that is valid too, so a
     /// failure is only reported.
-    pub async fn remember(&self, guard: &Guard<Warden>, exchange: &Exchange) {
+    pub async fn remember(&self, guard: &Guard<Judges>, exchange: &Exchange) {
         let Some(made) = guard.made() else { return };
         let Some(anchor) = history::anchor(&self.request, &made.given) else { return };
         let edit = Edit { anchor, told: made.told, answers: made.answers, substituted: made.substituted };

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use jetway_core::policy::budget::Gone;
 use jetway_core::policy::budget::account::Standing;
 use jetway_core::policy::budget::hold::Holding;
+use jetway_core::policy::desk::Judges;
 use jetway_core::policy::identity::Caller;
-use jetway_core::policy::lockdown::Warden;
 use jetway_core::stream::meter::Reading;
 use jetway_core::tokens::Family;
 use jetway_core::wire::event::Usage;
@@ -23,7 +23,7 @@ use crate::gate::{Gate, Jetway};
 use crate::ledger::Charge;
 use crate::metrics::Labels;
 use crate::rates::Admission;
-use crate::runs::{CallRefused, CallReplaced, Outcome, Record};
+use crate::runs::{CallRefused, CallReplaced, Outcome, Passage, Record};
 use crate::tab::{self, Lesser, Tab};
 
 /// A model's name is the caller's text; more of it is of no use to a log.
@@ -52,6 +52,8 @@ pub struct Exchange {
     patience: Patience,
     /// What it was sent with instead, for want of budget.
     pub lesser: Lesser,
+    /// How many passages were put before the model; what it asked for comes behind them.
+    placed: usize,
     done: bool,
 }
 
@@ -79,6 +81,7 @@ impl Exchange {
             admission: Admission::default(),
             patience,
             lesser: Lesser::default(),
+            placed: 0,
             done: false,
         }
     }
@@ -121,6 +124,12 @@ impl Exchange {
         self.record.stream = asked.stream;
         self.streams = asked.stream;
         self.record.run = Some(run.to_owned());
+    }
+
+    /// What is put before the model with it.
+    pub fn shows(&mut self, passages: &[Passage]) {
+        self.placed = passages.len();
+        self.record.passages = passages.to_vec();
     }
 
     /// Which tools it offers, and which of them the model does not get to see.
@@ -194,9 +203,14 @@ impl Exchange {
     }
 
     /// What the reply has said so far, and what became of its calls.
-    pub fn note(&mut self, reading: &Reading, warden: Option<&Warden>) {
+    pub fn note(&mut self, reading: &Reading, judges: Option<&Judges>) {
         self.reading = reading.clone();
-        let Some(warden) = warden else { return };
+        let Some(judges) = judges else { return };
+        self.record.calls_answered = judges.desk.served().to_vec();
+        let shown = judges.desk.shown().iter().map(Passage::of);
+        self.record.passages.truncate(self.placed);
+        self.record.passages.extend(shown);
+        let Some(warden) = &judges.warden else { return };
         let refused = warden.refused().iter();
         self.record.calls_refused =
             refused.map(|call| CallRefused { tool: short(&call.tool), rule: call.rule.clone() }).collect();

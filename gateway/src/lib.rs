@@ -3,12 +3,13 @@
 //! Floors, lowest first. A module imports only from lower floors, and modules on one floor do not
 //! import each other; a test reads the `use` lines and holds them.
 //!
-//! `errand, recent, secret, telemetry` < `store, tls` < `config` < `link` < `keys, learned, ledger, rates, runs`
+//! `errand, recent, secret, telemetry` < `store, tls` < `config` < `link` < `airplanes, keys, learned, ledger, rates, runs`
 //! < `amend, metrics, mint, prefixes, redaction, upstream` < `docs, tokens` < `gate` < `tab` < `call, exchange` < `receive, stage`
 //! < `converse, dispatch, refusal` < `reply` < `catalog, usage` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
 
 pub mod admin;
+pub mod airplanes;
 pub mod amend;
 pub mod app;
 pub mod call;

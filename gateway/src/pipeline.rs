@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
+use jetway_core::policy::desk::Desk;
 use jetway_core::stream::hide::HideUsage;
 use jetway_core::stream::meter::Meter;
 use jetway_core::stream::shape_of;
@@ -135,6 +136,7 @@ async fn exchanged<'a>(
 struct Prepared<'a> {
     asked: Asked,
     conversation: String,
+    desk: Desk,
     outbound: Outbound,
     targets: Vec<Target<'a>>,
     hold: Hold,
@@ -165,11 +167,12 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     exchange.asks(&asked, &run);
     let admitted = models::admit(gate, policy, caller.models(), (&asked, &asked.model, is_reply))?;
     let targets = targets(admitted.upstreams(), &identified)?;
-    let permit = lockdown::lock(policy, &asked);
+    let desk = context::desk(&exchange.gate, policy, &asked);
+    let permit = lockdown::lock(policy, &asked, &desk);
     exchange.offers(permit.offered(), permit.removed());
     let conversation = conversation_of(&jetway, &run, &asked);
     let context = context::inform((&jetway, gate), policy, (&conversation, is_reply), &asked).await?;
-    exchange.record.passages = context.passages().to_vec();
+    exchange.shows(context.passages());
     let edits = overlay::recall(&jetway, policy, &conversation).await;
     let searcher = jetway.searchers.of(policy).map_err(|why| Refusal::Unsearched { why })?;
     let searcher = searcher.as_deref();
@@ -178,7 +181,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     let outbound = draft.render(&Lesser::default())?;
     exchange.record.redactions = outbound.redactions().to_vec();
     if !is_reply {
-        return Ok(Prepared { asked, conversation, outbound, targets, hold: Hold::free() });
+        return Ok(Prepared { asked, conversation, desk, outbound, targets, hold: Hold::free() });
     }
     overlay::count(&jetway, &conversation, &outbound);
     // Reserved after rendering: the context that was added is part of what is paid for.
@@ -188,7 +191,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         Err(Short::Low(low)) => with_less(call, &identified, (&run, draft), low, exchange).await?,
     };
     let (outbound, targets, hold) = secured;
-    Ok(Prepared { asked, conversation, outbound, targets, hold })
+    Ok(Prepared { asked, conversation, desk, outbound, targets, hold })
 }
 
 /// Where the budget has too little left for a request as it is, it may go out smaller, or to
@@ -228,14 +231,11 @@ impl<'a> Watched<'a> {
         (Self { prepared, upstream: sent.upstream, headers: sent.headers }, sent.response)
     }
 
-    fn watch(&self, call: Call<'_>, exchange: &Exchange) -> Watch {
-        let guard = if call.endpoint.is_reply() {
-            {
-                let Prepared { asked, outbound, .. } = &self.prepared;
-                lockdown::guard(call.policy, asked, outbound.redactions())
-            }
-        } else {
-            None
+    fn watch(&mut self, call: Call<'_>, exchange: &Exchange) -> Watch {
+        let Prepared { asked, outbound, desk, .. } = &mut self.prepared;
+        let guard = match call.endpoint.is_reply() {
+            true => lockdown::guard(call.policy, asked, (std::mem::take(desk), outbound.redactions())),
+            false => None,
         };
         let may_be_cut = exchange.tab().is_some_and(Tab::may_be_cut) || guard.is_some();
         Watch {
@@ -266,7 +266,7 @@ impl<'a> Watched<'a> {
 
 async fn answer(
     call: Call<'_>,
-    watched: Watched<'_>,
+    mut watched: Watched<'_>,
     response: Response<Incoming>,
     mut exchange: Exchange,
 ) -> Result<Answer, Refused> {

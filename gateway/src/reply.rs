@@ -12,7 +12,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use jetway_core::policy::budget::cap::Denied;
 use jetway_core::policy::budget::{Gone, OnExhausted};
-use jetway_core::policy::lockdown::Warden;
+use jetway_core::policy::desk::Judges;
 use jetway_core::stream::guard::{Guard, Pending};
 use jetway_core::stream::hide::HideUsage;
 use jetway_core::stream::meter::Meter;
@@ -31,7 +31,7 @@ use crate::tab::{self, Change, Changed};
 /// The steps that a reply passes, in their order: what it cost is read before anything is changed.
 pub struct Watch {
     pub meter: Meter,
-    pub guard: Option<Guard<Warden>>,
+    pub guard: Option<Guard<Judges>>,
     pub hide: Option<HideUsage>,
     /// What ends the reply, should the budget be used up in the middle of it.
     pub cut: Option<Cut>,
@@ -107,8 +107,8 @@ fn ours(why: &str) -> String {
 }
 
 fn note(exchange: &mut Exchange, watch: &Watch) {
-    let warden = watch.guard.as_ref().map(Guard::judge);
-    exchange.note(watch.meter.reading(), warden);
+    let judges = watch.guard.as_ref().map(Guard::judge);
+    exchange.note(watch.meter.reading(), judges);
 }
 
 /// Takes in a reply that is not a stream, checks it as a whole and ends the exchange.

@@ -46,7 +46,7 @@ fn claude_code_s_prompt_grows_only_at_its_end() {
     assert_eq!(bodies.len(), 10);
     let sent: Vec<Sent<'_>> = bodies.iter().map(|body| serde_json::from_str(body).unwrap()).collect();
     let first = &sent[0];
-    assert!(first.system.get().contains("counts its lines"), "{}", first.system);
+    assert!(first.messages.get().contains("A greeting of Jetway counts its lines"), "{}", first.messages);
     assert!(first.tools.get().contains("\"Read\"") && !first.tools.get().contains("\"Workflow\""), "{}", first.tools);
     let mut before = String::new();
     for (turn, sent) in sent.iter().enumerate() {

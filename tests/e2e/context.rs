@@ -35,13 +35,15 @@ fn ask(jetway: &Jetway, body: String) {
 }
 
 #[test]
-fn the_passage_that_fits_comes_behind_the_agent_s_own_system_text() {
+fn the_passage_that_fits_comes_behind_the_task() {
     let provider = provider("scenarios: []");
     let jetway = jetway(&provider.url()).start();
     ask(&jetway, turn(&[]));
-    let system = sent(&provider)["system"].clone();
-    assert_eq!(system[0]["text"], "You are an agent.");
-    let inserted = system[1]["text"].as_str().unwrap();
+    let sent = sent(&provider);
+    assert_eq!(sent["system"], json!([{ "type": "text", "text": "You are an agent." }]));
+    let task = sent["messages"][0]["content"].as_array().unwrap();
+    assert_eq!((task.len(), &task[1]["text"]), (3, &json!("Where do I capture an exception?")));
+    let inserted = task[2]["text"].as_str().unwrap();
     assert!(inserted.contains("captureException") && inserted.contains("source=\"errors.md#Errors\""), "{inserted}");
     assert!(!inserted.contains("order placed"), "the agent's boilerplate is no task: {inserted}");
     let exchange = jetway.exchanges(1).remove(0);
@@ -54,18 +56,18 @@ fn it_is_the_same_on_every_turn_after_an_edit_and_after_a_restart() {
     let provider = provider("scenarios: []");
     let first = jetway(&provider.url()).start();
     ask(&first, turn(&[]));
-    let before = sent(&provider)["system"].clone();
+    let before = sent(&provider)["messages"][0].clone();
 
     std::fs::write(first.folder.path().join("policies/open/docs/errors.md"), "# Errors\nAll new: captureException.\n")
         .unwrap();
     eventually(|| first.log().contains("is in force"));
     let history = [json!({ "role": "assistant", "content": "ok" }), json!({ "role": "user", "content": "and now?" })];
     ask(&first, turn(&history));
-    assert_eq!(sent(&provider)["system"], before);
+    assert_eq!(sent(&provider)["messages"][0], before);
 
     let second = jetway(&provider.url()).start_in(first.kill());
     ask(&second, turn(&history));
-    assert_eq!(sent(&provider)["system"], before);
+    assert_eq!(sent(&provider)["messages"][0], before);
 
     // Another run is given what is current.
     std::fs::write(second.folder.path().join("policies/open/docs/errors.md"), "# Errors\nAll new: captureException.\n")
@@ -73,7 +75,7 @@ fn it_is_the_same_on_every_turn_after_an_edit_and_after_a_restart() {
     eventually(|| second.log().contains("is in force"));
     let answer = post("/v1/messages", turn(&[])).header("x-jetway-run", "two").send(second.data);
     assert_eq!(answer.status, 200);
-    assert!(sent(&provider)["system"][1]["text"].as_str().unwrap().contains("All new"));
+    assert!(sent(&provider)["messages"][0]["content"][2]["text"].as_str().unwrap().contains("All new"));
 }
 
 #[test]

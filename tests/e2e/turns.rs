@@ -26,10 +26,16 @@ scenarios:
     turns:
       - { calls: [{ tool: Bash, input: { command: cat .env } }] }
       - { status: 529 }
+  - name: asks
+    when: { contains: asks }
+    turns:
+      - { text: I will look., calls: [{ tool: search_docs, id: call_hidden, input: { query: capture an exception } }] }
+      - { text: Then so., calls: [{ tool: Read, id: call_kept, input: { file_path: a.txt } }] }
+      - { text: It is done. }
   - name: slow
     when: { contains: slow }
     turns:
-      - { calls: [{ tool: Bash, input: { command: cat .env }, pieces: 9 }], fault: { stall: { after: 6, for: 17s } } }
+      - { calls: [{ tool: Bash, input: { command: cat .env or something that is longer and comes in many pieces }, pieces: 40 }], fault: { stall: { after: 20, for: 17s } } }
       - { text: It is done. }
   - name: stubborn
     when: { contains: stubborn }
@@ -290,4 +296,40 @@ fn a_provider_that_fails_when_the_model_is_to_go_on_fails_the_reply() {
     assert_eq!(answer.status, 502, "{}", answer.text());
     assert!(answer.text().contains("answered 529") && !answer.text().contains("cat .env"), "{}", answer.text());
     assert_eq!(jetway.exchanges(1)[0]["outcome"], "provider_failed");
+}
+
+#[test]
+fn a_model_searches_the_documentation_within_the_same_reply() {
+    let provider = provider(SCRIPT);
+    let setup = Setup::new(&provider.url()).with("context: { docs: docs, min_score: 0.1 }\n");
+    let jetway = setup.file("open/docs/errors.md", "# Errors\nCall `captureException(error)`.\n").start();
+    for dialect in DIALECTS {
+        let mut history = vec![user(dialect, &format!("asks {dialect}"))];
+        let before = provider.seen().len();
+        let reply = ask(&jetway, dialect, &history, false).json();
+        assert!(!reply.to_string().contains("call_hidden") && reply.to_string().contains("Then so."), "{reply}");
+        let seen = provider.seen();
+        assert_eq!(seen.len(), before + 2, "{dialect}");
+        let first = String::from_utf8(seen[before].body.to_vec()).unwrap();
+        assert!(first.contains("\"search_docs\"") && !first.contains("captureException"), "it is offered: {first}");
+        let (one, two) = (conversation(&seen[before].body), conversation(&seen[before + 1].body));
+        assert!(two.starts_with(&one) && two.contains("captureException(error)"), "{two}");
+        // On the next turn the model still knows what it read.
+        history.extend(told(dialect, &reply));
+        ask(&jetway, dialect, &history, true);
+        let three = conversation(&provider.seen().pop().unwrap().body);
+        assert!(three.starts_with(&two), "{dialect}\n{two}\n{three}");
+    }
+    let exchange = &jetway.exchanges(6)[0];
+    assert_eq!(exchange["calls_answered"], json!(["search_docs"]), "{exchange}");
+    assert_eq!(exchange["passages"][0]["source"], "errors.md#Errors", "{exchange}");
+
+    // An agent without tools of its own is not given any, and one that has the name keeps it.
+    let mut bare = body("messages", &[user("messages", "Title this.")], false);
+    bare.as_object_mut().unwrap().remove("tools");
+    post("/v1/messages", bare.to_string()).send(jetway.data);
+    assert_eq!(*provider.seen().pop().unwrap().body, *bare.to_string().as_bytes());
+    bare["tools"] = json!([{ "name": "search_docs", "input_schema": { "type": "object" } }]);
+    post("/v1/messages", bare.to_string()).send(jetway.data);
+    assert_eq!(*provider.seen().pop().unwrap().body, *bare.to_string().as_bytes());
 }

@@ -329,6 +329,19 @@ fn kept_chat_calls_are_numbered_from_zero() {
 }
 
 #[test]
+fn a_call_in_the_older_spelling_has_no_number_of_the_list() {
+    let chunk = |delta: &str| format!("data: {{\"choices\":[{{\"index\":0,\"delta\":{{{delta}}}}}]}}\n\n");
+    let entry = |index: u64, name: &str| {
+        chunk(&format!(
+            "\"tool_calls\":[{{\"index\":{index},\"id\":\"c{index}\",\"function\":{{\"name\":\"{name}\",\"arguments\":\"{{}}\"}}}}]"
+        ))
+    };
+    let old = chunk("\"function_call\":{\"name\":\"Read\",\"arguments\":\"{}\"}");
+    let out = stream(Dialect::Chat, &["Read"], &(entry(0, "Bash") + &old + &entry(1, "Read"))).out;
+    assert!(out.contains("{\"index\":0,\"id\":\"c1\""), "{out}");
+}
+
+#[test]
 fn indexes_and_sequence_numbers_stay_without_gaps() {
     let numbers = |out: &str, field: &str| -> Vec<u64> {
         out.lines()
@@ -524,6 +537,30 @@ fn a_call_that_changes_its_group_does_not_pass() {
     assert_eq!(told.err(), Some(Broken::Misplaced));
     let reply = event("added", "safe") + &event("done", "safe");
     assert_eq!(stream(Dialect::Responses, &["safe.*"], &reply).out, reply);
+}
+
+#[test]
+fn an_event_of_a_barred_call_does_not_pass_for_an_item_beside_it() {
+    for item in ["null", "\"x\"", "{\"type\":\"message\"}"] {
+        let reply = RESPONSES.replace("\"item_id\":\"fc_1\"", &format!("\"item\":{item},\"item_id\":\"fc_1\""));
+        let told = stream(Dialect::Responses, &["Read"], &reply);
+        assert!(!told.out.contains("cat .env"), "{}", told.out);
+    }
+}
+
+#[test]
+fn an_item_that_becomes_a_call_does_not_pass() {
+    let event = |kind: &str, what: &str| {
+        format!(
+            "data: {{\"type\":\"response.output_item.{kind}\",\"output_index\":0,\"item\":{{\"id\":\"f\",\"type\":\"{what}\",\"name\":\"Read\",\"arguments\":\"{{}}\"}}}}\n\n"
+        )
+    };
+    let run = |reply: String| run(pipe(Dialect::Responses, Shape::Event, &["Read"], false), &[reply.as_bytes()]).err();
+    assert_eq!(run(event("added", "shiny") + &event("done", "function_call")), Some(Broken::Misplaced));
+    // Another item may take its place, and one may arrive as a whole.
+    let other = event("added", "message") + &event("added", "function_call") + &event("done", "function_call");
+    assert_eq!(run(other), None);
+    assert_eq!(run(event("done", "function_call")), None);
 }
 
 /// What providers really do, and careless ones: none of it is touched where nothing is barred.

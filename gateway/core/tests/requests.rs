@@ -165,6 +165,67 @@ fn text_comes_behind_the_agent_s_own_system_text() {
 }
 
 #[track_caller]
+fn tasked(dialect: Dialect, body: &str, expect: &str) {
+    let request = read(dialect, body).unwrap();
+    let mut patch = Patch::default();
+    request.add_task_text("a \"page\"", &mut patch);
+    let found = patch.apply(&request.json).unwrap();
+    assert_eq!(std::str::from_utf8(&found).unwrap(), expect);
+}
+
+#[test]
+fn text_for_the_task_comes_behind_the_message_that_sets_it() {
+    let m = |messages: &str| format!(r#"{{"model":"m","messages":[{messages}]}}"#);
+    let block = r#"{"type":"text","text":"a \"page\""}"#;
+    let (said, system) = (r#",{"role":"assistant","content":"b"}"#, r#"{"role":"system","content":"s"}"#);
+    for behind in ["", said] {
+        // A list and a text come to the same blocks.
+        let mark = r#","cache_control":{"type":"ephemeral"}"#;
+        tasked(
+            Dialect::Messages,
+            &m(&format!(r#"{{"role":"user","content":[{{"type":"text","text":"one"{mark}}}]}},{system}{behind}"#)),
+            &m(&format!(
+                r#"{{"role":"user","content":[{{"type":"text","text":"one"{mark}}},{block}]}},{system}{behind}"#
+            )),
+        );
+        tasked(
+            Dialect::Messages,
+            &m(&format!(r#"{{"role":"user","content":"one"}},{system}{behind}"#)),
+            &m(&format!(r#"{{"role":"user","content":[{{"type":"text","text":"one"}},{block}]}},{system}{behind}"#)),
+        );
+        tasked(
+            Dialect::Chat,
+            &m(&format!(r#"{system},{{"role":"user","content":"one"}}{behind}"#)),
+            &m(&format!(r#"{system},{{"role":"user","content":"one\n\na \"page\""}}{behind}"#)),
+        );
+        tasked(
+            Dialect::Chat,
+            &m(&format!(r#"{system},{{"role":"user","content":[{{"type":"text","text":"one"}}]}}{behind}"#)),
+            &m(&format!(r#"{system},{{"role":"user","content":[{{"type":"text","text":"one"}},{block}]}}{behind}"#)),
+        );
+    }
+    let r = |input: &str| format!(r#"{{"model":"m","input":{input}}}"#);
+    let part = r#"{"type":"input_text","text":"a \"page\""}"#;
+    let tools = r#"{"type":"additional_tools","role":"developer","tools":[]}"#;
+    let surroundings =
+        r#"{"type":"message","role":"user","content":[{"type":"input_text","text":"<environment_context/>"}]}"#;
+    tasked(
+        Dialect::Responses,
+        &r(r#""one""#),
+        &r(&format!(r#"[{{"type":"message","role":"user","content":[{{"type":"input_text","text":"one"}},{part}]}}]"#)),
+    );
+    tasked(
+        Dialect::Responses,
+        &r(&format!(r#"[{tools},{surroundings},{{"role":"user","content":"one"}},{{"type":"reasoning"}}]"#)),
+        &r(&format!(
+            r#"[{tools},{surroundings},{{"role":"user","content":[{{"type":"input_text","text":"one"}},{part}]}},{{"type":"reasoning"}}]"#
+        )),
+    );
+    // Nobody has set one.
+    tasked(Dialect::Messages, &m(""), r#"{"system":"a \"page\"","model":"m","messages":[]}"#);
+}
+
+#[track_caller]
 fn limited(dialect: Dialect, body: &str, expect: &str, holds: u64) {
     let request = read(dialect, body).unwrap();
     let mut patch = Patch::default();
@@ -337,6 +398,9 @@ fn malformed_requests_say_what_is_wrong() {
     check(m, r#"{"model":"m","messages":[],"tools":[],"Tools":[]}"#, "\"Tools\" could be read as `tools`");
     check(m, r#"{"model":"m","messages":[],"t\u006fols":[]}"#, "could be read as `tools`");
     check(m, r#"{"model":"m","messages":[],"tools":[{"Name":"Bash"}]}"#, "could be read as `name`");
+    let block = |block: &str| format!(r#"{{"model":"m","messages":[{{"role":"user","content":[{block}]}}]}}"#);
+    check(m, &block(r#"{"Type":"tool_addition","tool":{"definition":{"name":"a"}}}"#), "could be read as `type`");
+    check(m, &block(r#"{"type":"tool_reference","tool_name":"a","Tool_Name":"b"}"#), "could be read as `tool_name`");
     check(m, r#"{"model":"m","messages":[],"tools":[],"tools":[]}"#, "\"tools\" stands twice");
     check(m, r#"{"model":"m","messages":["#, "ends in the middle");
     check(m, r#"{"model":"m","messages":[],"stream":"yes"}"#, "`stream` must be true or false");
@@ -374,6 +438,15 @@ fn tools_that_come_by_other_ways_are_pruned_too() {
     pruned(Dialect::Messages, &body(bash, read), &["Read"], &body(withheld, read));
     pruned(Dialect::Messages, &body(bash, other), &["Bash"], &body(bash, withheld));
 
+    // With two names, which counts depends on the reader.
+    for two in [
+        r#"{"type":"tool_reference","tool_name":"Read","name":"Bash"}"#,
+        r#"{"type":"tool_addition","tool_name":"Bash","tool":{"definition":{"name":"Read"}}}"#,
+        r#"{"type":"tool_addition","definition":{"name":"Bash"},"tool":{"definition":{"name":"Read"}}}"#,
+    ] {
+        pruned(Dialect::Messages, &body(two, two), &["Read", "Bash"], &body(withheld, withheld));
+    }
+
     let search = r#"{"model":"m","web_search_options":{},"messages":[]}"#;
     pruned(Dialect::Chat, search, &["web_search"], search);
     pruned(Dialect::Chat, search, &[], r#"{"model":"m","messages":[]}"#);
@@ -388,6 +461,9 @@ fn tools_that_come_by_other_ways_are_pruned_too() {
     pruned(Dialect::Messages, disguised, &["mcp__g__"], r#"{"model":"m","messages":[]}"#);
     let listed = r#"{"model":"m","input":[{"type":"mcp_list_tools","server_label":"g","tools":[{"name":"search"}]}]}"#;
     pruned(Dialect::Responses, listed, &["mcp__g__search"], listed);
+    let group = r#"{"model":"m","input":[{"type":"mcp_list_tools","server_label":"g","tools":[{"type":"namespace","name":"search","tools":[{"type":"function","name":"Bash"}]}]}]}"#;
+    let none = r#"{"model":"m","input":[{"type":"mcp_list_tools","server_label":"g","tools":[]}]}"#;
+    pruned(Dialect::Responses, group, &["mcp__g__search"], none);
     let preview = r#"{"model":"m","input":"x","tools":[{"type":"web_search_preview_2025_03_11"}],"tool_choice":{"type":"web_search_preview_2025_03_11"}}"#;
     pruned(Dialect::Responses, preview, &["web_search"], preview);
 

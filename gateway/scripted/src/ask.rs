@@ -55,6 +55,11 @@ impl Ask {
         self.body.is_true("stream")
     }
 
+    /// The body as it is spelled.
+    pub(crate) fn text(&self) -> &str {
+        str::from_utf8(&self.bytes).unwrap_or_default()
+    }
+
     /// The body's size in tokens, at four bytes each.
     pub(crate) fn size_in_tokens(&self) -> u64 {
         self.bytes.len() as u64 / 4
@@ -62,7 +67,7 @@ impl Ask {
 
     /// Whether the body has this text, as it is or escaped as in a JSON string.
     pub(crate) fn contains(&self, text: &str) -> bool {
-        let body = str::from_utf8(&self.bytes).unwrap_or_default();
+        let body = self.text();
         let quoted = Json::from(text).to_string();
         body.contains(text) || body.contains(&quoted[1..quoted.len() - 1])
     }

@@ -8,6 +8,8 @@
 //!
 //! ```yaml
 //! models: [claude-sonnet-5-5, gpt-5.5]  # what GET /v1/models lists; has a default
+//! caching: true                         # prompt caching is simulated; or { minimum: 1024 }, the tokens
+//!                                       # of the shortest prefix that is cached
 //! scenarios:                            # the first whose `when` matches plays; if none, a hello
 //!   - name: fix-bug
 //!     when:                             # each is optional
@@ -28,7 +30,9 @@
 //!           - { tool: Read, arguments: "{\"file_path\": \"" } # arguments as raw text
 //!         usage: { input: 1200, cache_read: 800, cache_write: 0, output: 85 }
 //!                                       # by default `input` is the body's bytes / 4, `output` the
-//!                                       # bytes of all that is said / 4, the others are 0
+//!                                       # bytes of all that is said / 4, the others are 0; with
+//!                                       # `caching`, `input` is what is left of that and the others
+//!                                       # are simulated, unless one of them is said
 //!         stop: max_tokens              # in the dialect's spelling; by default, as the calls want it
 //!         pace: 20ms                    # between events
 //!         comments: true                # SSE comments between events
@@ -61,8 +65,19 @@
 //! they make sense: a stall is before the reply, `reset`, `close` and `broken_json` cut it in half,
 //! and an error event becomes an error status. In the Messages dialect a `custom` call has its text
 //! as the argument `input`.
+//!
+//! # Caching
+//!
+//! The cache is empty when a provider starts and outlives [`Provider::play`]. In the Messages
+//! dialect tools, system and messages are one sequence of blocks, compared by their bytes without
+//! `cache_control`; a string is the same as one text block. What ends at a breakpoint is written,
+//! and read from a breakpoint at most 19 blocks behind it. In OpenAI's dialects what a request
+//! begins with is read in steps of 128 tokens. What was read and written is in the usage of the
+//! reply and in [`Seen::cache`], which also names the block at which a prompt parted from earlier
+//! ones. Four bytes are a token here too; a turn that refuses neither reads nor writes.
 
 mod ask;
+mod cache;
 mod chat;
 mod events;
 mod json;
@@ -86,4 +101,4 @@ mod tests;
 
 pub use provider::Provider;
 pub use script::{Script, ScriptError};
-pub use seen::{Seen, Served};
+pub use seen::{Cache, Seen, Served};

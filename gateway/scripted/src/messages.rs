@@ -99,8 +99,8 @@ fn usage(said: &Said<'_>, output: u64) -> Json {
         "cache_creation_input_tokens": tokens.cache_write,
         "cache_read_input_tokens": tokens.cache_read,
         "cache_creation": obj! {
-            "ephemeral_5m_input_tokens": tokens.cache_write,
-            "ephemeral_1h_input_tokens": 0_u64,
+            "ephemeral_5m_input_tokens": tokens.cache_write.saturating_sub(tokens.cache_write_1h),
+            "ephemeral_1h_input_tokens": tokens.cache_write_1h,
         },
         "output_tokens": output,
         "service_tier": "standard",

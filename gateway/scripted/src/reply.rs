@@ -9,7 +9,7 @@ use crate::plan::{Cost, Plan};
 use crate::problem::{Problem, status_of};
 use crate::said::{Ids, Said};
 use crate::script::{Fault, Refusal, Turn};
-use crate::seen::Served;
+use crate::seen::{Cache, Served};
 use crate::turn::Chosen;
 use crate::{chat, messages, responses};
 
@@ -37,13 +37,13 @@ const PAGE: &str = "<!DOCTYPE html>\n<html><head><title>Service unavailable</tit
 const REQUESTS_A_MINUTE: u64 = 4000;
 
 impl Writer {
-    pub(crate) fn turn(self, ask: &Ask, chosen: &Chosen) -> Response {
+    pub(crate) fn turn(self, ask: &Ask, chosen: &Chosen, cache: Option<&Cache>) -> Response {
         match &chosen.turn {
             Turn::Refusal(refusal) => self.refusal(refusal),
             Turn::Reply(reply) => {
                 let scenario = chosen.scenario.as_deref().unwrap_or_default();
                 let place = format!("{scenario}/{}", chosen.position);
-                self.reply(&Said::new(ask, reply, &place, self.serial))
+                self.reply(&Said::new(ask, reply, cache, &place, self.serial))
             }
         }
     }

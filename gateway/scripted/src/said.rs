@@ -2,6 +2,7 @@
 
 use crate::ask::{Ask, Dialect};
 use crate::script::{Reply, Usage};
+use crate::seen::Cache;
 
 #[derive(Debug)]
 pub(crate) struct Said<'a> {
@@ -30,6 +31,8 @@ pub(crate) struct Tokens {
     pub(crate) input: u64,
     pub(crate) cache_read: u64,
     pub(crate) cache_write: u64,
+    /// The part of it that is kept for an hour.
+    pub(crate) cache_write_1h: u64,
     pub(crate) output: u64,
     /// The part of the output that is thinking.
     pub(crate) reasoning: u64,
@@ -38,7 +41,7 @@ pub(crate) struct Tokens {
 impl<'a> Said<'a> {
     /// `place` names the turn that is played and `serial` the request: a call keeps its id when
     /// its request is sent again, the reply does not.
-    pub(crate) fn new(ask: &'a Ask, reply: &'a Reply, place: &str, serial: u64) -> Self {
+    pub(crate) fn new(ask: &'a Ask, reply: &'a Reply, cache: Option<&Cache>, place: &str, serial: u64) -> Self {
         let prefix = if ask.dialect == Dialect::Messages { "toolu_01" } else { "call_" };
         let ids = Ids::new(place);
         let calls = reply.calls.iter().enumerate().map(|(index, call)| SaidCall {
@@ -53,7 +56,7 @@ impl<'a> Said<'a> {
             ask,
             reply,
             calls: calls.collect(),
-            tokens: Tokens::of(ask, reply),
+            tokens: Tokens::of(ask, reply, cache),
             ids: Ids::new(&serial.to_string()),
             created: now(),
         }
@@ -70,16 +73,20 @@ impl<'a> Said<'a> {
 }
 
 impl Tokens {
-    fn of(ask: &Ask, reply: &Reply) -> Self {
+    fn of(ask: &Ask, reply: &Reply, cache: Option<&Cache>) -> Self {
         let Usage { input, cache_read, cache_write, output } = reply.usage;
+        let is_told = cache_read.is_some() || cache_write.is_some();
+        let (read, written, written_1h) =
+            cache.filter(|_| !is_told).map_or((0, 0, 0), |cache| (cache.read, cache.written, cache.written_1h));
         let thinking = reply.thinking.as_deref().unwrap_or_default().len() as u64;
         let text = reply.text.as_deref().unwrap_or_default().len() as u64;
         let arguments = reply.calls.iter().map(|call| call.arguments.len() as u64).sum::<u64>();
         let output = output.unwrap_or(((thinking + text + arguments) / 4).max(1));
         Self {
-            input: input.unwrap_or_else(|| ask.size_in_tokens()),
-            cache_read: cache_read.unwrap_or_default(),
-            cache_write: cache_write.unwrap_or_default(),
+            input: input.unwrap_or_else(|| ask.size_in_tokens().saturating_sub(read + written)),
+            cache_read: cache_read.unwrap_or(read),
+            cache_write: cache_write.unwrap_or(written),
+            cache_write_1h: written_1h,
             output,
             reasoning: (thinking / 4).min(output),
         }
@@ -131,7 +138,7 @@ fn now() -> u64 {
 mod tests {
     use std::collections::HashSet;
 
-    use super::{Ids, Said, Tokens};
+    use super::{Cache, Ids, Said, Tokens, Usage};
     use crate::ask::{Ask, Dialect};
     use crate::script::{Call, Reply};
 
@@ -152,9 +159,24 @@ mod tests {
             calls: vec![call(None), call(None)],
             ..Reply::default()
         };
-        let expect = Tokens { input: 100, cache_read: 0, cache_write: 0, output: 4, reasoning: 2 };
-        assert_eq!(Tokens::of(&ask(Dialect::Messages), &reply), expect);
-        assert_eq!(Tokens::of(&ask(Dialect::Messages), &Reply::default()).output, 1);
+        let expect = Tokens { input: 100, cache_read: 0, cache_write: 0, cache_write_1h: 0, output: 4, reasoning: 2 };
+        assert_eq!(Tokens::of(&ask(Dialect::Messages), &reply, None), expect);
+        assert_eq!(Tokens::of(&ask(Dialect::Messages), &Reply::default(), None).output, 1);
+    }
+
+    #[track_caller]
+    fn input_read_and_written(usage: Usage, expect: (u64, u64, u64, u64)) {
+        let cache = Cache { read: 30, written: 20, written_1h: 5, broke_at: None };
+        let tokens = Tokens::of(&ask(Dialect::Messages), &Reply { usage, ..Reply::default() }, Some(&cache));
+        assert_eq!((tokens.input, tokens.cache_read, tokens.cache_write, tokens.cache_write_1h), expect);
+    }
+
+    #[test]
+    fn what_the_script_says_of_the_cache_stands() {
+        input_read_and_written(Usage::default(), (50, 30, 20, 5));
+        input_read_and_written(Usage { input: Some(7), ..Usage::default() }, (7, 30, 20, 5));
+        input_read_and_written(Usage { cache_read: Some(7), ..Usage::default() }, (100, 7, 0, 0));
+        input_read_and_written(Usage { cache_write: Some(7), ..Usage::default() }, (100, 0, 7, 0));
     }
 
     #[test]
@@ -162,7 +184,7 @@ mod tests {
         let reply = Reply { calls: vec![call(None), call(None), call(Some("c"))], ..Reply::default() };
         let messages = ask(Dialect::Messages);
         let ids = |place, serial| -> Vec<String> {
-            let said = Said::new(&messages, &reply, place, serial);
+            let said = Said::new(&messages, &reply, None, place, serial);
             said.calls.into_iter().map(|call| call.id).collect()
         };
         let first = ids("fix/0", 1);

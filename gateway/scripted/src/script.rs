@@ -2,6 +2,8 @@
 //!
 //! Everything that can be wrong is found while parsing, so that the error names the line.
 
+mod caching;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::time::Duration;
@@ -11,12 +13,16 @@ use serde::{Deserialize, Deserializer, de};
 
 use crate::ask::Dialect;
 use crate::json::Json;
+pub(crate) use caching::Caching;
 
 /// What a provider plays. Parse one with [`Script::parse`]; the module page shows every field.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Script {
     pub(crate) models: Vec<String>,
+    /// None when there is no cache.
+    #[serde(deserialize_with = "caching::read")]
+    pub(crate) caching: Option<Caching>,
     pub(crate) scenarios: Vec<Scenario>,
 }
 
@@ -46,7 +52,7 @@ impl ScriptError {
 impl Default for Script {
     fn default() -> Self {
         let models = ["claude-opus-5-5", "claude-sonnet-5-5", "claude-haiku-4-5", "gpt-6.1-sol", "gpt-5.5"];
-        Self { models: models.map(str::to_owned).to_vec(), scenarios: Vec::new() }
+        Self { models: models.map(str::to_owned).to_vec(), caching: None, scenarios: Vec::new() }
     }
 }
 

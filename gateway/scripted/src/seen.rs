@@ -21,7 +21,25 @@ pub struct Seen {
     pub scenario: Option<String>,
     /// Which turn of it, from 0; past the last one when that repeats.
     pub turn: Option<usize>,
+    /// What the simulated prompt cache had of it; none when the script has no `caching`, or there
+    /// was no reply. A turn whose script says what was cached bills that instead.
+    pub cache: Option<Cache>,
     pub served: Served,
+}
+
+/// What the simulated prompt cache did for a request, in tokens.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cache {
+    pub read: u64,
+    /// What a breakpoint had written; OpenAI's dialects write without counting it.
+    pub written: u64,
+    /// The part of it that was written for an hour.
+    pub written_1h: u64,
+    /// The first block that is new where an earlier prompt of the model went on with another one:
+    /// `tools[3]`, `system[1]`, `messages[4].content[0]`, `thinking`, `input[2]`. None when the
+    /// prompt is the model's first, or is an earlier one that has only grown. Another conversation
+    /// parts from those before it too.
+    pub broke_at: Option<String>,
 }
 
 /// What a real provider would bill for a request, as it stands now: a reply that is still being
@@ -136,6 +154,7 @@ mod tests {
             decoded: Bytes::new(),
             scenario: None,
             turn: None,
+            cache: None,
             served: Served::default(),
         }
     }

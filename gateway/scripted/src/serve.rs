@@ -12,11 +12,12 @@ use hyper::body::Incoming;
 use tokio::time::sleep;
 
 use crate::ask::{Ask, Dialect};
+use crate::cache::Caches;
 use crate::json::obj;
 use crate::play::Play;
 use crate::problem::Problem;
 use crate::reply::{Response, Writer};
-use crate::script::Script;
+use crate::script::{Script, Turn};
 use crate::seen::{Bill, Limits, Log, Seen, Served};
 use crate::turn::choose;
 use crate::validate::check;
@@ -35,6 +36,7 @@ struct State {
     /// How many requests each scenario has served.
     counts: Vec<usize>,
     serial: u64,
+    caches: Caches,
     log: Log,
 }
 
@@ -67,7 +69,7 @@ impl Stage {
     pub(crate) fn new(script: Script, limits: Limits) -> Self {
         let counts = vec![0; script.scenarios.len()];
         let log = Log::new(limits);
-        Self(Mutex::new(State { script: Arc::new(script), counts, serial: 0, log }))
+        Self(Mutex::new(State { script: Arc::new(script), counts, serial: 0, caches: Caches::new(), log }))
     }
 
     pub(crate) fn play(&self, script: Script) {
@@ -116,6 +118,7 @@ impl Stage {
             decoded: received.decoded.unwrap_or_default(),
             scenario: None,
             turn: None,
+            cache: None,
             served: Served::default(),
         };
         // One lock for both: the log is in the order in which the turns were given out.
@@ -125,7 +128,10 @@ impl Stage {
             let chosen = choose(&script, &mut state.counts, &ask);
             seen.turn = chosen.scenario.is_some().then_some(chosen.position);
             seen.scenario.clone_from(&chosen.scenario);
-            (ask, chosen)
+            // What is refused is not cached.
+            let caching = script.caching.filter(|_| matches!(chosen.turn, Turn::Reply(_)));
+            seen.cache = caching.map(|caching| state.caches.pass(&ask, caching.minimum));
+            (ask, chosen, seen.cache.clone())
         });
         state.serial += 1;
         let writer = Writer { dialect, serial: state.serial };
@@ -133,7 +139,7 @@ impl Stage {
         drop(state);
 
         let response = match wanted {
-            Wanted::Reply((ask, chosen)) => writer.turn(&ask, &chosen),
+            Wanted::Reply((ask, chosen, cache)) => writer.turn(&ask, &chosen, cache.as_ref()),
             Wanted::Count(tokens) => writer.json(&obj! { "input_tokens": tokens }),
             Wanted::Models => writer.models(&script.models),
             Wanted::Refusal(problem) => writer.problem(&problem),

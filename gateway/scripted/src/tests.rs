@@ -1,5 +1,6 @@
 //! What several test modules share.
 
+mod caching;
 mod sockets;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ pub(crate) fn said<T>(dialect: Dialect, turn: &str, body: &str, then: impl FnOnc
     let script = Script::parse(&yaml).unwrap();
     let Turn::Reply(reply) = &script.scenarios[0].turns[0] else { panic!("not a reply") };
     let ask = Ask::read(dialect, Bytes::copy_from_slice(body.as_bytes())).unwrap();
-    then(&Said::new(&ask, reply, "n/0", 1))
+    then(&Said::new(&ask, reply, None, "n/0", 1))
 }
 
 /// The data of the events; `[DONE]` is a string.

@@ -3,6 +3,8 @@
 //! These are the rules that a gateway breaks when it edits a conversation carelessly: a tool
 //! taken away but still chosen, a call without its result, one cache breakpoint too many.
 
+mod breakpoints;
+
 use std::collections::HashSet;
 
 use crate::ask::{Ask, Dialect, Tool};
@@ -38,22 +40,8 @@ fn messages(ask: &Ask, counting: bool) -> Result<(), Problem> {
             return Err(Problem::invalid(message));
         }
     }
-    let found = breakpoints(&ask.body);
-    if found > 4 {
-        return Err(Problem::invalid(format!(
-            "A maximum of 4 blocks with cache_control may be provided. Found {found}."
-        )));
-    }
+    breakpoints::check(&ask.body)?;
     pairs_of_messages(ask.body.list("messages"))
-}
-
-/// The request's cache breakpoints. A schema or an argument of that name is not one.
-fn breakpoints(body: &Json) -> usize {
-    let on = |block: &Json| usize::from(block.get("cache_control").is_some());
-    let flat = |blocks: &[Json]| blocks.iter().map(on).sum::<usize>();
-    let content = body.list("messages").iter().flat_map(|message| message.list("content"));
-    let in_messages = content.map(|block| on(block) + flat(block.list("content"))).sum::<usize>();
-    on(body) + flat(body.list("tools")) + flat(body.list("system")) + in_messages
 }
 
 /// Each call is answered at the start of the user turn that follows it, and nowhere else.

@@ -76,6 +76,10 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
         Some(format!("{}, run as {}", shown(call.get("tool")?.as_str()?), shown(call.get("became")?.as_str()?)))
     });
     replaced.into_iter().for_each(|call| note("replaced", call));
+    let answered = list(exchange, "calls_answered", |tool| tool.as_str().map(shown));
+    if !answered.is_empty() {
+        note("answered", answered.join(", "));
+    }
     let redacted = list(exchange, "redactions", |found| {
         let name = found.get("name").and_then(Value::as_str).map(|name| format!(" {}", shown(name)));
         let only = if found.get("replaced")?.as_bool()? { "" } else { ", only noted" };

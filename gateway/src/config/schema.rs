@@ -6,8 +6,9 @@ use crate::config::document;
 
 /// The name of each schema's file under `config/schema/`, and its text.
 #[must_use]
-pub fn all() -> [(&'static str, String); 3] {
+pub fn all() -> [(&'static str, String); 4] {
     [
+        ("airplane.schema.json", of::<jetway_core::retrieval::airplane::Document>()),
         ("gateway.schema.json", of::<document::Gateway>()),
         ("policy.schema.json", of::<jetway_core::policy::Document>()),
         ("prices.schema.json", of::<document::Prices>()),

@@ -7,7 +7,10 @@ pub mod state;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use jetway_core::policy::desk::Shown;
 use jetway_core::wire::event::Usage;
+
+use crate::secret;
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -87,6 +90,8 @@ pub struct Record {
     pub calls_refused: Vec<CallRefused>,
     /// Calls that the agent got in other words.
     pub calls_replaced: Vec<CallReplaced>,
+    /// Tools of ours that the model called, and that were answered within the reply.
+    pub calls_answered: Vec<String>,
     /// Secrets that were found in results, and never what they are.
     pub redactions: Vec<Redaction>,
     /// How often the model went on after Jetway had answered it.
@@ -133,4 +138,12 @@ pub struct Passage {
     /// The version of the page that it is of. Records of older versions of Jetway have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<String>,
+}
+
+impl Passage {
+    #[must_use]
+    pub fn of(shown: &Shown) -> Self {
+        let hash = secret::hex(&secret::sha256(shown.text.as_bytes())[..6]);
+        Self { source: shown.source.clone(), hash, page: shown.page.clone() }
+    }
 }

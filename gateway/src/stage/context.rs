@@ -1,12 +1,13 @@
 //! What is put before the model beside what the agent sent: chosen once for a conversation, and
 //! the same bytes on every turn after that.
 
-use jetway_core::policy::context;
+use jetway_core::policy::context::{self, on_demand};
+use jetway_core::policy::desk::{Clerk, Desk, DeskTool};
 use jetway_core::wire::request::Request;
+use jetway_core::wire::tools::offer::NewTool;
 use jiff::Timestamp;
 
 use crate::config::Policy;
-use crate::docs;
 use crate::gate::{Gate, Jetway};
 use crate::runs::Passage;
 use crate::runs::state::Inserted;
@@ -52,12 +53,24 @@ pub async fn inform(
     }
     let now = Timestamp::now();
     let chosen = context::decide(rules, &index, request.task(), now);
-    let passages = chosen.iter().map(|hit| Passage {
-        source: format!("{}#{}", hit.chunk.page, hit.chunk.path()),
-        hash: docs::passage(hit.chunk),
-        page: hit.page.map(|page| page.version.clone()),
-    });
-    let inserted = Inserted { passages: passages.collect(), text: context::render(&chosen, now) };
+    let passages = context::shown(&chosen).iter().map(Passage::of).collect();
+    let inserted = Inserted { passages, text: context::render(&chosen, now) };
     let inserted = jetway.state.insert(conversation, inserted, now).await?;
     Ok(Context { inserted })
+}
+
+/// The tools by which a model asks for more: offered where its agent has tools at all, and none of
+/// these names.
+#[must_use]
+pub fn desk(gate: &Gate, policy: &Policy, request: &Request) -> Desk {
+    let rules = policy.context.as_ref().filter(|rules| rules.on_demand);
+    let tools = request.tools();
+    // Of several replies at once nobody can tell which one the agent goes on with.
+    let (Some(rules), false, 1) = (rules, tools.is_empty(), request.replies) else { return Desk::default() };
+    let is_free = |tool: &NewTool| tools.iter().all(|own| own.name.as_deref() != Some(tool.name()));
+    let (tool, index) = (on_demand::search_tool().filter(is_free), gate.index(&policy.name));
+    let (Some(tool), Some(index)) = (tool, index) else { return Desk::default() };
+    let rules = rules.clone();
+    let clerk: Clerk = Box::new(move |call| on_demand::search(&rules, &index, call, Timestamp::now()));
+    Desk::new(vec![DeskTool { tool, clerk }])
 }

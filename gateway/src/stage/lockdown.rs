@@ -1,6 +1,7 @@
 //! Which tools the model is offered, what its calls are judged by, and what it learns of results.
 
 use jetway_core::overlay::Applied;
+use jetway_core::policy::desk::{Desk, Judges};
 use jetway_core::policy::lockdown::place::Folders;
 use jetway_core::policy::lockdown::replace::{AgentTool, AgentTools};
 use jetway_core::policy::lockdown::{Mode, Setting, Warden};
@@ -49,31 +50,41 @@ const LONGEST_NAME: usize = 128;
 /// Nor has it for more names than an agent ever offers.
 const MOST_NAMES: usize = 200;
 
+/// Decides what the model may see of the agent's tools, and offers those of the desk.
 #[must_use]
-pub fn lock(policy: &Policy, request: &Request) -> Permit {
+pub fn lock(policy: &Policy, request: &Request, desk: &Desk) -> Permit {
     let tools = request.tools();
     let mut permit = Permit { patch: Patch::default(), offered: tools.len(), removed: Vec::new() };
-    let Some(rules) = &policy.lockdown else { return permit };
-    let agent = agent_tools(request);
-    let added: Vec<NewTool> = rules.replace.offered(&agent).iter().filter_map(new_tool).collect();
-    let hidden = if added.is_empty() { Vec::new() } else { rules.replace.hidden() };
+    let mut added: Vec<NewTool> = desk.offered().cloned().collect();
+    let Some(rules) = &policy.lockdown else {
+        shelve(policy, request, &|_| Offer::Keep, &added, &mut permit.patch);
+        return permit;
+    };
+    let replacements = rules.replace.offered(&agent_tools(request));
+    let hidden = if replacements.is_empty() { Vec::new() } else { rules.replace.hidden() };
     let is_hidden = |tool: &Tool| tool.name.as_deref().is_some_and(|name| hidden.contains(&name));
     let offer = |tool: &Tool| match rules.offer(tool, &request.json) {
-        _ if is_hidden(tool) => Offer::Drop,
-        Ok(offer) => offer,
-        Err(_) => Offer::Drop,
+        Ok(offer) if !is_hidden(tool) => offer,
+        _ => Offer::Drop,
     };
     for tool in tools.iter().filter(|tool| offer(tool) == Offer::Drop).take(MOST_NAMES) {
         let name = tool.name.as_deref().unwrap_or("(unknown kind)");
         permit.removed.push(name.chars().take(LONGEST_NAME).collect());
     }
-    if rules.mode == Mode::Enforce {
-        let shelved = request.reshelve(&offer, &added, &mut permit.patch);
-        for absent in shelved.absent {
-            tracing::debug!(policy = policy.name, %absent, "a narrowing found nothing to narrow");
+    match rules.mode {
+        Mode::Enforce => {
+            added.extend(replacements.iter().filter_map(new_tool));
+            shelve(policy, request, &offer, &added, &mut permit.patch);
         }
+        Mode::Shadow => shelve(policy, request, &|_| Offer::Keep, &added, &mut permit.patch),
     }
     permit
+}
+
+fn shelve(policy: &Policy, request: &Request, offer: &dyn Fn(&Tool) -> Offer, added: &[NewTool], patch: &mut Patch) {
+    for absent in request.reshelve(offer, added, patch).absent {
+        tracing::debug!(policy = policy.name, %absent, "a narrowing found nothing to narrow");
+    }
 }
 
 fn new_tool(spec: &jetway_core::policy::lockdown::replace::NewToolSpec) -> Option<NewTool> {
@@ -96,21 +107,25 @@ fn agent_tools(request: &Request) -> AgentTools {
     AgentTools(request.tools().iter().filter_map(of).collect())
 }
 
-/// What watches the reply, where a lock is on.
+/// What watches the reply, where a lock is on or tools of ours were offered.
 #[must_use]
-pub fn guard(policy: &Policy, request: &Request, redactions: &[Redaction]) -> Option<Guard<Warden>> {
-    let rules = policy.lockdown.clone()?;
-    let folders = Folders { working: Setting::working(&history::preamble(request)), ..Folders::default() };
-    let tainted = rules.tainted(request, &folders, !redactions.is_empty());
-    let changed = request.tools().iter().filter_map(|tool| rules.changed(tool, &request.json)).collect();
-    let setting = Setting { policy: policy.name.clone(), agent: agent_tools(request), folders, tainted, changed };
+pub fn guard(policy: &Policy, request: &Request, (desk, redactions): (Desk, &[Redaction])) -> Option<Guard<Judges>> {
+    let warden = policy.lockdown.clone().map(|rules| {
+        let folders = Folders { working: Setting::working(&history::preamble(request)), ..Folders::default() };
+        let tainted = rules.tainted(request, &folders, !redactions.is_empty());
+        let changed = request.tools().iter().filter_map(|tool| rules.changed(tool, &request.json)).collect();
+        let setting = Setting { policy: policy.name.clone(), agent: agent_tools(request), folders, tainted, changed };
+        Warden::new(rules, setting)
+    });
     // Of several replies at once nobody can tell which one the agent goes on with.
     let may_answer = request.replies == 1;
-    let (mode, warden) = (rules.mode, Warden::new(rules, setting));
-    Some(match mode {
-        Mode::Enforce => Guard::new(warden, request.dialect, may_answer),
-        Mode::Shadow => Guard::looking_on(warden, request.dialect),
-    })
+    let is_shadow = policy.lockdown.as_ref().is_some_and(|rules| rules.mode == Mode::Shadow);
+    match (desk.is_empty(), &warden) {
+        (true, None) => None,
+        // With a desk calls of ours are answered also then, and all others pass.
+        (true, Some(_)) if is_shadow => Some(Guard::looking_on(Judges { desk, warden }, request.dialect)),
+        _ => Some(Guard::new(Judges { desk, warden }, request.dialect, may_answer)),
+    }
 }
 
 /// What the model learns of the results that the agent tells: of calls in other words no more than

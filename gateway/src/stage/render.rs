@@ -117,7 +117,7 @@ impl Draft<'_> {
         let overlay = overlay::apply(request, edits, &mut patch);
         let redactions = lockdown::learn(policy, request, &overlay, searcher, &mut patch);
         if !context.text().is_empty() {
-            request.add_system_text(context.text(), &mut patch);
+            request.add_task_text(context.text(), &mut patch);
         }
         let most = policy.budget.output_limit().into_iter().chain(lesser.output_limit).min();
         let output_limit = match most {

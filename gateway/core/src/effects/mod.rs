@@ -48,6 +48,9 @@ pub enum Place {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Effects {
     pub list: Vec<Effect>,
+    /// Those of the list that are beside what a command is there for: where its output is redirected
+    /// to, files that an option makes it write.
+    pub beside: Vec<Effect>,
     /// Why some of what it does cannot be told; then the list is not all of it.
     pub unclear: Option<String>,
     /// The calls that it makes of other tools, if it is a program. What they do is in the list too.
@@ -87,6 +90,7 @@ impl Effects {
     /// This and more; of two reasons why something is unclear, the first stays.
     pub(crate) fn add(&mut self, more: Self) {
         self.list.extend(more.list);
+        self.beside.extend(more.beside);
         self.unclear = self.unclear.take().or(more.unclear);
         if let Some(more) = more.program {
             let program = self.program.get_or_insert_default();

@@ -62,7 +62,7 @@ pub(super) fn below(folder: &str, path: &str) -> String {
 
 /// The same effects, with relative paths put below a folder.
 pub(super) fn within(folder: &str, mut effects: Effects) -> Effects {
-    for effect in &mut effects.list {
+    for effect in effects.list.iter_mut().chain(&mut effects.beside) {
         if let Effect::Reads(place) | Effect::Writes(place) = effect {
             *place = match &*place {
                 Place::Path(path) => Place::Path(below(folder, path)),
@@ -96,17 +96,18 @@ pub(super) fn is_pattern(text: &str) -> bool {
 /// `rg --glob` reads it: without a slash a pattern is for names, at any depth.
 pub(super) fn matching(folder: &str, pattern: &str) -> Vec<Place> {
     let mut places = Vec::new();
+    let is_deep = |piece: &str| piece.starts_with("**/") || piece.starts_with(DEEP);
     for piece in pieces(pattern) {
         // What is left out says nothing about what is looked at.
         if piece.starts_with('!') {
             return vec![Place::Tree(folder.to_owned())];
         }
         let folder = literal(folder);
-        let piece = piece.trim_start_matches('/');
-        if piece.contains('/') && !piece.starts_with("**/") {
+        let piece = &hidden_too(piece.trim_start_matches('/'));
+        if piece.contains('/') && !is_deep(piece) {
             places.push(Place::Glob(below(&folder, piece)));
         }
-        let anywhere = if piece.starts_with("**/") { piece.to_owned() } else { format!("**/{piece}") };
+        let anywhere = if is_deep(piece) { piece.to_owned() } else { format!("**/{piece}") };
         places.push(Place::Glob(below(&folder, &anywhere)));
         // A pattern that matches a folder lets everything below it in.
         if !piece.ends_with("**") && !names_a_kind(piece) {
@@ -114,6 +115,87 @@ pub(super) fn matching(folder: &str, pattern: &str) -> Vec<Place> {
         }
     }
     if places.is_empty() { vec![Place::Tree(folder.to_owned())] } else { places }
+}
+
+/// Any number of folders, also such as begin with a dot.
+const DEEP: &str = "{**,**/.*/**}";
+
+/// Endings of files that hold code or prose. No secrets are kept in `.env.ts`.
+const CODE: [&str; 53] = [
+    "ts", "tsx", "mts", "cts", "js", "jsx", "mjs", "cjs", "vue", "svelte", "astro", "py", "pyi", "rb", "erb", "go",
+    "rs", "java", "kt", "kts", "swift", "php", "c", "h", "cc", "hh", "cpp", "hpp", "cxx", "cs", "m", "mm", "scala",
+    "dart", "ex", "exs", "erl", "hs", "lua", "pl", "css", "scss", "sass", "less", "html", "htm", "ejs", "md", "mdx",
+    "rst", "graphql", "proto", "pyc",
+];
+
+/// Endings of other files; folders rarely have them.
+const DATA: [&str; 28] = [
+    "json",
+    "jsonc",
+    "lock",
+    "yaml",
+    "yml",
+    "toml",
+    "xml",
+    "txt",
+    "log",
+    "csv",
+    "tsv",
+    "sql",
+    "sh",
+    "bash",
+    "svg",
+    "png",
+    "jpg",
+    "gif",
+    "ini",
+    "cfg",
+    "conf",
+    "properties",
+    "gradle",
+    "map",
+    "tgz",
+    "zip",
+    "gz",
+    "snap",
+];
+
+/// Whether a path is of a file and not of a folder, as far as its ending tells.
+pub(super) fn is_kind_of_file(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let ending = name.rsplit_once('.').filter(|(stem, _)| !stem.is_empty()).map(|(_, ending)| ending);
+    ending.is_some_and(|ending| CODE.contains(&ending) || DATA.contains(&ending))
+}
+
+/// Whether all that a pattern of names matches has the ending of code: `*.ts`, `*.{ts,tsx}`.
+pub(super) fn is_for_code(pattern: &str) -> bool {
+    let name = pattern.rsplit('/').next().unwrap_or(pattern);
+    let Some((_, ending)) = name.rsplit_once('.') else { return false };
+    let list = ending.strip_prefix('{').and_then(|list| list.strip_suffix('}')).unwrap_or(ending);
+    list.split(',').all(|ending| CODE.contains(&ending) || matches!(ending, "[ch]" | "[chH]" | "[ch]pp" | "[ch]xx"))
+}
+
+/// A pattern that matches names with a dot before them too, as searches and libraries take it; a
+/// shell would not. One that is for a name or for code alone stays as it is.
+pub(super) fn hidden_too(pattern: &str) -> String {
+    let (folders, name) = pattern.rsplit_once('/').map_or((None, pattern), |(folders, name)| (Some(folders), name));
+    let is_even = |text: &str| text.matches('{').count() == text.matches('}').count();
+    if !is_even(name) {
+        // A slash within braces parts nothing.
+        return format!("{{{pattern},{DEEP}/.*}}");
+    }
+    if !name.starts_with(['*', '?', '[', '{']) || is_for_code(name) {
+        return pattern.to_owned();
+    }
+    let name = match name.chars().next() {
+        _ if name == "**" => format!("{DEEP}/{{*,.*}}"),
+        Some('?') => format!("{{?,.}}{}", &name[1..]),
+        Some('[') => name.split_once(']').map_or(name.to_owned(), |(set, rest)| format!("{{{set}],.}}{rest}")),
+        _ => format!("{{,.}}{name}"),
+    };
+    let each = |folder: &str| if folder == "**" { DEEP.to_owned() } else { folder.to_owned() };
+    let folders = folders.map(|folders| folders.split('/').map(each).collect::<Vec<_>>().join("/"));
+    folders.map_or(name.clone(), |folders| format!("{folders}/{name}"))
 }
 
 /// Whether a pattern is for names with an ending, as files have them and folders rarely do.

@@ -22,6 +22,7 @@ macro_rules! schema_of_document {
 
 pub mod budget;
 pub mod context; // adds to what is sent
+pub mod desk; // answers calls of our own
 pub mod identity; // first: every other rule is about a caller
 pub mod lockdown; // pure, so before anything that costs
 pub mod models; // cheap, and decides whether there is anybody to send to // last: it counts what the others added

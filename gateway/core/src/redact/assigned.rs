@@ -105,9 +105,13 @@ fn read(text: &str, at: usize) -> Option<Assignment<'_>> {
     if is_other || at == 0 {
         return None;
     }
-    let before = bytes.get(..at)?;
-    let mut end = at - before.iter().rev().take(8).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
-    let is_tight_before = end == at;
+    // `'password' => 'x'`, as PHP and Ruby write it.
+    let is_arrow = sign == b'>' && bytes.get(at - 1) == Some(&b'=');
+    let sign = if is_arrow { b':' } else { sign };
+    let sign_at = if is_arrow { at - 1 } else { at };
+    let before = bytes.get(..sign_at)?;
+    let mut end = sign_at - before.iter().rev().take(8).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let is_tight_before = end == sign_at;
     // `?=`, `+=`, and `["KEY"] =`
     if end > 0
         && (bytes.get(end - 1) == Some(&b']')
@@ -119,6 +123,9 @@ fn read(text: &str, at: usize) -> Option<Assignment<'_>> {
     if is_key {
         end -= 1;
         end -= super::line::slashes_before(bytes, end);
+    }
+    if is_arrow && !is_key {
+        return None;
     }
     let name = name_before(text, end, is_key)?;
     let is_tag = sign == b'>';

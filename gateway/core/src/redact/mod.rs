@@ -12,6 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 mod assigned;
+mod beside;
 mod formats;
 mod line;
 mod names;
@@ -301,6 +302,7 @@ impl Redactor {
         let from = found.len();
         if self.rules.action(Kind::Env) != Action::Off || self.rules.action(Kind::ConnectionString) != Action::Off {
             assigned::find(inner, found);
+            beside::find(inner, found);
         }
         let mut done = 0;
         for hit in self.keywords.find_overlapping_iter(inner) {

@@ -51,6 +51,9 @@ pub(super) fn read(name: &str) -> Says {
     if ABOUT.binary_search(&last).is_ok() {
         return Says::About;
     }
+    if name.eq_ignore_ascii_case("secret_key_base") {
+        return Says::Secret;
+    }
     // In capitals the word may stand anywhere (`SECRET_STRIPE`); in code the last one says what it is
     // (a `tokenCount` is a count).
     let anywhere = is_capital(name);
@@ -83,6 +86,8 @@ fn is_number(word: &str) -> bool {
 fn word_says(before: &str, word: &str, count: usize) -> Says {
     match (before, word) {
         (_, "password" | "passwd" | "passphrase" | "passwort" | "userpass" | "dbpass" | "dbpassword") => Says::Password,
+        // `PGPASSWORD`
+        (_, word) if word.ends_with("password") || word.ends_with("passwd") => Says::Password,
         (_, "pass" | "pwd" | "pw") if count > 1 => Says::Password,
         (_, "pwd" | "pass") => Says::Perhaps,
         (_, "token" | "secret" | "apikey" | "authtoken" | "accesstoken" | "secretkey" | "privatekey") => Says::Secret,

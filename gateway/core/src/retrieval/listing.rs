@@ -25,8 +25,8 @@ pub fn links(base: &Address, markdown: &str) -> Vec<Address> {
         !fenced && !is_fence
     });
     for target in lines.flat_map(targets).take(MOST_LOOKED_AT).flatten() {
-        if found.len() < MOST_PAGES
-            && let Ok(address) = base.join(target)
+        if let Ok(address) = base.join(target)
+            && found.len() < MOST_PAGES
             && address != *base
             && seen.insert(address.clone())
         {

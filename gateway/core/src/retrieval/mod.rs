@@ -1,5 +1,6 @@
 //! Finding the passages that fit a task: where pages come from, and what is read out of them.
 
+pub mod airplane;
 pub mod chunk;
 pub mod host;
 pub mod html;

@@ -135,10 +135,10 @@ impl<J: Judge> Guard<J> {
         &mut self.judge
     }
 
-    /// Whether a call is kept back, so that the agent may hear nothing for long.
+    /// Whether the agent may hear nothing for long: a call is kept back, or taken out as it comes.
     #[must_use]
     pub fn is_holding(&self) -> bool {
-        !self.only_looks && (self.gather.is_holding() || !self.ending.is_empty())
+        !self.only_looks && (self.gather.is_holding() || self.is_altered())
     }
 
     /// Joins a frame to what the agent has.

@@ -115,7 +115,7 @@ pub struct Substitute {
 /// What a tool is called with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
-    /// A JSON object.
+    /// A JSON object: the arguments, or the `action` of a `local_shell_call`.
     Json(String),
     /// Plain text, for a tool that takes that.
     Text(String),

@@ -86,6 +86,20 @@ impl Request {
         }
     }
 
+    /// Adds text for the task at hand behind the last block of the message that it was set in: the
+    /// user's last one before the model's first word. Where there is none, as standing text.
+    pub fn add_task_text(&self, text: &str, patch: &mut Patch) {
+        let root = self.json.root();
+        let added = match self.dialect {
+            Dialect::Messages => messages::request::add_task_text(root, text, patch),
+            Dialect::Chat => chat::request::add_task_text(root, text, patch),
+            Dialect::Responses => responses::request::add_task_text(root, text, patch),
+        };
+        if added.is_none() {
+            self.add_system_text(text, patch);
+        }
+    }
+
     /// Lowers the output limit to `most` tokens, or sets it where there is none. Returns the
     /// limit that then holds: it may be more than `most` where the dialect wants room for thinking.
     pub fn limit_output(&self, most: u64, patch: &mut Patch) -> u64 {
@@ -204,6 +218,22 @@ pub(in crate::wire) fn opening(messages: Value<'_>) -> Vec<String> {
         }
     }
     texts
+}
+
+/// The content of the message in which a user sets the task: the last one before the model speaks.
+pub(in crate::wire) fn task_content<'a>(messages: impl Iterator<Item = Value<'a>>) -> Option<Value<'a>> {
+    let said = messages.map_while(|message| {
+        let role = text_of(message, "role");
+        let speaks = role.as_deref().is_none_or(|role| role == "assistant");
+        (!speaks || is_tools(message)).then_some((message, role))
+    });
+    let user = said.filter(|(_, role)| role.as_deref() == Some("user")).last();
+    user.and_then(|(message, _)| message.get("content"))
+}
+
+/// An item that is none of the conversation's.
+fn is_tools(item: Value<'_>) -> bool {
+    text_of(item, "type").is_some_and(|kind| kind == "additional_tools")
 }
 
 /// Why a request may not point at a conversation or a prompt that the provider holds: it brings

@@ -212,6 +212,7 @@ fn choices_follow_what_is_left() {
         r#"{"type":"auto","disable_parallel_tool_use":true}"#,
     );
     check(M, r#"{"type":"any"}"#, &["b"], r#"{"type":"any"}"#);
+    check(M, r#"{"type":"custom","custom":{"name":"b"}}"#, &["b"], r#"{"type":"auto"}"#);
     check(C, r#""required""#, &["b"], r#""required""#);
     check(C, r#""b""#, &["b"], r#""auto""#);
     check(C, r#"{"type":"function","function":{"name":"b"}}"#, &["b"], r#""auto""#);

@@ -59,6 +59,19 @@ fn an_empty_script_has_models_and_no_scenarios() {
 }
 
 #[test]
+fn caching_is_on_or_off_or_has_a_minimum() {
+    let minimum = |yaml: &str| Script::parse(yaml).unwrap().caching.map(|caching| caching.minimum);
+    assert_eq!(minimum("scenarios: []"), None);
+    assert_eq!(minimum("caching: false"), None);
+    assert_eq!(minimum("caching: true"), Some(1024));
+    assert_eq!(minimum("caching: {}"), Some(1024));
+    assert_eq!(minimum("caching: { minimum: 512 }"), Some(512));
+    wrong("models: []\ncaching: { minimun: 512 }", 2, "minimun");
+    wrong("models: []\ncaching: { minimum: some }", 2, "some");
+    wrong("models: []\ncaching: yes", 2, "minimum: 1024");
+}
+
+#[test]
 fn the_arguments_keep_the_order_in_which_they_are_written() {
     let reply = reply("calls: [{ tool: Edit, input: { path: a, new: 1, old: [true, null, 1.5] }, pieces: 5 }]");
     assert_eq!(reply.calls[0].arguments, r#"{"path":"a","new":1,"old":[true,null,1.5]}"#);

@@ -34,16 +34,16 @@ fn script(turns: &str) -> Script {
 }
 
 /// What came back; the body as far as it came.
-struct Got {
+pub(super) struct Got {
     status: StatusCode,
     headers: HeaderMap,
-    body: String,
+    pub(super) body: String,
     /// The body came to its proper end.
     whole: bool,
 }
 
 impl Got {
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 
@@ -86,7 +86,7 @@ fn request(method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<B
 
 const KEY: (&str, &str) = ("authorization", "Bearer test");
 
-async fn post(provider: &Provider, path: &str, body: impl Into<Bytes>) -> Got {
+pub(super) async fn post(provider: &Provider, path: &str, body: impl Into<Bytes>) -> Got {
     let mut sender = connect(provider).await;
     send(&mut sender, request("POST", path, &[KEY], body)).await.unwrap()
 }
@@ -96,7 +96,7 @@ async fn get(provider: &Provider, path: &str, headers: &[(&str, &str)]) -> Got {
     send(&mut sender, request("GET", path, headers, "")).await.unwrap()
 }
 
-fn last(provider: &Provider) -> Seen {
+pub(super) fn last(provider: &Provider) -> Seen {
     provider.seen().pop().unwrap()
 }
 

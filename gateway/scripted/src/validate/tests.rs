@@ -132,6 +132,48 @@ fn at_most_four_cache_breakpoints() {
 }
 
 #[test]
+fn automatic_caching_is_a_breakpoint_too() {
+    let automatic = |ttl: &str| format!(r#""cache_control":{{"type":"ephemeral"{ttl}}},"#);
+    let marked = |count: usize| {
+        let block = r#"{"type":"text","text":"x","cache_control":{"type":"ephemeral"}}"#;
+        let blocks = format!("{block},").repeat(count) + r#"{"type":"text","text":"y"}"#;
+        format!(r#""messages":[{}]"#, user(&blocks))
+    };
+    taken(Dialect::Messages, &messages(&marked(4)));
+    taken(Dialect::Messages, &messages(&(automatic("") + &marked(3))));
+    refused(Dialect::Messages, &messages(&(automatic("") + &marked(4))), "Found 5.");
+    refused(Dialect::Messages, &messages(&(automatic(r#","ttl":"1h""#) + &marked(1))), "cache_control.ttl: a ttl='1h'");
+    let target = user(r#"{"type":"text","text":"x","cache_control":{"type":"ephemeral","ttl":"1h"}}"#);
+    let target = format!(r#""messages":[{target}]"#);
+    taken(Dialect::Messages, &messages(&(automatic(r#","ttl":"1h""#) + &target)));
+    let conflict = "Top-level cache_control has ttl='5m' but the target block already has cache_control with ttl='1h'";
+    refused(Dialect::Messages, &messages(&(automatic("") + &target)), conflict);
+}
+
+#[test]
+fn an_hour_does_not_come_after_five_minutes() {
+    let body = |ttls: [&str; 4]| {
+        let [tool, system, nested, block] =
+            ttls.map(|ttl| if ttl.is_empty() { String::new() } else { format!(r#","cache_control":{ttl}"#) });
+        messages(&format!(
+            r#""messages":[{USE_A},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"a"{block},
+            "content":[{{"type":"text"{nested}}}]}}]}}],
+            "system":[{{"type":"text"{system}}}],"tools":[{{"name":"Read"{tool}}}]"#
+        ))
+    };
+    let (hour, short, other) = (r#"{"ttl":"1h"}"#, r#"{"ttl":"5m"}"#, "{}");
+    taken(Dialect::Messages, &body([hour, hour, short, other]));
+    taken(Dialect::Messages, &body(["", hour, "", hour]));
+    for (ttls, path) in [
+        ([short, hour, "", ""], "system.0.cache_control.ttl: a ttl='1h' cache_control block must not come after"),
+        (["", other, hour, ""], "messages.1.content.0.content.0.cache_control.ttl: "),
+        ([hour, short, short, hour], "messages.1.content.0.cache_control.ttl: "),
+    ] {
+        refused(Dialect::Messages, &body(ttls), path);
+    }
+}
+
+#[test]
 fn chat_fields_and_tools() {
     let with = |rest: &str| format!(r#"{{"model":"m","messages":[]{rest}}}"#);
     refused(Dialect::Chat, r#"{"messages":[]}"#, "you must provide a model parameter");

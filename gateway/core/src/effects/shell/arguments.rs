@@ -1,16 +1,12 @@
 //! The arguments of a program that the table has. Given `head -n 5 x` and that `-n` takes a value:
 //! the operand is `x`. Given `grep -rn x src`: all below `src` is read.
 
-use crate::effects::{Effect, Place};
+use crate::effects::Effect;
 
 use super::programs::{By, Program, Role};
 use super::run::Run;
 use super::scope::{Field, Kind};
 use super::walk::Walk;
-
-/// Modules of Python that run code they are given.
-const MODULES_OF_CODE: [&str; 9] =
-    ["timeit", "code", "asyncio", "pdb", "trace", "runpy", "cProfile", "profile", "idlelib"];
 
 /// Arguments, told apart.
 #[derive(Debug, Default)]
@@ -165,8 +161,27 @@ impl Arguments<'_> {
 
 /// Every option that the table has of a program, the gravest first.
 fn listed(program: &Program) -> impl Iterator<Item = &str> {
-    let lists = [&program.refuse, &program.changes, &program.tree, &program.unless, &program.informs];
+    let lists = [
+        &program.refuse,
+        &program.changes,
+        &program.tree,
+        &program.unless,
+        &program.informs,
+        &program.lists,
+        &program.names,
+    ];
     lists.into_iter().flatten().chain(program.options.keys()).map(String::as_str)
+}
+
+/// A program's words, its name without a version: `npx node@18`.
+fn unversioned(words: &[Field]) -> Vec<Field> {
+    let mut words = words.to_vec();
+    if let Some(Field::Literal(name)) = words.first_mut()
+        && let Some((before, _)) = name.rsplit_once('@').filter(|(before, _)| !before.is_empty())
+    {
+        *name = before.to_owned();
+    }
+    words
 }
 
 impl Walk {
@@ -202,18 +217,21 @@ impl Walk {
             By::Git => self.git(program, run),
             By::Jq => self.jq(name, program, run),
             By::Make => self.make(name, program, run),
+            By::NpmRun => self.npm_run(name, program, run),
+            By::Patch => self.patch(name, program, run),
             By::Ps => self.ps(run),
             By::RemoteCopy => self.remote_copy(name, program, run),
             By::Sed => self.sed(name, program, run),
             By::Shell => self.shell(name, run),
             By::Ssh => self.ssh(name, program, run),
             By::Tar => self.tar(name, program, run),
+            By::Unzip => self.unzip(name, program, run),
             By::Watch => self.watch(program, run),
             By::Xargs => self.xargs(name, program, run),
         }
     }
 
-    fn ordinary(&mut self, name: &str, program: &'static Program, run: &Run<'_>) {
+    pub(super) fn ordinary(&mut self, name: &str, program: &'static Program, run: &Run<'_>) {
         let stop = program.wraps.or((program.script || !program.commands.is_empty()).then_some(1));
         let arguments = told_apart(program, run.words, stop);
         if let Some(folder) = arguments.values.iter().find(|(_, role, _)| *role == Role::Folder) {
@@ -237,7 +255,10 @@ impl Walk {
                 None => {}
                 Some(Some(command)) => match program.command(command) {
                     Some(known) => self.listed(&format!("{name} {command}"), known, &run.of(rest)),
-                    None if program.open => rest.iter().for_each(|word| self.guess(word)),
+                    None if program.open => {
+                        self.code_among(rest);
+                        rest.iter().for_each(|word| self.guess(word));
+                    }
                     None => self.doubt(format!("`{name} {command}` is not known")),
                 },
                 Some(None) => self.doubt(format!("what `{name}` is to do is not known before it runs")),
@@ -247,36 +268,18 @@ impl Walk {
                 self.doubt(format!("which program `{name}` runs is not known"));
             }
             self.operands(program, arguments);
+            // Then it only says where a program is.
+            if name == "command" && arguments.given(&["-v", "-V"]) {
+                return;
+            }
             let rest = self.leading_assignments(rest);
-            self.run(&run.of(rest));
+            let unversioned = unversioned(rest);
+            self.run(&run.of(&unversioned));
         } else if program.script {
-            self.interpreted(name, program, arguments);
+            self.interpreted(name, program, arguments, run);
         } else {
             self.operands(program, arguments);
         }
-    }
-
-    /// An interpreter of another language. What a script does is not known, only that it is read.
-    fn interpreted(&mut self, name: &str, program: &Program, arguments: &Arguments<'_>) {
-        let module = arguments.values.iter().find(|(_, role, _)| *role == Role::Module).map(|(_, _, module)| module);
-        if let Some(module) = module {
-            match module.literal() {
-                Some("http.server") => {
-                    self.emit(Effect::Reads(Place::Tree(String::from("."))));
-                    self.emit(Effect::Sends);
-                }
-                Some(module) if !MODULES_OF_CODE.contains(&module) => {}
-                _ => self.doubt(format!("`{name}` runs code of its own language")),
-            }
-        } else if let Some(script) = arguments.operands.first() {
-            if !script.literal().is_some_and(|script| script != "-" && !script.starts_with("/dev/")) {
-                self.runs_input(name);
-            }
-            self.reads(script, Kind::File);
-        } else if !arguments.has(&program.informs) {
-            self.runs_input(name);
-        }
-        arguments.rest.iter().for_each(|word| self.guess(word));
     }
 
     /// What the options do.
@@ -291,7 +294,14 @@ impl Walk {
             if *role == Role::Runs {
                 self.doubt(format!("`{name} {option}` runs what it is given"));
             }
+            let is_written = |role: Role| matches!(role, Role::Writes | Role::Both | Role::Into);
+            let writes = [program.first, Some(program.rest), program.last].into_iter().flatten().any(is_written);
+            let before = std::mem::replace(&mut self.beside, is_written(*role) && !writes);
             self.given(*role, value, Kind::File);
+            self.beside = before;
+        }
+        if arguments.has(&program.lists) {
+            self.reads(&Field::Unknown { one: false }, Kind::File);
         }
         arguments.guesses.iter().for_each(|word| self.guess(word));
     }
@@ -308,82 +318,6 @@ impl Walk {
         }
         if does(&[Role::Writes, Role::Both, Role::Into, Role::Target]) || !program.changes.is_empty() {
             self.writes(&unknown, Kind::File);
-        }
-    }
-
-    /// What is done with the operands.
-    pub(super) fn operands(&mut self, program: &Program, arguments: &Arguments<'_>) {
-        let kind = if program.deep || arguments.has(&program.tree) { Kind::Tree } else { Kind::File };
-        let mut operands = arguments.operands.as_slice();
-        if let (Some(role), Some((first, rest)), false) =
-            (program.first, operands.split_first(), arguments.has(&program.unless))
-        {
-            self.given(role, first, Kind::File);
-            operands = rest;
-        }
-        let target = arguments.values.iter().find(|(_, role, _)| *role == Role::Target).map(|(_, _, target)| target);
-        let mut into = target;
-        if let (Some(role), Some((last, rest)), None) = (program.last, operands.split_last(), target)
-            && !rest.is_empty()
-        {
-            self.given(role, last, kind);
-            into = (role == Role::Into).then_some(*last);
-            operands = rest;
-        }
-        let changes = program.rest == Role::Reads && arguments.has(&program.changes);
-        let role = if changes { Role::Both } else { program.rest };
-        for operand in operands {
-            self.given(role, operand, kind);
-            into.iter().for_each(|into| self.put_into(into, operand));
-            if arguments.has(&program.saves) || program.saves.iter().any(|option| option == "*") {
-                self.put_into(&Field::Literal(String::from(".")), operand);
-            }
-        }
-        if operands.is_empty() && program.here && kind == Kind::Tree {
-            self.given(role, &Field::Literal(String::from(".")), kind);
-        }
-    }
-
-    /// If the target is a folder, a file of the same name is written in it.
-    pub(super) fn put_into(&mut self, into: &Field, source: &Field) {
-        let name = |path: &str| path.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_owned();
-        let (Field::Literal(folder), Field::Literal(path) | Field::Pattern(path)) = (into, source) else {
-            self.writes(&Field::Unknown { one: false }, Kind::File);
-            return;
-        };
-        let inside = format!("{}/{}", folder.trim_end_matches('/'), name(path));
-        let inside = if matches!(source, Field::Pattern(_)) { Field::Pattern(inside) } else { Field::Literal(inside) };
-        self.writes(&inside, Kind::File);
-    }
-
-    pub(super) fn given(&mut self, role: Role, word: &Field, kind: Kind) {
-        match role {
-            Role::None | Role::Folder | Role::Module | Role::Runs => {}
-            Role::Reads => self.reads(word, kind),
-            Role::Writes | Role::Into | Role::Target => self.writes(word, kind),
-            Role::Both => {
-                self.reads(word, kind);
-                self.writes(word, kind);
-            }
-            Role::Address => self.address(word),
-            Role::Data => match word.literal() {
-                Some(text) => {
-                    let file = text.split_once('@').or_else(|| text.split_once("=<")).map(|(_, file)| file);
-                    file.iter().for_each(|file| self.reads(&Field::Literal((*file).to_owned()), Kind::File));
-                }
-                None => self.reads(word, Kind::File),
-            },
-            Role::Guess => self.guess(word),
-        }
-    }
-
-    fn address(&mut self, word: &Field) {
-        match word.literal() {
-            Some(text) if text.to_ascii_lowercase().starts_with("file:") => {
-                let path = text[5..].trim_start_matches("//");
-                self.reads(&Field::Literal(path.to_owned()), Kind::File);
-            }
-            text => self.emit(Effect::Fetches(text.map(str::to_owned))),
         }
     }
 }

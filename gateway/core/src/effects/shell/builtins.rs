@@ -10,9 +10,44 @@ use super::words::is_name;
 /// Settings of the shell that change how its words are read.
 const SETTINGS: [&str; 5] = ["dotglob", "extglob", "expand_aliases", "nocaseglob", "nocasematch"];
 
+/// Settings of `set -o` and the letters of `set` that change nothing about it.
+pub(super) const PLAIN: [&str; 14] = [
+    "pipefail",
+    "errexit",
+    "nounset",
+    "xtrace",
+    "verbose",
+    "noclobber",
+    "noglob",
+    "errtrace",
+    "functrace",
+    "allexport",
+    "notify",
+    "monitor",
+    "posix",
+    "noexec",
+];
+pub(super) const LETTERS: &str = "abefhmnuvxBCEHTPo";
+
+/// A text within which a shell may run commands though it stands in quotes.
+fn holds_commands(word: &Field) -> bool {
+    word.literal().is_some_and(|text| text.contains("$(") || text.contains('`') || text.contains("${"))
+}
+
 impl Walk {
     pub(super) fn builtin(&mut self, name: &str, _program: &Program, run: &Run<'_>) {
         let words = run.words;
+        // These take arithmetic, or subscripts, and read what stands in them once more.
+        let counts = ["test", "[", "let", "printf", "wait", "shift", "exit", "return", "declare", "typeset", "local"];
+        let first = if name == "printf" { words.get(1..2).unwrap_or_default() } else { words };
+        let counts = counts.contains(&name) || matches!(name, "readonly" | "unset" | "read");
+        let assigns = |word: &Field| {
+            word.literal().is_some_and(|text| text.split('=').next().is_some_and(|name| name.contains('[')))
+        };
+        let deep = matches!(name, "declare" | "typeset" | "local" | "readonly");
+        if counts && first.iter().any(|word| holds_commands(word) && (!deep || assigns(word))) {
+            self.doubt(format!("`{name}` may run what is in its words"));
+        }
         match name {
             "cd" | "chdir" => self.go(words, &Field::Literal(String::from("~"))),
             "pushd" => self.go(words, &Field::Unknown { one: true }),
@@ -20,14 +55,14 @@ impl Walk {
             "export" | "declare" | "typeset" | "local" | "readonly" => self.declare(name, words),
             "unset" | "read" | "mapfile" | "readarray" | "getopts" => self.overwrite(name, words),
             "set" => self.set(words),
-            "shopt" | "setopt" | "unsetopt" => self.settings(words),
+            "shopt" | "setopt" | "unsetopt" => self.settings(name, words),
             "printf" => {
                 if words.first().and_then(Field::literal).is_some_and(|word| word.starts_with("-v")) {
                     self.overwrite(name, words);
                 }
             }
             "let" => words.iter().for_each(|word| match word.literal() {
-                Some(sum) => self.arithmetic(&sum.replace('$', "")),
+                Some(sum) => self.arithmetic(&sum.replace('$', "")), // commands in it were looked for
                 None => self.doubt("`let` may run what is in a variable"),
             }),
             "test" | "[" => {
@@ -35,6 +70,8 @@ impl Walk {
                     self.doubt("`test -v` may run what is in a subscript");
                 }
             }
+            "wait" => self.overwrite(name, words),
+            "shift" | "exit" | "return" => {}
             "eval" => match joined(words) {
                 Some(text) => self.script(&text),
                 None => self.doubt("`eval` runs a text that is not known"),
@@ -109,6 +146,16 @@ impl Walk {
     }
 
     fn set(&mut self, words: &[Field]) {
+        let literals: Vec<&str> = words.iter().map_while(Field::literal).collect();
+        for (at, flags) in
+            literals.iter().enumerate().take_while(|(_, word)| word.starts_with(['-', '+']) && **word != "--")
+        {
+            let setting = literals.get(at + 1).filter(|_| flags.ends_with('o'));
+            let is_plain = setting.is_none_or(|setting| PLAIN.contains(setting) || setting.starts_with(['-', '+']));
+            if !flags[1..].chars().all(|letter| LETTERS.contains(letter)) || !is_plain {
+                self.doubt("a setting changes how words are read");
+            }
+        }
         match words.first().map(Field::literal) {
             None => self.reads_environment(),
             Some(Some(flags)) if flags.starts_with('-') && !flags.starts_with("--") && flags.contains('k') => {
@@ -120,8 +167,10 @@ impl Walk {
         }
     }
 
-    fn settings(&mut self, words: &[Field]) {
-        let changes = |word: &Field| word.literal().is_none_or(|word| SETTINGS.contains(&word));
+    fn settings(&mut self, name: &str, words: &[Field]) {
+        // Of zsh, too many settings change that, in too many spellings.
+        let of_zsh = name != "shopt";
+        let changes = |word: &Field| word.literal().is_none_or(|word| of_zsh || SETTINGS.contains(&word));
         if words.iter().any(changes) {
             self.doubt("a setting changes how words are read");
         }

@@ -27,6 +27,14 @@ const OF_AWK: [&str; 13] = [
 impl Walk {
     pub(super) fn sed(&mut self, name: &str, program: &'static Program, run: &Run<'_>) {
         let arguments = told_apart(program, run.words, None);
+        // An ending may be a path of its own, where a `*` stands for the file's name.
+        let ending = |word: &Field| {
+            word.literal().is_some_and(|word| word.starts_with("-i") || word.starts_with("--in-place="))
+                && word.literal().is_some_and(|word| word.contains(['*', '/']))
+        };
+        if run.words.iter().any(ending) {
+            self.doubt("where `sed -i` keeps a copy is not understood");
+        }
         // Some take the word behind `-i` for an ending; then the script is the next one.
         let second = arguments.operands.get(1).filter(|_| arguments.operands[0].literal() == Some(""));
         if second.is_some_and(|script| !script.literal().is_some_and(is_plain_sed)) {
@@ -37,14 +45,23 @@ impl Walk {
 
     pub(super) fn awk(&mut self, name: &str, program: &'static Program, run: &Run<'_>) {
         let arguments = told_apart(program, run.words, None);
-        let is_plain = |code: &str| !OF_AWK.iter().any(|word| code.contains(word));
+        // `>=` compares; nothing is written by it.
+        let is_plain = |code: &str| !OF_AWK.iter().any(|word| code.replace(">=", "").contains(word));
         self.with_code(name, program, (&arguments, &["-e", "--source"]), is_plain);
     }
 
     pub(super) fn jq(&mut self, name: &str, program: &'static Program, run: &Run<'_>) {
         let arguments = told_apart(program, run.words, None);
-        if arguments.operands.first().and_then(|code| code.literal()).is_some_and(reads_environment) {
+        let codes = arguments.operands.iter().take(2).filter_map(|code| code.literal());
+        if codes.clone().any(reads_environment) {
             self.reads_environment();
+        }
+        // Of two programs by this name, one takes a command before the code, and may take none.
+        if name != "jq" {
+            if codes.clone().any(|code| code.contains("load")) {
+                self.doubt(format!("the code that `{name}` is given may do more than print"));
+            }
+            arguments.operands.iter().take(1).for_each(|word| self.reads(word, Kind::File));
         }
         let is_plain = |code: &str| {
             !["import", "include", "load", "eval", "system", "exec"].iter().any(|word| code.contains(word))

@@ -93,6 +93,10 @@ impl Walk {
         }
         let names = text.split(|next: char| !next.is_ascii_alphanumeric() && next != '_').filter(|name| is_name(name));
         for name in names {
+            // A sum that fails shows what was to be counted.
+            if name.len() > 2 && !name.contains(|next: char| next.is_ascii_lowercase()) {
+                self.told_by_environment(name);
+            }
             match self.scope.value(name) {
                 None | Some(Value::Number) => self.scope.set(name, Value::Number),
                 Some(Value::Known(value)) if value.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -130,7 +134,10 @@ impl Walk {
     fn piece(&mut self, piece: Piece, is_first: bool, depth: usize) -> Vec<Mark> {
         match piece {
             Piece::Text(_) | Piece::Quoted(_) => Vec::new(),
-            Piece::Variable { name, quoted } => marks_of(&self.scope, &name, quoted, is_first),
+            Piece::Variable { name, quoted } => {
+                self.told_by_environment(&name);
+                marks_of(&self.scope, &name, quoted, is_first)
+            }
             Piece::Commands { text, quoted } => {
                 self.substituted(&text);
                 vec![Mark::Hole { one: quoted }]
@@ -164,6 +171,10 @@ impl Walk {
         }
         let name = text.trim_start_matches('#').split(|next: char| !next.is_ascii_alphanumeric() && next != '_').next();
         let name = name.unwrap_or_default();
+        // How long it is, and whether it is there at all, may be told.
+        if !text.starts_with('#') && !text[name.len()..].trim_start_matches(':').starts_with('+') {
+            self.told_by_environment(name);
+        }
         let behind = text.trim_start_matches('#').strip_prefix(name).unwrap_or_default();
         if behind.starts_with('=') || behind.starts_with(":=") {
             self.scope.set(name, Value::Unknown);

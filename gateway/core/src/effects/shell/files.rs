@@ -17,10 +17,42 @@ impl Walk {
                 Some(("of", path)) => self.writes(&Field::Literal(path.to_owned()), Kind::File),
                 Some(_) => {}
                 None => {
-                    self.reads(word, Kind::File);
-                    self.writes(word, Kind::File);
+                    // A pattern that stands behind `if=` matches nothing that begins with that.
+                    self.reads(&Field::Unknown { one: true }, Kind::File);
+                    self.writes(&Field::Unknown { one: true }, Kind::File);
                 }
             }
+        }
+    }
+
+    /// What a patch names is written, unless one file is named in its place.
+    pub(super) fn patch(&mut self, name: &str, program: &'static Program, run: &Run<'_>) {
+        let arguments = told_apart(program, run.words, None);
+        self.ordinary(name, program, run);
+        let goes_to = arguments.operands.first().copied().or(arguments.value(&["-o", "--output"]));
+        if goes_to.is_none() && !arguments.given(&["--dry-run"]) {
+            self.writes(&Field::Unknown { one: false }, Kind::File);
+        }
+    }
+
+    /// Without a folder to write in, it is this one.
+    pub(super) fn unzip(&mut self, name: &str, program: &'static Program, run: &Run<'_>) {
+        let arguments = told_apart(program, run.words, None);
+        self.ordinary(name, program, run);
+        if arguments.given(&["-l", "-p", "-t", "-v", "-z", "-Z"]) || arguments.operands.is_empty() {
+            return;
+        }
+        let here = Field::Literal(String::from("."));
+        let into = arguments.value(&["-d"]).cloned().unwrap_or(here);
+        self.writes(&into, Kind::Tree);
+    }
+
+    /// There is a script `env` in every package, which shows the environment.
+    pub(super) fn npm_run(&mut self, name: &str, program: &'static Program, run: &Run<'_>) {
+        let arguments = told_apart(program, run.words, None);
+        self.ordinary(name, program, run);
+        if arguments.operands.first().is_some_and(|script| script.literal().is_none_or(|script| script == "env")) {
+            self.reads_environment();
         }
     }
 
@@ -75,7 +107,8 @@ impl Walk {
         let arguments = told_apart(program, run.words, None);
         self.options(name, program, &arguments);
         let runs = |word: &str| {
-            word.contains(['$', '`', '!']) || word.split_once('=').is_some_and(|(_, value)| value.contains(' '))
+            word.contains(['$', '`', '!'])
+                || word.split_once('=').is_some_and(|(_, value)| value.contains(char::is_whitespace))
         };
         for word in &arguments.operands {
             match word.literal() {

@@ -1,6 +1,8 @@
 //! The program `find`. Given `find src -name '*.rs' -exec cat {} +`: `cat` reads what is below
 //! `src` and is called so. Given `find . -delete`: all below this folder is written.
 
+use crate::effects::place::is_for_code;
+
 use super::run::Run;
 use super::scope::{Field, Kind, escaped};
 use super::walk::Walk;
@@ -110,7 +112,8 @@ impl Walk {
     /// The program `ps`, which shows environments where it is told to by a letter without a dash.
     pub(super) fn ps(&mut self, run: &Run<'_>) {
         let shows = |word: &Field| match word.literal() {
-            Some(word) if word.starts_with('-') => word.contains("environ"),
+            // On a Mac it is the letter E.
+            Some(word) if word.starts_with('-') => word.contains("environ") || word.contains('E'),
             Some(word) => word.contains('e'),
             None => true,
         };
@@ -142,11 +145,13 @@ fn matched(start: &Field, name: Option<&Field>) -> Vec<Field> {
     };
     let name = name.and_then(Field::literal).filter(|name| !name.contains(['/', '\\']) && !name.starts_with('['));
     let name = name.unwrap_or("*");
-    let hidden = name.strip_prefix(['*', '?']).map(|rest| match name.starts_with('*') {
+    let hidden = name.strip_prefix(['*', '?']).filter(|_| !is_for_code(name)).map(|rest| match name.starts_with('*') {
         true => format!(".*{rest}"),
         false => format!(".{rest}"),
     });
     let names: Vec<String> = std::iter::once(name.replace(['{', '}'], "?")).chain(hidden).collect();
-    let paths = ["**", "**/.*/**"].into_iter().flat_map(|between| names.iter().map(move |name| (between, name)));
+    // Of code no more is looked for in folders that begin with a dot than the shell would find.
+    let between: &[&str] = if is_for_code(name) { &["**"] } else { &["**", "**/.*/**"] };
+    let paths = between.iter().flat_map(|between| names.iter().map(move |name| (between, name)));
     paths.map(|(between, name)| Field::Pattern(format!("{folder}/{between}/{name}"))).collect()
 }

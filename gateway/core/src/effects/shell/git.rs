@@ -2,6 +2,7 @@
 //! this folder has changed is read. Given `git -c core.pager=x log`: unclear.
 
 use crate::effects::Effect;
+use crate::effects::place::is_kind_of_file;
 
 use super::arguments::{Arguments, told_apart};
 use super::programs::{Program, Role};
@@ -9,8 +10,8 @@ use super::run::Run;
 use super::scope::{Field, Kind};
 use super::walk::Walk;
 
-/// Options with which changes are named but not shown.
-const NAMED: [&str; 12] = [
+/// Options with which changes are named but not shown. (`--check` shows the lines that it faults.)
+const NAMED: [&str; 11] = [
     "--stat",
     "--shortstat",
     "--numstat",
@@ -21,12 +22,11 @@ const NAMED: [&str; 12] = [
     "--no-patch",
     "-s",
     "--dirstat",
-    "--check",
     "--raw",
 ];
 
 /// Options with which they are shown all the same.
-const SHOWN: [&str; 11] = [
+const SHOWN: [&str; 14] = [
     "-p",
     "-u",
     "-U",
@@ -37,8 +37,17 @@ const SHOWN: [&str; 11] = [
     "--patch-with-stat",
     "--patch-with-raw",
     "--cc",
+    "--dd",
     "--word-diff",
+    "--binary",
+    "--remerge-diff",
 ];
+
+/// Whether an option, or the beginning of one, shows changes.
+fn shows(given: &str) -> bool {
+    let is_begun = |option: &&str| given.len() > 3 && option.starts_with(given);
+    SHOWN.contains(&given) || given.starts_with("--word-diff") || given.starts_with("--") && SHOWN.iter().any(is_begun)
+}
 
 impl Walk {
     pub(super) fn git(&mut self, program: &'static Program, run: &Run<'_>) {
@@ -72,15 +81,25 @@ impl Walk {
         if let Some(why) = &program.unclear {
             self.doubt(format!("`{full}` {why}"));
         }
+        // A name may be given to any object, and some formats show what is in it.
+        let raw = |word: &Field| {
+            word.literal().is_none_or(|word| word.contains("%(") && (word.contains("raw") || word.contains("contents")))
+        };
+        if matches!(name, "tag" | "branch" | "for-each-ref") && run.words.iter().any(raw) {
+            self.doubt(format!("the format of `{full}` may show what is in files"));
+        }
         match name {
-            "diff" | "show" | "log" | "whatchanged" | "format-patch" | "diff-tree" | "diff-index" | "diff-files" => {
+            "config" => self.git_config(&arguments),
+            "am" | "apply" => self.git_patches(program, &arguments),
+            "diff" | "show" | "log" | "whatchanged" | "format-patch" | "diff-tree" | "diff-index" | "diff-files"
+            | "reflog" => {
                 self.git_shows(name, &arguments, before, after);
             }
             "stash" => self.git_stash(program, &arguments),
             "cat-file" | "blame" | "annotate" | "archive" | "grep" | "ls-tree" | "rev-list" => {
                 self.git_reads(name, program, &arguments, (before, after));
             }
-            "checkout" | "switch" | "restore" | "reset" => self.git_writes(&arguments, before, after),
+            "checkout" | "switch" | "restore" | "reset" => self.git_writes(name, &arguments, before, after),
             "clone" | "fetch" | "pull" | "ls-remote" | "push" => self.git_asks(name, &arguments),
             _ if !program.commands.is_empty() => self.listed_git(&full, program, &arguments),
             _ if program.fetches => self.emit(Effect::Fetches(None)),
@@ -117,16 +136,21 @@ impl Walk {
 
     /// Changes that are shown: of these paths, or of whatever has changed.
     fn git_shows(&mut self, name: &str, arguments: &Arguments<'_>, before: &[&Field], after: &[&Field]) {
-        let shown = arguments.given(&SHOWN) || arguments.given.iter().any(|given| given.starts_with("--word-diff"));
-        let named = arguments.given(&NAMED) || name == "log" || name == "diff-tree";
+        let shown = arguments.given.iter().any(|given| shows(given));
+        // A patch is made whatever is told about it besides, and `-s` signs it.
+        let is_patch = name == "format-patch";
+        let named = !is_patch && (arguments.given(&NAMED) || matches!(name, "log" | "diff-tree" | "reflog"));
         if !shown && named {
             return;
         }
-        if name == "diff" && arguments.given(&["--no-index"]) {
+        if name == "diff" && arguments.given(&["--no-index", "--stdin"]) {
+            if arguments.given(&["--stdin"]) {
+                self.reads(&Field::Unknown { one: false }, Kind::File);
+            }
             before.iter().chain(after).for_each(|path| self.reads(path, Kind::Tree));
             return;
         }
-        let objects = before.iter().filter(|word| self.git_object(word)).count();
+        let objects = before.iter().filter(|word| self.git_object(word, name == "diff")).count();
         after.iter().for_each(|path| self.git_path(path));
         if name == "diff" && objects < before.len() {
             // Files that are not in the repository are compared too.
@@ -137,18 +161,25 @@ impl Walk {
         }
     }
 
-    /// Reads `REV:path`; false where the word is no such thing.
-    fn git_object(&mut self, word: &Field) -> bool {
-        let Some((_, path)) = word.literal().and_then(|word| word.split_once(':')) else { return false };
-        // `:0:path` and `:(glob)path`.
-        let path = path.trim_start_matches(|next: char| next.is_ascii_digit()).trim_start_matches(':');
-        if path.is_empty() || path.starts_with(['(', '/', '!']) {
-            return false;
+    /// Reads `REV:path`; false where the word is no such thing. Of a folder only names are shown,
+    /// unless by what packs or searches all that is below (`deep`).
+    fn git_object(&mut self, word: &Field, deep: bool) -> bool {
+        let Some(text) = word.literal().filter(|word| word.contains(':')) else { return false };
+        let mut is_object = false;
+        // What stands before the colon may have others in it: `HEAD@{10:00}:path`, `HEAD^{/a:b}:path`.
+        for (at, _) in text.match_indices(':') {
+            // `:0:path` and `:(glob)path`.
+            let path = text[at + 1..].trim_start_matches(|next: char| next.is_ascii_digit()).trim_start_matches(':');
+            if path.is_empty() || path.starts_with(['(', '/', '!']) {
+                return false;
+            }
+            is_object = true;
+            let kind = if deep { Kind::Tree } else { Kind::File };
+            self.reads(&Field::Literal(path.to_owned()), kind);
+            // Counted from the root of the repository, which may be above.
+            self.reads(&Field::Literal(path.trim_start_matches("./").to_owned()), Kind::File);
         }
-        self.reads(&Field::Literal(path.to_owned()), Kind::Tree);
-        // Counted from the root of the repository, which may be above.
-        self.reads(&Field::Literal(path.trim_start_matches("./").to_owned()), Kind::File);
-        true
+        is_object
     }
 
     /// A path of which `git` matches patterns itself, and takes a folder for all that is below it.
@@ -160,7 +191,32 @@ impl Walk {
                 self.reads(&Field::Pattern(path.clone()), Kind::File);
                 self.reads(&Field::Pattern(path.replace('*', ".*")), Kind::File);
             }
+            Some(path) if is_kind_of_file(path) => self.reads(word, Kind::File),
             _ => self.reads(word, Kind::Tree),
+        }
+    }
+
+    /// Only what tells one setting, or sets who commits; others may say what programs are run.
+    fn git_config(&mut self, arguments: &Arguments<'_>) {
+        const PLAIN: [&str; 9] =
+            ["--get", "--get-all", "--global", "--local", "--system", "--worktree", "--type", "--bool", "--default"];
+        let given = arguments.given.iter().all(|given| PLAIN.contains(&given.as_str()));
+        let key = arguments.operands.iter().find_map(|word| word.literal().filter(|word| *word != "get"));
+        let reads = arguments.given(&["--get", "--get-all"])
+            || arguments.operands.first().is_some_and(|word| word.literal() == Some("get"));
+        let is_person = matches!(key, Some("user.name" | "user.email"));
+        if !given || !(reads || is_person) || arguments.operands.iter().any(|word| word.literal().is_none()) {
+            self.doubt("`git config` may say what programs git runs");
+        }
+    }
+
+    /// What a patch is about is written, wherever it is.
+    fn git_patches(&mut self, program: &'static Program, arguments: &Arguments<'_>) {
+        self.operands(program, arguments);
+        if !arguments.given(&["--check", "--stat", "--numstat", "--summary"])
+            || arguments.given(&["--apply", "--index", "--cached"])
+        {
+            self.writes(&Field::Literal(String::from(".")), Kind::Tree);
         }
     }
 
@@ -169,9 +225,8 @@ impl Walk {
         let here = Field::Literal(String::from("."));
         let inner = told_apart(program, arguments.rest, None);
         match command {
-            Some("list" | "drop" | "clear") => {}
-            Some("show") if inner.given(&SHOWN) => self.reads(&here, Kind::Tree),
-            Some("show") => {}
+            Some("show" | "list") if inner.given.iter().any(|given| shows(given)) => self.reads(&here, Kind::Tree),
+            Some("list" | "drop" | "clear" | "show") => {}
             Some("push" | "save" | "pop" | "apply" | "branch" | "create" | "store") => self.writes(&here, Kind::Tree),
             _ => self.doubt("what `git stash` is to do is not known"),
         }
@@ -191,7 +246,7 @@ impl Walk {
             "grep" if !arguments.has(&program.unless) => before.get(1..).unwrap_or_default(),
             _ => before,
         };
-        let objects = named.iter().filter(|word| self.git_object(word)).count();
+        let objects = named.iter().filter(|word| self.git_object(word, name != "cat-file" && name != "blame")).count();
         after.iter().for_each(|path| self.git_path(path));
         match name {
             "blame" | "annotate" if after.is_empty() => named.iter().for_each(|path| self.reads(path, Kind::File)),
@@ -207,15 +262,22 @@ impl Walk {
         }
     }
 
-    fn git_writes(&mut self, arguments: &Arguments<'_>, before: &[&Field], after: &[&Field]) {
+    fn git_writes(&mut self, name: &str, arguments: &Arguments<'_>, before: &[&Field], after: &[&Field]) {
         let here = Field::Literal(String::from("."));
         let creates = arguments.given(&["-b", "-c", "-B", "-C", "--create", "--orphan"]);
         if creates && before.is_empty() && after.is_empty() || arguments.given(&["--staged", "-S", "--soft", "--mixed"])
         {
             return;
         }
-        after.iter().for_each(|path| self.writes(path, Kind::Tree));
-        if after.is_empty() {
+        let kind = |path: &Field| if path.literal().is_some_and(is_kind_of_file) { Kind::File } else { Kind::Tree };
+        after.iter().for_each(|path| self.writes(path, kind(path)));
+        // Without one of these only what is staged changes.
+        if name == "reset" && !arguments.given(&["--hard", "--keep", "--merge"]) {
+            return;
+        }
+        if name == "restore" {
+            before.iter().for_each(|path| self.writes(path, kind(path)));
+        } else if after.is_empty() {
             before.iter().for_each(|path| self.writes(path, Kind::Tree));
             self.writes(&here, Kind::Tree);
         }

@@ -17,6 +17,13 @@
 //!   command that changes this (`shopt -s dotglob`) is unclear.
 //! - Wrappers that only run another command (`timeout 5 npm test`) count as that command alone;
 //!   those that do more (`sudo`, `xargs`, `find -exec`, `bash -c`) count as both.
+//! - A search, a copy or an archive below a folder reads all of it, hidden files too, unless it is
+//!   held to names that are none of them (`--include='*.ts'`). What is moved, linked or compared is
+//!   taken for one file where its name ends as files of code or of data do, and for a folder else.
+//! - It may be another shell that runs it: what `zsh` or `dash` would read as other words or other
+//!   commands is unclear.
+//! - A variable that the command did not set, other than those that every machine has, shows the
+//!   environment; not where only its being empty is asked.
 //! - Behind `cd x;` a command may be in either folder, since `cd` may fail; behind `cd x &&` it is
 //!   in `x`.
 
@@ -24,10 +31,14 @@ mod arguments;
 mod braces;
 mod builtins;
 mod code;
+mod conditions;
+mod environment;
 mod expand;
 mod files;
 mod find;
 mod git;
+mod given;
+mod guess;
 mod parse;
 mod programs;
 mod remote;

@@ -79,6 +79,14 @@ pub(super) struct Program {
     pub(super) quiet: bool,
     /// Options with which what is fetched is written by its own name; `*` is any.
     pub(super) saves: Vec<String>,
+    /// Options with which what is read is a list of other files, which are read.
+    pub(super) lists: Vec<String>,
+    /// Options with which only names are shown.
+    pub(super) names: Vec<String>,
+    /// Options whose values are patterns of names, to which a search below folders is held.
+    pub(super) within: Vec<String>,
+    /// It compares its operands, and what is in them where they are folders.
+    pub(super) compares: bool,
     /// Its first operand is a script, without which it runs its input.
     pub(super) script: bool,
     /// It has rules of its own.
@@ -108,6 +116,8 @@ pub(super) enum Role {
     Folder,
     /// It is run.
     Runs,
+    /// A file that is run: it is read, and must be one.
+    Script,
     /// A module or tool, whose own arguments follow.
     Module,
     Guess,
@@ -144,12 +154,15 @@ pub(super) enum By {
     Git,
     Jq,
     Make,
+    NpmRun,
+    Patch,
     Ps,
     RemoteCopy,
     Sed,
     Shell,
     Ssh,
     Tar,
+    Unzip,
     Watch,
     Xargs,
 }
@@ -209,7 +222,7 @@ impl Program {
 
     /// Whether some option makes it run a program.
     pub(super) fn can_run(&self) -> bool {
-        !self.refuse.is_empty() || self.roles().any(|role| role == Role::Runs)
+        !self.refuse.is_empty() || self.roles().any(|role| matches!(role, Role::Runs | Role::Script))
     }
 }
 
@@ -237,7 +250,16 @@ mod tests {
         }
         for (name, program) in &table.programs {
             each(name, program, &mut |name, program| {
-                let lists = [&program.refuse, &program.tree, &program.changes, &program.unless, &program.informs];
+                let lists = [
+                    &program.refuse,
+                    &program.tree,
+                    &program.changes,
+                    &program.unless,
+                    &program.informs,
+                    &program.lists,
+                    &program.names,
+                    &program.within,
+                ];
                 let options = lists.into_iter().flatten().chain(program.options.keys());
                 for option in options {
                     let is_short = option.len() == 2 && !option.ends_with('-');

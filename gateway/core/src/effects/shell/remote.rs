@@ -4,8 +4,9 @@
 use crate::effects::Effect;
 
 use super::arguments::told_apart;
+use super::builtins::joined;
 use super::programs::Program;
-use super::run::Run;
+use super::run::{Input, Run};
 use super::scope::{Field, Kind};
 use super::walk::Walk;
 
@@ -36,10 +37,31 @@ impl Walk {
             Some(host) => {
                 self.emit(Effect::Fetches(host.literal().map(str::to_owned)));
                 self.emit(Effect::Sends);
+                if let Some((_, path)) = host.literal().and_then(|host| host.split_once(':')) {
+                    self.reads(&Field::Literal(path.to_owned()), Kind::File);
+                }
+                // A host of repositories runs no commands.
+                let is_quiet = host.literal().is_some_and(|host| host.starts_with("git@")) || arguments.given(&["-N"]);
+                self.run_there(name, arguments.rest, is_quiet, run);
             }
             None if arguments.given(&["-V"]) => {}
             None => self.doubt(format!("`{name}` names no host")),
         }
+    }
+
+    /// What runs on another machine, which may well be this one, in the home of someone.
+    fn run_there(&mut self, name: &str, words: &[Field], is_quiet: bool, run: &Run<'_>) {
+        let text = match (joined(words), run.input) {
+            (Some(text), Input::Outside) if text.is_empty() && is_quiet => return,
+            (Some(text), Input::Outside) if text.is_empty() => return self.runs_input(name),
+            (Some(text), Input::Text(input)) if text.is_empty() => input.clone(),
+            (Some(text), _) => text,
+            (None, _) => return self.doubt(format!("what `{name}` runs there is not known")),
+        };
+        self.below(|walk| {
+            walk.scope.go(&Field::Literal(String::from("~")));
+            walk.script_elsewhere(&text);
+        });
     }
 
     fn settings_of_ssh(&mut self, name: &str, values: &[(&str, &Field)]) {
@@ -68,6 +90,9 @@ impl Walk {
             match operand.literal() {
                 Some(text) if is_remote(text) => {
                     self.emit(Effect::Fetches(Some(text.to_owned())));
+                    if let (false, Some((_, path))) = (is_last, text.split_once(':')) {
+                        self.reads(&Field::Literal(path.trim_start_matches(':').to_owned()), kind);
+                    }
                     if is_last {
                         self.emit(Effect::Sends);
                     }

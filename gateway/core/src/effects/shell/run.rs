@@ -8,6 +8,7 @@ use brush_parser::ast::{
 
 use crate::effects::{Effect, Word};
 
+use super::environment::only_asks;
 use super::programs::programs;
 use super::scope::{Field, Kind, Value};
 use super::walk::Walk;
@@ -15,6 +16,12 @@ use super::words::is_name;
 
 /// How many commands may be run through one another: `env nice timeout 5 …`.
 const MOST_WRAPPED: usize = 12;
+
+/// Commands of the shell that POSIX calls special.
+const SPECIAL: [&str; 16] = [
+    ":", "break", "continue", ".", "eval", "exec", "exit", "export", "readonly", "return", "set", "shift", "times",
+    "trap", "unset", "source",
+];
 
 /// Folders whose programs are the ones that their names say.
 const KNOWN_FOLDERS: [&str; 5] = ["/bin/", "/usr/bin/", "/usr/local/bin/", "/sbin/", "/usr/sbin/"];
@@ -45,6 +52,10 @@ impl<'a> Run<'a> {
 
 impl Walk {
     pub(super) fn simple(&mut self, command: &SimpleCommand) {
+        self.asked(only_asks(command), |walk| walk.simple_as_asked(command));
+    }
+
+    fn simple_as_asked(&mut self, command: &SimpleCommand) {
         let mut input = Input::Outside;
         let mut assigned = Vec::new();
         let mut words = Vec::new();
@@ -65,8 +76,13 @@ impl Walk {
         for item in command.suffix.iter().flat_map(|suffix| &suffix.0) {
             self.item(item, &mut words, &mut input);
         }
+        let special = words.first().and_then(Field::literal).is_some_and(|name| SPECIAL.contains(&name));
         for assignment in assigned {
             self.assign(assignment, command.word_or_name.is_none());
+            // Some shells keep what stands before one of these, others do not.
+            if let (true, AssignmentName::VariableName(name)) = (special, &assignment.name) {
+                self.scope.set(name, Value::Unknown);
+            }
         }
         if !words.is_empty() {
             self.run(&Run { words: &words, input: &input, wrapped: 0 });
@@ -132,6 +148,9 @@ impl Walk {
             }
         };
         let value = if whole && !assignment.append { value } else { Value::Unknown };
+        if name == "NODE_OPTIONS" && matches!(&value, Value::Known(text) if is_plain_of_node(text)) {
+            return self.scope.set(name, value);
+        }
         if stays {
             self.declared(name, value);
         } else {
@@ -203,16 +222,24 @@ impl Walk {
     }
 
     fn opened(&mut self, path: &Field, reads: bool, writes: bool) {
+        let before = std::mem::replace(&mut self.beside, true);
+        self.opened_beside(path, reads, writes);
+        self.beside = before;
+    }
+
+    fn opened_beside(&mut self, path: &Field, reads: bool, writes: bool) {
         let host = path.literal().and_then(|path| path.strip_prefix("/dev/tcp/").or(path.strip_prefix("/dev/udp/")));
         if let Some(host) = host {
             self.emit(Effect::Fetches(Some(host.replace('/', ":"))));
             return;
         }
-        if reads {
-            self.reads(path, Kind::File);
-        }
         if writes {
             self.writes(path, Kind::File);
+        }
+        if reads {
+            // To be given a file is no more than to be told to read it.
+            self.beside = false;
+            self.reads(path, Kind::File);
         }
     }
 
@@ -226,6 +253,9 @@ impl Walk {
         if run.wrapped > MOST_WRAPPED {
             self.doubt(format!("more than {MOST_WRAPPED} programs run one another"));
             return;
+        }
+        if typed == "-" || typed.starts_with("/dev/") {
+            self.runs_input(typed);
         }
         self.names_called(typed);
         let (base, is_known) = based(typed);
@@ -244,54 +274,10 @@ impl Walk {
         }
         // A file of the same name could be anything: it may do what the known one does, and more.
         if program.is_none() || !is_known {
-            self.unlisted(rest);
+            self.unlisted(&run.of(rest));
         }
         if let Some(program) = program {
             self.listed(&base.to_ascii_lowercase(), program, &run.of(rest));
-        }
-    }
-
-    /// A program that the table does not have.
-    fn unlisted(&mut self, rest: &[Field]) {
-        const CODE: [&str; 9] = ["-c", "-e", "-E", "-x", "--eval", "--exec", "--command", "--execute", "-exec"];
-        for pair in rest.windows(2) {
-            let is_code = |text: &str| text.contains([' ', '(', ';', '$', '`', '\n']);
-            if pair[0].literal().is_some_and(|option| CODE.contains(&option)) && pair[1].literal().is_none_or(is_code) {
-                self.doubt("a program that is not known is given code to run");
-            }
-        }
-        rest.iter().for_each(|word| self.guess(word));
-    }
-
-    /// An argument of which is not known what it is for.
-    pub(super) fn guess(&mut self, word: &Field) {
-        let Field::Literal(text) = word else {
-            self.reads(word, Kind::File);
-            self.writes(word, Kind::File);
-            return;
-        };
-        if text.contains("://") {
-            let from = text.find(|next: char| next.is_ascii_alphabetic()).unwrap_or(0);
-            self.emit(Effect::Fetches(Some(text[from..].to_owned())));
-            return;
-        }
-        let mut parts = vec![text.as_str()];
-        if text.starts_with('-') && !text.starts_with("--") {
-            // `-I.env`
-            parts = text.char_indices().nth(2).map(|(at, _)| &text[at..]).into_iter().collect();
-        } else if text.starts_with("--") {
-            parts.clear();
-        }
-        parts.extend(text.split_once('=').map(|(_, value)| value));
-        parts.extend(text.strip_prefix('@'));
-        if text.contains([':', ',']) {
-            parts.extend(text.split([':', ',', '=']));
-        }
-        let is_path = |part: &&str| part.contains(['/', '.']) || part.starts_with('~');
-        for part in parts.into_iter().filter(is_path) {
-            let path = Field::Literal(part.to_owned());
-            self.reads(&path, Kind::File);
-            self.writes(&path, Kind::File);
         }
     }
 
@@ -299,6 +285,21 @@ impl Walk {
     pub(super) fn runs_input(&mut self, name: &str) {
         self.doubt(format!("`{name}` runs what it is given as input"));
     }
+}
+
+/// Whether these options of `node` load no code.
+fn is_plain_of_node(options: &str) -> bool {
+    const PLAIN: [&str; 8] = [
+        "--max-old-space-size",
+        "--max-semi-space-size",
+        "--openssl-legacy-provider",
+        "--no-warnings",
+        "--no-deprecation",
+        "--trace-warnings",
+        "--enable-source-maps",
+        "--experimental-vm-modules",
+    ];
+    options.split_whitespace().all(|option| PLAIN.contains(&option.split('=').next().unwrap_or(option)))
 }
 
 /// A program's name without its folder, and whether it is the one that goes by that name.

@@ -5,12 +5,13 @@
 use std::collections::BTreeSet;
 
 use brush_parser::ast::{
-    AndOr, AndOrList, Command, CompoundCommand, CompoundList, ExtendedTestExpr, FunctionDefinition, IfClauseCommand,
-    Pipeline, Program, SeparatorOperator, UnaryPredicate,
+    AndOr, AndOrList, Command, CompoundCommand, CompoundList, FunctionDefinition, IfClauseCommand, Pipeline, Program,
+    SeparatorOperator,
 };
 
 use crate::effects::{Effect, Effects, Place};
 
+use super::environment::may_trace;
 use super::parse::parse;
 use super::scope::{Field, Kind, Scope, Value};
 use super::{Unclear, second};
@@ -43,6 +44,12 @@ pub(super) struct Walk {
     depth: usize,
     loops: usize,
     commands: usize,
+    /// Of variables no more is seen than whether they are there.
+    pub(super) only_asked: bool,
+    /// What is done now is beside what the command is there for.
+    pub(super) beside: bool,
+    /// The shell may show every command.
+    pub(super) traced: bool,
 }
 
 impl Walk {
@@ -58,6 +65,9 @@ impl Walk {
             depth: 0,
             loops: 0,
             commands: 0,
+            only_asked: false,
+            beside: false,
+            traced: may_trace(text),
         };
         walk.script(text);
         if let Some(name) = walk.functions.intersection(&walk.called).next() {
@@ -78,6 +88,9 @@ impl Walk {
     }
 
     pub(super) fn emit(&mut self, effect: Effect) {
+        if self.beside && !self.effects.beside.contains(&effect) && self.effects.list.len() < MOST_EFFECTS {
+            self.effects.beside.push(effect.clone());
+        }
         if self.effects.list.len() >= MOST_EFFECTS {
             self.doubt(format!("the command does more than {MOST_EFFECTS} things"));
         } else if !self.effects.list.contains(&effect) {
@@ -95,11 +108,6 @@ impl Walk {
         for place in self.scope.places(word, kind).into_iter().filter(is_file) {
             self.emit(Effect::Writes(place));
         }
-    }
-
-    /// Everything that a program is told by its environment is shown.
-    pub(super) fn reads_environment(&mut self) {
-        self.emit(Effect::Reads(Place::Path(String::from("/proc/self/environ"))));
     }
 
     pub(super) fn names_called(&mut self, name: &str) {
@@ -248,7 +256,10 @@ impl Walk {
 
     fn compound(&mut self, compound: &CompoundCommand) {
         match compound {
-            CompoundCommand::Arithmetic(sum) => self.arithmetic(&sum.expr.value),
+            CompoundCommand::Arithmetic(sum) => {
+                self.arithmetic(&sum.expr.value);
+                self.nested_elsewhere(&sum.expr.value);
+            }
             CompoundCommand::ArithmeticForClause(each) => {
                 for part in [&each.initializer, &each.condition, &each.updater].into_iter().flatten() {
                     self.arithmetic(&part.value);
@@ -265,7 +276,7 @@ impl Walk {
                 self.looped(Some((&each.variable_name, values)), &|walk| walk.list(&each.body.list));
             }
             CompoundCommand::CaseClause(case) => {
-                self.one(&case.value.value);
+                self.asked(true, |walk| drop(walk.one(&case.value.value)));
                 let before = self.scope.clone();
                 let mut after = before.clone();
                 for item in &case.cases {
@@ -312,6 +323,7 @@ impl Walk {
         }
         self.loops += 1;
         if let Some((name, _)) = &variable {
+            self.assigned(name);
             self.scope.set(name, Value::Unknown);
         }
         self.settle(body);
@@ -348,41 +360,16 @@ impl Walk {
         self.again -= 1;
         self.effects = effects;
     }
-
-    fn test(&mut self, test: &ExtendedTestExpr) {
-        match test {
-            ExtendedTestExpr::And(left, right) | ExtendedTestExpr::Or(left, right) => {
-                self.test(left);
-                self.test(right);
-            }
-            ExtendedTestExpr::Not(inner) | ExtendedTestExpr::Parenthesized(inner) => self.test(inner),
-            ExtendedTestExpr::UnaryTest(kind, word) => {
-                self.one(&word.value);
-                if matches!(kind, UnaryPredicate::ShellVariableIsSetAndAssigned) {
-                    self.arithmetic(&word.value);
-                }
-            }
-            ExtendedTestExpr::BinaryTest(kind, left, right) => {
-                self.one(&left.value);
-                self.one(&right.value);
-                if kind.to_string().starts_with('-') && kind.to_string().len() == 3 && !is_of_files(&kind.to_string()) {
-                    self.arithmetic(&left.value);
-                    self.arithmetic(&right.value);
-                }
-            }
-        }
-    }
-}
-
-fn is_of_files(operator: &str) -> bool {
-    matches!(operator, "-ef" | "-nt" | "-ot")
 }
 
 /// Whether a place is a file with something in it; what is typed and shown is none.
 fn is_file(place: &Place) -> bool {
     const NONE: [&str; 8] = ["", "-", "/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/tty", "/dev/zero"];
+    let is_open = |path: &str| {
+        path.strip_prefix("/dev/fd/").is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
     match place {
-        Place::Path(path) | Place::Tree(path) => !NONE.contains(&path.as_str()) && !path.starts_with("/dev/fd/"),
+        Place::Path(path) | Place::Tree(path) => !NONE.contains(&path.as_str()) && !is_open(path),
         Place::Glob(_) | Place::Unknown => true,
     }
 }

@@ -153,10 +153,20 @@ impl<'a> Cutter<'a> {
             } else {
                 let name = self.rest[..length].to_owned();
                 self.rest = &self.rest[length..];
-                self.out.push(Piece::Variable { name, quoted });
+                if self.is_altered_elsewhere() {
+                    // It becomes another text in zsh: `$x[2,5]`, `$x:h`.
+                    self.out.push(Piece::Altered { text: name, quoted });
+                } else {
+                    self.out.push(Piece::Variable { name, quoted });
+                }
             }
         }
         Ok(())
+    }
+
+    fn is_altered_elsewhere(&self) -> bool {
+        let modifier = self.rest.strip_prefix(':').and_then(|rest| rest.chars().next());
+        self.rest.starts_with('[') || modifier.is_some_and(|next| "ahlpqrstuxAcefgPQwW&".contains(next))
     }
 
     /// `$((1+2))` is a sum, but `$((a); (b))` are commands.

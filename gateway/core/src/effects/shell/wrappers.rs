@@ -4,7 +4,7 @@
 use crate::effects::{Effect, Word};
 
 use super::arguments::told_apart;
-use super::builtins::joined;
+use super::builtins::{LETTERS, PLAIN, joined};
 use super::programs::Program;
 use super::run::{Input, Run};
 use super::scope::{Field, Kind};
@@ -62,12 +62,17 @@ impl Walk {
     pub(super) fn xargs(&mut self, name: &str, program: &'static Program, run: &Run<'_>) {
         let arguments = told_apart(program, run.words, Some(0));
         self.options(name, program, &arguments);
+        // What is replaced stands right behind these letters.
+        if arguments.given(&["-i"]) && !run.words.iter().any(|word| word.literal() == Some("-i")) {
+            self.doubt(format!("what `{name} -i` replaces is not understood"));
+        }
         let mut words = arguments.rest.to_vec();
         if words.is_empty() {
             return;
         }
-        let replaced =
-            arguments.value(&["-I", "-J", "--replace"]).map(|token| token.literal().unwrap_or_default().to_owned());
+        let replaced = arguments.value(&["-I", "-J"]).map(|token| token.literal().unwrap_or_default().to_owned());
+        let told = run.words.iter().filter_map(Field::literal).find_map(|word| word.strip_prefix("--replace="));
+        let replaced = replaced.or_else(|| told.map(str::to_owned));
         let braces = || String::from("{}");
         let replaced = replaced.or_else(|| arguments.given(&["-i", "--replace"]).then(braces));
         match &replaced {
@@ -85,7 +90,7 @@ impl Walk {
 
     pub(super) fn shell(&mut self, name: &str, run: &Run<'_>) {
         let mut words = run.words;
-        let (mut code, mut informs) = (false, false);
+        let (mut code, mut informs, mut input) = (false, false, false);
         while let Some((first, rest)) = words.split_first() {
             match first.literal() {
                 None => break,
@@ -96,6 +101,9 @@ impl Walk {
                     break;
                 }
                 Some("-o" | "+o") if rest.first().and_then(Field::literal).is_some() => {
+                    if !rest.first().and_then(Field::literal).is_some_and(|setting| PLAIN.contains(&setting)) {
+                        self.doubt(format!("a setting of `{name}` changes how words are read"));
+                    }
                     words = rest.get(1..).unwrap_or_default();
                     continue;
                 }
@@ -112,11 +120,20 @@ impl Walk {
                     words = rest.get(1..).unwrap_or_default();
                     continue;
                 }
-                Some(flags) if flags.starts_with(['-', '+']) => code |= flags.contains('c'),
+                Some(flags) if flags.starts_with(['-', '+']) => {
+                    let is_plain = |letter: char| LETTERS.contains(letter) || "clrs".contains(letter);
+                    if !flags[1..].chars().all(is_plain) {
+                        self.doubt(format!("`{name} {flags}` is not understood"));
+                    }
+                    code |= flags.contains('c');
+                    input |= flags.contains('s');
+                }
                 Some(_) => break,
             }
             words = rest;
         }
+        // With `-s` its words are arguments of what it reads.
+        let words = if input && !code { &[] } else { words };
         match (words.first(), code, run.input) {
             (Some(text), true, _) => match text.literal() {
                 Some(text) => self.script_elsewhere(text),

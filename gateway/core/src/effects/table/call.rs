@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::document::{Search, Tool};
-use crate::effects::place::{below, is_pattern, matching, readings, within};
+use crate::effects::place::{below, hidden_too, is_kind_of_file, is_pattern, matching, readings, within};
 use crate::effects::{Effect, Effects, Place, Word, patch, shell};
 use crate::wire::json::{Kind, Value, shortened};
 
@@ -99,6 +99,10 @@ impl<'a> Call<'a> {
             effects.add(patch::read(&patch));
         }
         for url in self.all(&tool.fetches)? {
+            if url.trim_start().get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file:")) {
+                let place = if url.contains('%') { Place::Unknown } else { Place::Path(url.trim()[5..].to_owned()) };
+                effects.list.push(Effect::Reads(place));
+            }
             effects.list.push(Effect::Fetches(Some(url)));
         }
         if tool.fetches_unknown {
@@ -130,7 +134,7 @@ impl<'a> Call<'a> {
             effects.list.push(Effect::Reads(Place::Tree(path)));
         }
         for path in self.paths(&tool.reads_matching)? {
-            let place = if is_pattern(&path) { Place::Glob(path) } else { Place::Tree(path) };
+            let place = if is_pattern(&path) { Place::Glob(hidden_too(&path)) } else { Place::Tree(path) };
             effects.list.push(Effect::Reads(place));
         }
         for path in self.paths(&tool.edits)? {
@@ -162,7 +166,8 @@ impl<'a> Call<'a> {
         }
         for folder in folders {
             if patterns.is_empty() {
-                list.push(Effect::Reads(Place::Tree(folder)));
+                let is_file = is_kind_of_file(&folder);
+                list.push(Effect::Reads(if is_file { Place::Path(folder) } else { Place::Tree(folder) }));
                 continue;
             }
             // A file that is named is searched whatever the pattern says.

@@ -46,7 +46,9 @@ fn check(rows: &[(&str, &str, &str)]) {
 fn runs(rows: &[(&str, &str, &str, &str)]) {
     for (name, arguments, command, folder) in rows {
         let expect = within(folder, shell::read(command));
-        assert_eq!(Table::shipped().effects(name, None, arguments), expect, "{name} {arguments}");
+        // A program tells besides which calls it makes.
+        let found = Effects { program: None, ..Table::shipped().effects(name, None, arguments) };
+        assert_eq!(found, expect, "{name} {arguments}");
     }
 }
 
@@ -254,13 +256,13 @@ fn gemini_and_qwen() {
         ("read_file", r#"{"file_path":"file:///w/.env"}"#, "R file:///w/.env, R /w/.env"),
         ("read_file", r#"{"file_path":"\".env\""}"#, "R \".env\", R .env"),
         ("read_many_files", r#"{"include":["src/*.ts",".env"]}"#, "R* src/*.ts, R/ .env"),
-        ("read_many_files", r#"{"paths":["**/*"],"recursive":true}"#, "R* **/*"),
+        ("read_many_files", r#"{"paths":["**/*"],"recursive":true}"#, "R* {**,**/.*/**}/{,.}*"),
         ("read_many_files", r#"{"include":"docs","exclude":["x"]}"#, "R/ docs"),
         ("write_file", r#"{"file_path":"a","content":"x"}"#, "W a"),
         ("replace", r#"{"file_path":"a","instruction":"i","old_string":"x","new_string":"y"}"#, "R a, W a"),
         ("grep_search", r#"{"pattern":"x","dir_path":"src","include_pattern":"*.ts"}"#, "R src, R* src/**/*.ts"),
         ("grep_search", r#"{"pattern":"x","dir_path":"src"}"#, "R/ src"),
-        ("grep_search", r#"{"pattern":"x","glob":"*.env","path":"."}"#, "R* **/*.env"),
+        ("grep_search", r#"{"pattern":"x","glob":"*.env","path":"."}"#, "R* **/{,.}*.env"),
         ("grep_search", r#"{"pattern":"x","path":".env","limit":1}"#, "R/ .env"),
         ("grep_search", r#"{"query":"x","include_pattern":"*.ts"}"#, "R* **/*.ts"),
         ("search_file_content", r#"{"pattern":"x","include":".env*"}"#, "R* **/.env*, R* **/.env*/**"),

@@ -125,7 +125,7 @@ impl TryFrom<Document> for Rules {
             None => Table::shipped().clone(),
         };
         taint::check(&document.private, document.taint)?;
-        let set = RuleSet::new(document.allow, document.deny, document.unknown, |name| kind_of(&table, name))?;
+        let set = RuleSet::new(document.allow, document.deny, document.unknown, |name| table.kind(name))?;
         Ok(Self {
             set,
             table: Arc::new(table),
@@ -193,17 +193,6 @@ impl Rules {
     }
 
     fn kind(&self, name: &str) -> Kind {
-        kind_of(&self.table, name)
-    }
-}
-
-/// What a specifier of a rule about this tool is compared to.
-fn kind_of(table: &Table, name: &str) -> Kind {
-    match table.kind(name) {
-        table::Kind::Commands => Kind::Commands,
-        table::Kind::Reads => Kind::Reads,
-        table::Kind::Writes => Kind::Writes,
-        table::Kind::Fetches => Kind::Fetches,
-        table::Kind::Unknown => Kind::Unknown,
+        self.table.kind(name)
     }
 }

@@ -10,21 +10,10 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::effects::Effect;
+pub use crate::effects::table::Kind;
 use crate::glob::Glob;
 use crate::policy::lockdown::place::Folders;
 use crate::policy::lockdown::{address, command, place};
-
-/// What a tool does, and so what is compared to the specifier of a rule about it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    Commands,
-    Reads,
-    /// It changes files, and may read them too.
-    Writes,
-    Fetches,
-    /// Nothing is known of it.
-    Unknown,
-}
 
 /// What a rule for every tool is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

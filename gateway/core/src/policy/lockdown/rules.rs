@@ -165,7 +165,10 @@ impl RuleSet {
         let rules: Vec<&Rule> = scoped(&self.allow, name).collect();
         let refuse = |why: String| Some(say::refused(NOT_ALLOWED, why));
         let Some(first) = rules.first() else { return refuse(say::unlisted_tool()) };
-        let is_bare = |effect| !rules.iter().any(|rule| rule.covers(effect, call.kind, call.folders));
+        let carries = carries(&rules, call);
+        let is_carried = |effect| carries && Act::of(effect) != Act::Runs && !call.effects.beside.contains(effect);
+        let is_bare =
+            |effect| !is_carried(effect) && !rules.iter().any(|rule| rule.covers(effect, call.kind, call.folders));
         if let Some(effect) = call.effects.list.iter().find(|effect| is_bare(effect)) {
             return refuse(say::uncovered(effect, &self.ways(name, effect)));
         }
@@ -195,6 +198,16 @@ impl RuleSet {
 /// The first rule that is about this tool whatever it is called with.
 fn bare<'a>(rules: &'a [Rule], name: &Name<'_>) -> Option<&'a Rule> {
     rules.iter().find(|rule| matches!(rule.subject, Subject::Tool(_)) && rule.concerns(name))
+}
+
+/// Whether rules about this tool name every command that it runs, as in `Bash(npm install *)`. Then
+/// what those commands are there to do is allowed with them.
+fn carries(rules: &[&Rule], call: &Facts<'_>) -> bool {
+    let mut commands = call.effects.list.iter().filter(|effect| Act::of(effect) == Act::Runs).peekable();
+    let named = |rule: &&&Rule| matches!(rule.subject, Subject::Call { .. });
+    call.kind == Kind::Commands
+        && commands.peek().is_some()
+        && commands.all(|effect| rules.iter().filter(named).any(|rule| rule.covers(effect, call.kind, call.folders)))
 }
 
 /// The rules that look at more than the name, and are about this tool.

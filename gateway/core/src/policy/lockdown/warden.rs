@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::effects::{Called, Effects};
 use crate::policy::lockdown::place::Folders;
-use crate::policy::lockdown::replace::{self, AgentTools};
+use crate::policy::lockdown::replace::AgentTools;
 use crate::policy::lockdown::rules::{Facts, Verdict};
 use crate::policy::lockdown::{Mode, OnDenied, Rules, say};
 use crate::stream::guard::{Judge, Ruling};
@@ -107,11 +107,7 @@ impl Warden {
         Some(match replacement.become_call(input, &self.setting.agent) {
             Ok(own) => {
                 self.replaced.push(Replaced { tool: call.name.clone(), became: own.tool.clone() });
-                let input = match own.input {
-                    replace::Input::Json(json) => Input::Json(json),
-                    replace::Input::Text(text) => Input::Text(text),
-                };
-                Ruling::Become(Substitute { name: own.tool, namespace: own.namespace, input })
+                Ruling::Become(Substitute { name: own.tool, namespace: own.namespace, input: own.input })
             }
             Err(why) => self.refuse(call, "its inputs", &why),
         })

@@ -168,3 +168,36 @@ fn variables_that_hold_no_secret() {
         "AWS_ACCESS_KEY_ID=AKIAIOSFODNN7EXAMPLE\nAWS_SECRET_ACCESS_KEY=wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY\n",
     ]);
 }
+
+#[test]
+fn beside_the_word_for_them() {
+    check(&[
+        "- name: API_KEY\n  value: «env:API_KEY|a8Fk2LmQ9xZp4Rt7Vw1Yb3Nc6Hd5Js0K»",
+        "    - name: DB_PASSWORD\n      value: \"«env:DB_PASSWORD|hunter2x»\"\n",
+        "{\"name\": \"API_KEY\", \"value\": \"«env:API_KEY|a8Fk2LmQ9xZp4Rt7Vw1Yb3Nc6Hd5Js0K»\"}",
+        "<add key=\"ApiKey\" value=\"«env:ApiKey|a8Fk2LmQ9xZp4Rt7Vw1Yb3Nc6Hd5Js0K»\" />",
+        "run --token «env:token|a8Fk2LmQ9xZp4Rt7Vw1Yb3Nc6Hd5Js0K» now",
+        "run --password «env:password|hunter2x»",
+        "ENV SECRET «env:SECRET|a8Fk2LmQ9xZp4Rt7Vw1Yb3Nc6Hd5Js0K»",
+        "machine x login y password «env:password|hunter2x»",
+        "Authorization: token «env:token|a8Fk2LmQ9xZp4Rt7Vw1Yb3Nc6Hd5Js0K»",
+        "https://«env|xa8Fk2LmQ9xZp4Rt7Vw1Yb3Nc6Hd5Js0K»@github.com/x/y.git",
+        "'password' => '«env:password|hunter2x»',",
+        "PGPASSWORD=«env:PGPASSWORD|hunter2x»\n",
+        "secret_key_base: «env:secret_key_base|a8Fk2LmQ9xZp4Rt7Vw1Yb3Nc6Hd5Js0K»",
+        "«env|U1RSSVBFX0tFWT1hYmMxMjMK»",
+    ]);
+    check_unchanged(&[
+        "- name: API_KEY\n  value: $(API_KEY)\n",
+        "- name: API_KEY\n  valueFrom:\n    secretKeyRef: { name: app, key: token }\n",
+        "{\"name\": \"token\", \"value\": \"bearer\"}",
+        "{\"key\": \"Enter\", \"value\": \"submit\"}",
+        "<option key=\"token\" value=\"one\">",
+        "run --token <token> --password PASSWORD",
+        "use --key key.pem --token $TOKEN --secret name",
+        "match x { \"token\" => Token::New, \"key\" => key() }",
+        "https://posthog.com/@someone and a@b.example",
+        "src/components/authentication/PasswordResetForm/index.tsx",
+        "aGVsbG8gd29ybGQsIHRoaXMgaXMgcGxhaW4gdGV4dA==",
+    ]);
+}

@@ -37,6 +37,25 @@ fn keys_of_providers() {
     ]);
 }
 
+/// Every form that is listed, made up from signs that it may have, in its shortest and its longest.
+#[test]
+fn each_listed_form_is_found() {
+    use super::super::formats::FORMATS;
+    use super::ALL;
+    // Mixed as keys are: what repeats itself is no key.
+    let signs = b"a8Fk2LmQ9xZp4Rt7Vw1Y3bGn6HsDj5Ce0TuKi";
+    for format in FORMATS {
+        for length in [format.least, format.most] {
+            let made = (0..).map(|at: usize| signs[(at * 7 + at / signs.len()) % signs.len()]);
+            let made = made.flat_map(|byte| [byte, byte.to_ascii_lowercase(), byte.to_ascii_uppercase()]);
+            let value: String = made.filter(|byte| format.made.of(*byte)).take(length).map(char::from).collect();
+            let text = format!("use {}{value} now", format.begin);
+            let redacted = ALL.redact(&text).text.unwrap_or_else(|| text.clone());
+            assert!(!redacted.contains(&value), "{} of {length}: {redacted}", format.begin);
+        }
+    }
+}
+
 #[test]
 fn keys_of_clouds() {
     check(&[

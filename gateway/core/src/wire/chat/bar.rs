@@ -27,6 +27,8 @@ struct Choice {
     /// The call in the older spelling, of which there is one at the most.
     old: Option<Fate>,
     kept: u64,
+    /// Those of them that stand in the list, which alone are numbered.
+    listed: u64,
     barred: u64,
     /// Whether a call is answered by us, so that the reply does not end with its own end.
     hides: bool,
@@ -36,7 +38,7 @@ struct Choice {
 #[derive(Debug, Clone)]
 struct Fate {
     call: Identity,
-    /// Its number among the calls that stay; none when it is barred.
+    /// Its number among the calls of the list that stay; none when it is barred.
     place: Option<u64>,
     /// The call in its place, until that is written; its own further pieces then go.
     substitute: Option<Substitute>,
@@ -116,8 +118,13 @@ impl Choice {
                 return Err(Broken::Misplaced);
             }
             let index = entry.get("index").and_then(Value::integer).unwrap_or(at as u64);
-            let known = self.calls.get(&index).filter(|fate| fate.call.goes_on_in(entry));
-            let mut fate = self.fate(known.cloned(), reply::call(entry), judge, mending)?;
+            let known = self.calls.get(&index).filter(|fate| fate.call.goes_on_in(entry)).cloned();
+            let is_new = known.is_none();
+            let mut fate = self.fate(known, reply::call(entry), judge, mending)?;
+            if let Some(place) = fate.place.as_mut().filter(|_| is_new) {
+                *place = self.listed;
+                self.listed += 1;
+            }
             fate.call.learn(entry);
             let substitute = fate.substitute.take();
             barred.push(fate.place.is_none() || (fate.is_substituted && substitute.is_none()));

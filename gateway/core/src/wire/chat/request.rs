@@ -8,7 +8,7 @@ use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{
     Malformed, Request, STORED, count, flag, list, lower, model, opening, refuse_any, refuse_misspelled,
-    refuse_other_models, text_of,
+    refuse_other_models, task_content, text_of,
 };
 
 /// The keys that a stage judges by.
@@ -95,6 +95,17 @@ pub(in crate::wire) fn add_system_text(json: &Json, text: &str, patch: &mut Patc
             patch.insert(messages.span().start + 1, message);
         }
     }
+}
+
+/// In the text itself where the message is one, for some servers take nothing else.
+pub(in crate::wire) fn add_task_text(root: Value<'_>, text: &str, patch: &mut Patch) -> Option<()> {
+    let content = task_content(root.get("messages")?.items())?;
+    match content.kind() {
+        Kind::Array => patch.add_item(content, &format!("{{\"type\":\"text\",\"text\":{}}}", json::quote(text))),
+        Kind::String => patch.insert(content.span().end - 1, json::escape(&format!("\n\n{text}"))),
+        _ => return None,
+    }
+    Some(())
 }
 
 /// Servers know one of two names for the limit; the agent's own choice is kept.

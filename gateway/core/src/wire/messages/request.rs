@@ -8,7 +8,7 @@ use crate::wire::messages::tools;
 use crate::wire::patch::Patch;
 use crate::wire::request::{
     Malformed, Request, STORED, count, flag, list, lower, model, opening, refuse_any, refuse_misspelled,
-    refuse_other_models, text_of,
+    refuse_other_models, task_content, text_of,
 };
 
 /// The keys that a stage judges by.
@@ -91,6 +91,22 @@ pub(in crate::wire) fn add_system_text(json: &Json, text: &str, patch: &mut Patc
         Some(system) => patch.replace(system.span(), quoted),
         None => patch.add_member(root, &format!("\"system\":{quoted}")),
     }
+}
+
+/// As a block of its own, always: agents tell a list of one text as that text once it is not the
+/// last, and to a model both are one block.
+pub(in crate::wire) fn add_task_text(root: Value<'_>, text: &str, patch: &mut Patch) -> Option<()> {
+    let content = task_content(root.get("messages")?.items())?;
+    let block = format!("{{\"type\":\"text\",\"text\":{}}}", json::quote(text));
+    match content.kind() {
+        Kind::Array => patch.add_item(content, &block),
+        Kind::String => {
+            let own = content.raw();
+            patch.replace(content.span(), format!("[{{\"type\":\"text\",\"text\":{own}}},{block}]"));
+        }
+        _ => return None,
+    }
+    Some(())
 }
 
 pub(in crate::wire) fn limit_output(json: &Json, most: u64, patch: &mut Patch) -> u64 {

@@ -170,27 +170,37 @@ pub(super) fn strays(messages: Value<'_>) -> Result<Vec<Stray>, Malformed> {
     Ok(strays)
 }
 
+/// The keys of a block that it is judged by.
+const KNOWN_IN_BLOCK: &[&str] = &["type", "content", "tool", "tool_name", "name", "definition", "tool_references"];
+
 fn stray(block: Value<'_>, stands: Stands, strays: &mut Vec<Stray>) -> Result<(), Malformed> {
+    refuse_misspelled(block, KNOWN_IN_BLOCK)?;
     if !text_of(block, "type").is_some_and(|kind| TOOL_BLOCKS.contains(&kind.as_str())) {
         return Ok(());
     }
-    let definitions = [block.get("tool"), block.at(&["tool", "definition"]), block.get("definition")];
+    let inner = block.get("tool");
+    inner.map_or(Ok(()), |tool| refuse_misspelled(tool, KNOWN_IN_BLOCK))?;
+    let definitions = [inner, block.at(&["tool", "definition"]), block.get("definition")];
     for definition in definitions.into_iter().flatten() {
         refuse_misspelled(definition, KNOWN)?;
         refuse_own_model(definition)?;
     }
-    let defined = [&["tool", "definition"][..], &["definition"]].iter().find_map(|path| block.at(path));
-    let tool = match defined {
-        Some(definition) => match hold(definition) {
+    strays.push(Stray::block(block, spoken_of(block), stands));
+    Ok(())
+}
+
+/// The tool that a block defines or names. With two names, which counts depends on the reader.
+fn spoken_of(block: Value<'_>) -> Tool {
+    let paths = [&["tool_name"][..], &["name"], &["tool", "name"], &["tool", "tool_name"]];
+    let names: Vec<String> = paths.iter().filter_map(|path| Some(block.at(path)?.text()?.into_owned())).collect();
+    let tool = match [block.at(&["tool", "definition"]), block.get("definition")] {
+        [Some(_), Some(_)] => Tool::unknown(),
+        [Some(definition), None] | [None, Some(definition)] => match hold(definition) {
             Holds::Tool(tool) => tool,
             // A whole set in one block is judged as a whole.
             _ => Tool::server(text_of(definition, "mcp_server_name")),
         },
-        None => {
-            let paths = [&["tool_name"][..], &["name"], &["tool", "name"], &["tool", "tool_name"]];
-            Tool::named(paths.iter().find_map(|path| Some(block.at(path)?.text()?.into_owned())))
-        }
+        [None, None] => Tool::named(names.first().cloned()),
     };
-    strays.push(Stray::block(block, tool, stands));
-    Ok(())
+    if names.iter().all(|name| Some(name) == tool.name.as_ref()) { tool } else { Tool::unknown() }
 }

@@ -23,6 +23,8 @@ const KNOWN: &[&str] =
 pub struct Bar {
     /// What became of each call, by the item's id.
     fates: BTreeMap<String, Fate>,
+    /// The output indexes of items that were no calls when they began.
+    others: BTreeSet<u64>,
     /// The output indexes of items whose other events are dropped.
     dropping: BTreeSet<u64>,
     /// The output indexes of items that are taken out.
@@ -60,19 +62,21 @@ impl Bar {
         }
         let index = root.get("output_index").and_then(Value::integer);
         if let Some(item) = root.get("item") {
-            return match self.judge_item(item, index, judge)? {
-                Becomes::Itself => {
-                    // Another item takes the place of one that was barred.
-                    if let Some(index) = index
-                        && text_of(root, "type").as_deref() == Some("response.output_item.added")
-                    {
-                        self.dropping.remove(&index);
-                        self.gone.remove(&index);
-                    }
-                    self.pass(root, judge).map(Leaves::Patched)
-                }
-                becomes => self.instead(root, index.ok_or(Broken::Misplaced)?, becomes),
-            };
+            let begins = index.filter(|_| text_of(root, "type").as_deref() == Some("response.output_item.added"));
+            self.check_kind(item, index, begins.is_some())?;
+            let becomes = self.judge_item(item, index, judge)?;
+            if !matches!(becomes, Becomes::Itself) {
+                return self.instead(root, index.ok_or(Broken::Misplaced)?, becomes);
+            }
+            // Another item takes the place of one that was barred.
+            if let Some(index) = begins {
+                self.dropping.remove(&index);
+                self.gone.remove(&index);
+            }
+            // What has an item that is no call may be about a barred one all the same.
+            if begins.is_some() || call(item).is_some() {
+                return self.pass(root, judge).map(Leaves::Patched);
+            }
         }
         self.check_name(root)?;
         if index.is_some_and(|index| self.dropping.contains(&index)) || self.is_of_barred(root) {
@@ -105,6 +109,18 @@ impl Bar {
     /// The output index that an item leaves with.
     fn place(&self, index: u64) -> u64 {
         index - self.gone.range(..index).count() as u64
+    }
+
+    /// What came of an item that becomes a call after it began has left, and was not judged.
+    fn check_kind(&mut self, item: Value<'_>, index: Option<u64>, begins: bool) -> Result<(), Broken> {
+        let Some(index) = index else { return Ok(()) };
+        let is_call = call(item).is_some();
+        if begins && is_call {
+            self.others.remove(&index);
+        } else if begins {
+            self.others.insert(index);
+        }
+        if is_call && self.others.contains(&index) { Err(Broken::Misplaced) } else { Ok(()) }
     }
 
     /// The last piece of a call's input may repeat its name, which must then be the one judged.

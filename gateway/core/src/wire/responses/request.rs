@@ -6,8 +6,8 @@ use crate::wire::facts::{self, Caching};
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{
-    Malformed, Request, STORED, count, flag, lower, model, refuse_any, refuse_misspelled, refuse_other_models, text_of,
-    texts_of,
+    Malformed, Request, STORED, count, flag, lower, model, refuse_any, refuse_misspelled, refuse_other_models,
+    task_content, text_of, texts_of,
 };
 use crate::wire::responses::tools;
 
@@ -97,6 +97,25 @@ fn opening(input: Value<'_>) -> Vec<String> {
         }
     }
     texts
+}
+
+/// In the message, as a part of its own.
+pub(in crate::wire) fn add_task_text(root: Value<'_>, text: &str, patch: &mut Patch) -> Option<()> {
+    let input = root.get("input")?;
+    let part = format!("{{\"type\":\"input_text\",\"text\":{}}}", json::quote(text));
+    let parted = |own: Value<'_>| format!("[{{\"type\":\"input_text\",\"text\":{}}},{part}]", own.raw());
+    if input.kind() == Kind::String {
+        let message = format!("[{{\"type\":\"message\",\"role\":\"user\",\"content\":{}}}]", parted(input));
+        patch.replace(input.span(), message);
+        return Some(());
+    }
+    let content = task_content(input.items())?;
+    match content.kind() {
+        Kind::Array => patch.add_item(content, &part),
+        Kind::String => patch.replace(content.span(), parted(content)),
+        _ => return None,
+    }
+    Some(())
 }
 
 /// Behind `instructions`, where the agent uses them, else one item behind its leading

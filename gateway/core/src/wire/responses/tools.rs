@@ -70,8 +70,13 @@ fn refuse_misspelled_tools(list: Value<'_>) -> Result<(), Malformed> {
     Ok(())
 }
 
-/// What a server once listed, under the name that its calls go by.
+/// What a server once listed, under the name that its calls go by. It lists functions alone; what
+/// has the shape of anything else has other names too.
 fn once_listed(item: Value<'_>, label: &str) -> Tool {
+    let is_other = ["tools", "function", "custom"].iter().any(|member| item.get(member).is_some());
+    if is_other || text_of(item, "type").is_some_and(|kind| kind != "function") {
+        return Tool::unknown();
+    }
     let tool = Tool::defined(item, Shape::Hosted("mcp".to_owned()), "input_schema");
     Tool { name: tool.name.map(|name| format!("mcp__{label}__{name}")), ..tool }
 }

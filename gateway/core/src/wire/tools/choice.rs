@@ -62,6 +62,9 @@ enum Pointed {
 /// Kinds of a `tool_choice` that are no tool of the provider's own.
 const NO_TOOL: &[&str] = &["auto", "any", "none", "tool", "function", "custom", "allowed_tools", "required"];
 
+/// Members by which a choice points at tools, in whichever dialect's shape.
+const POINTING: &[&str] = &["name", "tools", "allowed_tools", "mode", "function", "custom", "server_label"];
+
 fn pointed(choice: Value<'_>) -> Pointed {
     if let Some(word) = choice.text() {
         return if NO_TOOL.contains(&&*word) {
@@ -112,7 +115,7 @@ fn leave_to_the_model<'a>(choice: Value<'a>, dialect: Dialect, sheet: &mut Sheet
         // It may say more, such as whether calls may be made side by side.
         Dialect::Messages if choice.kind() == Kind::Object => {
             sheet.set(choice, "type", "\"auto\"");
-            ["name", "tools", "allowed_tools", "mode"].iter().for_each(|name| sheet.remove(choice, name));
+            POINTING.iter().for_each(|name| sheet.remove(choice, name));
         }
         Dialect::Messages => patch.replace(choice.span(), "{\"type\":\"auto\"}"),
         Dialect::Chat | Dialect::Responses => patch.replace(choice.span(), "\"auto\""),

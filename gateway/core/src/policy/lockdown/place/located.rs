@@ -72,6 +72,10 @@ impl Located {
     }
 
     fn parent(mut self) -> Option<Self> {
+        // What is above a link is above what it leads to.
+        if self.is_link_to_open_files() {
+            return None;
+        }
         match self.names.pop() {
             Some(Segment::Deep { .. }) => return None,
             Some(Segment::Name { .. }) => {}
@@ -127,9 +131,24 @@ impl Located {
         self.root == Root::Top && first.is_some_and(|first| SYSTEM.contains(&first.as_str()))
     }
 
-    /// The way through `/proc` that leads back to where it began: `/proc/self/cwd/.env`.
+    /// Whether it begins with a link to what a process has open: `/dev/fd`, `/dev/stdin`.
+    fn is_link_to_open_files(&self) -> bool {
+        let text = |at: usize| self.names.get(at).and_then(Segment::text);
+        let links = ["fd", "stdin", "stdout", "stderr"];
+        self.root == Root::Top
+            && text(0).is_some_and(|first| first == "dev")
+            && text(1).is_some_and(|second| links.contains(&second.as_str()))
+    }
+
+    /// The way through `/proc` that leads back to where it began: `/proc/self/cwd/.env`; and that
+    /// from `/dev/fd` into it.
     pub(super) fn through_proc(&self) -> Option<Self> {
         let text = |at: usize| self.names.get(at).and_then(Segment::text);
+        if self.is_link_to_open_files() && self.names.len() > 3 {
+            let way = ["proc", "self", "fd"].map(Segment::literal);
+            let names = way.into_iter().chain(self.names.get(2..)?.iter().cloned()).collect();
+            return Some(Self { root: Root::Top, ups: 0, names });
+        }
         if self.root != Root::Top || text(0)? != "proc" {
             return None;
         }

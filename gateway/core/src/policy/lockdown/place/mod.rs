@@ -214,6 +214,13 @@ fn spellings(text: &str) -> Option<Vec<String>> {
     if text.len() > LONGEST || text.chars().any(char::is_control) {
         return None;
     }
+    // On a drive, but in whatever folder one is there: `C:.env`.
+    let drive = text.as_bytes().first().is_some_and(u8::is_ascii_alphabetic);
+    if let Some(rest) = text.get(1..).and_then(|rest| rest.strip_prefix(':')).filter(|rest| drive && !rest.is_empty()) {
+        let mut all = spellings(rest)?;
+        all.extend([text.to_owned(), text.replace('\\', "/")]);
+        return Some(all);
+    }
     if text.contains('\\') {
         return Some(vec![text.to_owned(), text.replace('\\', "/"), text.replace('\\', "")]);
     }
@@ -293,7 +300,7 @@ fn reaches(pattern: &Located, place: &Located, base: &Base) -> bool {
             meets(without(wanted, less), without(names, more))
         }
         (Root::Top, Root::Working) => near.ups > 0 && meets(wanted, &lower(names)),
-        (Root::Top, Root::Home(_)) => !pattern.is_of_the_system() && meets(wanted, &lower(names)),
+        (Root::Top, Root::Home(_)) => (near.ups > 0 || !pattern.is_of_the_system()) && meets(wanted, &lower(names)),
         (Root::Working | Root::Home(_), Root::Top) | (Root::Working, Root::Home(_)) => meets(&lower(wanted), names),
         (Root::Home(_), Root::Working) => false,
     }

@@ -5,6 +5,7 @@
 use serde_json::json;
 
 use super::shell;
+pub use crate::wire::event::Input;
 use crate::wire::json::{Kind, Value, quote};
 
 /// Tools that run a command, the best first: the name, and the member that has the command. It
@@ -196,13 +197,4 @@ pub struct AgentCall {
     pub tool: String,
     pub namespace: Option<String>,
     pub input: Input,
-}
-
-/// What a tool is called with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
-    /// A JSON object: the arguments, or the `action` of a `local_shell_call`.
-    Json(String),
-    /// Free text, for a tool of the type `custom`.
-    Text(String),
 }

@@ -1,0 +1,97 @@
+//! Model airplanes as they lie in a folder: one each, with an `airplane.yaml`, a README and an
+//! application.
+
+use std::path::{Path, PathBuf};
+
+use jetway_core::retrieval::airplane::{Airplane, Document};
+
+use crate::config::{Problem, yaml};
+
+/// The file that makes a folder an airplane.
+pub const MANIFEST: &str = "airplane.yaml";
+/// The largest file that is shown of one, in bytes.
+const MAX_FILE: u64 = 256 << 10;
+/// The most airplanes of one policy.
+const MAX_AIRPLANES: usize = 200;
+
+/// An airplane, and where it lies.
+#[derive(Debug, Clone)]
+pub struct Hangar {
+    pub folder: PathBuf,
+    pub document: Document,
+    pub airplane: Airplane,
+}
+
+/// Reads every airplane in a folder, by its name.
+///
+/// # Errors
+/// The first [`Problem`]: a manifest that is none, or a file that is not there.
+pub fn load(folder: &Path) -> Result<Vec<Hangar>, Problem> {
+    let failed = |error: std::io::Error| Problem::of_file(folder, format!("the folder cannot be read: {error}"));
+    let mut folders = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.join(MANIFEST).is_file() {
+            folders.push(path);
+        }
+        if folders.len() > MAX_AIRPLANES {
+            return Err(Problem::of_file(folder, format!("there are more than {MAX_AIRPLANES} airplanes")));
+        }
+    }
+    folders.sort();
+    folders.into_iter().map(read).collect()
+}
+
+fn read(folder: PathBuf) -> Result<Hangar, Problem> {
+    let manifest = folder.join(MANIFEST);
+    let written = yaml::text(&manifest)?;
+    let document: Document = yaml::parse(&manifest, &written)?;
+    let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    document.check().map_err(|problem| Problem::of_file(&manifest, problem.to_string()))?;
+    let readme = text(&folder.join("README.md"))?;
+    let texts = document.files.iter().map(|file| {
+        let path = folder.join(&file.path);
+        text(&path).map_err(|problem| Problem::at_word(&manifest, &written, &file.path, problem.to_string()))
+    });
+    let texts = texts.collect::<Result<_, _>>()?;
+    let airplane = Airplane::new(&name, document.clone(), &readme, texts)
+        .map_err(|problem| Problem::of_file(&folder, problem.to_string()))?;
+    Ok(Hangar { folder, document, airplane })
+}
+
+fn text(path: &Path) -> Result<String, Problem> {
+    let size = path.metadata().map(|meta| meta.len()).unwrap_or_default();
+    if size > MAX_FILE {
+        return Err(Problem::of_file(path, format!("the file has {size} bytes; at most {MAX_FILE} are shown")));
+    }
+    std::fs::read_to_string(path).map_err(|error| Problem::of_file(path, format!("the file cannot be read: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const YAML: &str =
+        "about: A.\nlanguages: [python]\nfiles: [{ path: a.py, shows: It. }]\nrun: { start: x }\nvisit: []\n";
+
+    #[track_caller]
+    fn check(files: &[(&str, &str)], expect: Result<&str, &str>) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("one")).unwrap();
+        files.iter().for_each(|(name, text)| std::fs::write(folder.path().join("one").join(name), text).unwrap());
+        match (load(folder.path()), expect) {
+            (Ok(found), Ok(text)) => assert_eq!(found[0].airplane.files[0].text, text),
+            (Err(problem), Err(part)) => assert!(problem.to_string().contains(part), "{problem}"),
+            (found, _) => panic!("{found:?}"),
+        }
+    }
+
+    #[test]
+    fn an_airplane_is_a_folder_with_a_manifest() {
+        check(&[(MANIFEST, YAML), ("README.md", "# A"), ("a.py", "x\n")], Ok("x\n"));
+        check(&[(MANIFEST, YAML), ("a.py", "x\n")], Err("README.md"));
+        check(&[(MANIFEST, YAML), ("README.md", "# A")], Err("airplane.yaml:3:"));
+        check(&[(MANIFEST, "about: A.\nlanguage: x"), ("README.md", "# A")], Err("unknown field `language`"));
+        check(&[(MANIFEST, YAML), ("README.md", "# A"), ("a.py", "# airplane:show\n")], Err("nothing was hidden"));
+    }
+}
