@@ -167,11 +167,13 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     exchange.asks(&asked, &run);
     let admitted = models::admit(gate, policy, caller.models(), (&asked, &asked.model, is_reply))?;
     let targets = targets(admitted.upstreams(), &identified)?;
-    let desk = context::desk(&exchange.gate, policy, &asked);
+    // Once: what is shown and what is found are of the same pages.
+    let index = gate.index(&policy.name);
+    let desk = context::desk(index.as_ref(), policy, &asked);
     let permit = lockdown::lock(policy, &asked, &desk);
     exchange.offers(permit.offered(), permit.removed());
     let conversation = conversation_of(&jetway, &run, &asked);
-    let context = context::inform((&jetway, gate), policy, (&conversation, is_reply), &asked).await?;
+    let context = context::inform((&jetway, index.as_deref()), policy, (&conversation, is_reply), &asked).await?;
     exchange.shows(context.passages());
     let edits = overlay::recall(&jetway, policy, &conversation).await;
     let searcher = jetway.searchers.of(policy).map_err(|why| Refusal::Unsearched { why })?;
