@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use jetway_core::policy::models::Offer;
 use jetway_core::redact::Redactor;
+use jetway_core::retrieval::airplane::Airplane;
 use jetway_core::retrieval::search::Index;
 use jiff::Timestamp;
 use secrecy::ExposeSecret;
@@ -22,14 +23,15 @@ use crate::learned::Learned;
 use crate::ledger::{Embedded, Ledger, Redis};
 use crate::metrics::Metrics;
 use crate::prefixes::Prefixes;
+use crate::profiles::Profiles;
 use crate::rates::Rates;
 use crate::redaction::Searchers;
 use crate::runs::log::Log;
 use crate::runs::state::State;
 use crate::secret::Keyed;
-use crate::tls;
 use crate::tokens::Tokens;
 use crate::upstream::Upstream;
+use crate::{airplanes, tls};
 
 /// A configuration, ready to serve. A request keeps the one it began with.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub struct Gate {
     pub is_demo: bool,
     /// The documents of each policy that has some.
     pub shelves: BTreeMap<String, Arc<Shelf>>,
+    /// The model airplanes, likewise.
+    pub airplanes: BTreeMap<String, Arc<Vec<Airplane>>>,
 }
 
 impl Gate {
@@ -50,7 +54,7 @@ impl Gate {
     /// Every [`Problem`] that was found.
     pub fn build(config: Config) -> Result<Self, Vec<Problem>> {
         let mut problems = Vec::new();
-        let mut shelves = BTreeMap::new();
+        let (mut shelves, mut airplanes) = (BTreeMap::new(), BTreeMap::new());
         let store = config.state.join(files::DOCS);
         for policy in config.policies.values() {
             if let Some(rules) = &policy.lockdown
@@ -61,6 +65,16 @@ impl Gate {
             }
             match Shelf::open(policy, &store) {
                 Ok(shelf) => shelves.extend(shelf.map(|shelf| (policy.name.clone(), Arc::new(shelf)))),
+                Err(problem) => problems.push(problem),
+            }
+            if policy.context.is_none() || !policy.airplanes().is_dir() {
+                continue;
+            }
+            match airplanes::load(&policy.airplanes()) {
+                Ok(found) => {
+                    let planes = found.into_iter().map(|found| found.airplane).collect();
+                    airplanes.insert(policy.name.clone(), Arc::new(planes));
+                }
                 Err(problem) => problems.push(problem),
             }
         }
@@ -76,7 +90,7 @@ impl Gate {
         };
         let upstreams = config.providers.iter().map(upstream).collect();
         let offers = config.providers.values().map(|provider| provider.offer.clone()).collect();
-        Ok(Self { config, upstreams, offers, is_demo: false, shelves })
+        Ok(Self { config, upstreams, offers, is_demo: false, shelves, airplanes })
     }
 
     /// The policy that a path names, or the default one.
@@ -108,6 +122,8 @@ pub struct Jetway {
     pub searchers: Searchers,
     /// How far conversations had come.
     pub prefixes: Prefixes,
+    /// What projects are.
+    pub profiles: Profiles,
     /// What the issuers of tokens said, and the way to ask them.
     pub tokens: Tokens,
     /// Places for requests that are served at once.
@@ -180,6 +196,7 @@ impl Jetway {
             metrics,
             searchers: Searchers::new(Arc::clone(&keyed)),
             prefixes: Prefixes::default(),
+            profiles: Profiles::default(),
             keyed,
             tokens,
             places,

@@ -32,6 +32,7 @@ use crate::refusal::Refusal;
 use crate::reply::{Reply, Watch, whole};
 use crate::runs::Outcome;
 use crate::stage::budget::{Hold, Low, Short};
+use crate::stage::context::Told;
 use crate::stage::identity::Identified;
 use crate::stage::render::{Draft, Outbound};
 use crate::stage::{budget, context, identity, lockdown, models, overlay};
@@ -167,13 +168,19 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     exchange.asks(&asked, &run);
     let admitted = models::admit(gate, policy, caller.models(), (&asked, &asked.model, is_reply))?;
     let targets = targets(admitted.upstreams(), &identified)?;
+    let conversation = conversation_of(&jetway, &run, &asked);
+    let profile = match &policy.context {
+        Some(_) => jetway.profiles.of(&conversation, &asked),
+        None => Arc::default(),
+    };
+    exchange.record.profile = Some(Arc::clone(&profile));
     // Once: what is shown and what is found are of the same pages.
     let index = gate.index(&policy.name);
-    let desk = context::desk(index.as_ref(), policy, &asked);
+    let desk = context::desk((gate, index.as_ref()), policy, &asked, &profile);
     let permit = lockdown::lock(policy, &asked, &desk);
     exchange.offers(permit.offered(), permit.removed());
-    let conversation = conversation_of(&jetway, &run, &asked);
-    let context = context::inform((&jetway, index.as_deref()), policy, (&conversation, is_reply), &asked).await?;
+    let told = Told { conversation: &conversation, profile: &profile };
+    let context = context::inform((&jetway, index.as_deref()), policy, (told, is_reply), &asked).await?;
     exchange.shows(context.passages());
     let edits = overlay::recall(&jetway, policy, &conversation).await;
     let searcher = jetway.searchers.of(policy).map_err(|why| Refusal::Unsearched { why })?;

@@ -76,20 +76,15 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
         Some(format!("{}, run as {}", shown(call.get("tool")?.as_str()?), shown(call.get("became")?.as_str()?)))
     });
     replaced.into_iter().for_each(|call| note("replaced", call));
+    let project = project(exchange);
+    if !project.is_empty() {
+        note("project", project.join(", "));
+    }
     let answered = list(exchange, "calls_answered", |tool| tool.as_str().map(shown));
     if !answered.is_empty() {
         note("answered", answered.join(", "));
     }
-    let redacted = list(exchange, "redactions", |found| {
-        let name = found.get("name").and_then(Value::as_str).map(|name| format!(" {}", shown(name)));
-        let only = if found.get("replaced")?.as_bool()? { "" } else { ", only noted" };
-        Some(format!(
-            "{} {}{}{only}",
-            found.get("count")?,
-            shown(found.get("kind")?.as_str()?),
-            name.unwrap_or_default()
-        ))
-    });
+    let redacted = list(exchange, "redactions", redaction);
     redacted.into_iter().for_each(|found| note("redacted", found));
     let inner = number(exchange, "inner_turns");
     if inner > 0 {
@@ -104,6 +99,21 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     if let Some(detail) = exchange.get("detail").and_then(Value::as_str) {
         note("because", shown(detail));
     }
+}
+
+/// What the project is, as far as was known by then.
+fn project(exchange: &Line) -> Vec<String> {
+    let Some(profile) = exchange.get("profile").and_then(Value::as_object) else { return Vec::new() };
+    let name = |name: &Value| name.as_str().map(shown);
+    ["frameworks", "languages"].into_iter().flat_map(|kind| list(profile, kind, name)).collect()
+}
+
+/// Secrets that were found, and never what they are.
+fn redaction(found: &Value) -> Option<String> {
+    let name = found.get("name").and_then(Value::as_str).map(|name| format!(" {}", shown(name)));
+    let only = if found.get("replaced")?.as_bool()? { "" } else { ", only noted" };
+    let kind = shown(found.get("kind")?.as_str()?);
+    Some(format!("{} {kind}{}{only}", found.get("count")?, name.unwrap_or_default()))
 }
 
 fn passages(exchange: &Line) -> Vec<String> {

@@ -32,6 +32,14 @@ pub struct Policy {
     pub budget: budget::Rules,
 }
 
+impl Policy {
+    /// Where its model airplanes lie, if it has any.
+    #[must_use]
+    pub fn airplanes(&self) -> PathBuf {
+        self.folder.join("airplanes")
+    }
+}
+
 /// What policies may refer to.
 pub(in crate::config) struct Known<'a> {
     pub providers: &'a [String],

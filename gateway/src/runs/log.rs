@@ -88,6 +88,7 @@ const TABLES: &[&str] = &[
     ALTER TABLE exchange ADD COLUMN redactions TEXT NOT NULL DEFAULT '[]';
     ",
     "ALTER TABLE exchange ADD COLUMN calls_answered TEXT NOT NULL DEFAULT '[]'",
+    "ALTER TABLE exchange ADD COLUMN profile TEXT NOT NULL DEFAULT '{}'",
 ];
 
 /// The most that is added up: two of them still fit a number.
@@ -224,6 +225,7 @@ fn insert(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Result<()
         json(&record.calls_replaced),
         json(&record.redactions),
         json(&record.calls_answered),
+        profile(record),
     ])?;
     Ok(())
 }
@@ -233,9 +235,9 @@ const INSERT: &str = "INSERT OR IGNORE INTO exchange (
     outcome, status, reason, detail, input, cache_read, cache_write, cache_write_hour, output, estimated, cost_micros,
     held_micros, stop, stream, bytes_in, bytes_out, decide_micros, first_byte_millis, total_millis, tools_offered,
     tools_removed, calls_refused, passages, way, inner_turns, calls_replaced, redactions,
-    calls_answered
+    calls_answered, profile
 ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
-    ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43)";
+    ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44)";
 
 /// Adds the exchange to its run and returns which turn it is, from one.
 fn count_turn(transaction: &Transaction<'_>, run: &str, record: &Record) -> rusqlite::Result<i64> {
@@ -276,6 +278,12 @@ fn outcome(record: &Record) -> &'static str {
 
 fn number(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(MOST).min(MOST)
+}
+
+/// What is known of the project, with its evidence: JSON.
+fn profile(record: &Record) -> String {
+    let known = record.profile.as_ref().filter(|profile| !profile.is_empty());
+    known.and_then(|profile| serde_json::to_string(&**profile).ok()).unwrap_or_else(|| String::from("{}"))
 }
 
 /// A list as it is kept: JSON.

@@ -4,11 +4,13 @@ pub mod log;
 pub mod read;
 pub mod state;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 use jetway_core::policy::desk::Shown;
+use jetway_core::retrieval::profile::Profile;
 use jetway_core::wire::event::Usage;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::secret;
 
@@ -97,6 +99,8 @@ pub struct Record {
     /// How often the model went on after Jetway had answered it.
     pub inner_turns: u32,
     pub passages: Vec<Passage>,
+    /// What the project is, as far as the conversation has told.
+    pub profile: Option<Arc<Profile>>,
 }
 
 /// A call that the model made and that did not reach the agent.

@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 
-use jetway_core::policy::context::{self, on_demand};
+use jetway_core::policy::context::{self, Asked, airplanes, on_demand};
 use jetway_core::policy::desk::{Clerk, Desk, DeskTool};
+use jetway_core::retrieval::profile::Profile;
 use jetway_core::retrieval::search::Index;
 use jetway_core::wire::request::Request;
 use jetway_core::wire::tools::offer::NewTool;
 use jiff::Timestamp;
 
 use crate::config::Policy;
-use crate::gate::Jetway;
+use crate::gate::{Gate, Jetway};
 use crate::runs::Passage;
 use crate::runs::state::Inserted;
 use crate::store::StoreError;
@@ -35,19 +36,26 @@ impl Context {
     }
 }
 
+/// A conversation, and what its project is as far as it has told.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    pub conversation: &'a str,
+    pub profile: &'a Arc<Profile>,
+}
+
 /// # Errors
 /// [`StoreError`] when it is not known what the conversation was given before: another choice
 /// would cost it the provider's cache.
 pub async fn inform(
     (jetway, index): (&Jetway, Option<&Index>),
     policy: &Policy,
-    (conversation, is_reply): (&str, bool),
+    (told, is_reply): (Told<'_>, bool),
     request: &Request,
 ) -> Result<Context, StoreError> {
     let (Some(rules), Some(index)) = (&policy.context, index) else {
         return Ok(Context::default());
     };
-    if let Some(inserted) = jetway.state.inserted(conversation).await? {
+    if let Some(inserted) = jetway.state.inserted(told.conversation).await? {
         return Ok(Context { inserted });
     }
     // Counting tokens is free, and so must not write.
@@ -55,26 +63,38 @@ pub async fn inform(
         return Ok(Context::default());
     }
     let now = Timestamp::now();
-    let chosen = context::decide(rules, index, request.task(), now);
+    let chosen = context::decide(rules, index, Asked { task: request.task(), profile: told.profile, now });
     let passages = context::shown(&chosen).iter().map(Passage::of).collect();
     let inserted = Inserted { passages, text: context::render(&chosen, now) };
-    let inserted = jetway.state.insert(conversation, inserted, now).await?;
+    let inserted = jetway.state.insert(told.conversation, inserted, now).await?;
     Ok(Context { inserted })
 }
 
 /// The tools by which a model asks for more: offered where its agent has tools at all, and none of
 /// these names.
 #[must_use]
-pub fn desk(index: Option<&Arc<Index>>, policy: &Policy, request: &Request) -> Desk {
+pub fn desk(
+    (gate, index): (&Gate, Option<&Arc<Index>>),
+    policy: &Policy,
+    request: &Request,
+    profile: &Arc<Profile>,
+) -> Desk {
     let rules = policy.context.as_ref().filter(|rules| rules.on_demand);
     let tools = request.tools();
     // Of several replies at once nobody can tell which one the agent goes on with.
-    let (Some(rules), Some(index), false, 1) = (rules, index, tools.is_empty(), request.replies) else {
-        return Desk::default();
-    };
+    let (Some(rules), false, 1) = (rules, tools.is_empty(), request.replies) else { return Desk::default() };
     let is_free = |tool: &NewTool| tools.iter().all(|own| own.name.as_deref() != Some(tool.name()));
-    let Some(tool) = on_demand::search_tool().filter(is_free) else { return Desk::default() };
-    let (index, rules) = (Arc::clone(index), rules.clone());
-    let clerk: Clerk = Box::new(move |call| on_demand::search(&rules, &index, call, Timestamp::now()));
-    Desk::new(vec![DeskTool { tool, clerk }])
+    let mut desk = Vec::new();
+    if let (Some(tool), Some(index)) = (on_demand::search_tool().filter(is_free), index) {
+        let (rules, index, profile) = (rules.clone(), Arc::clone(index), Arc::clone(profile));
+        let clerk: Clerk = Box::new(move |call| on_demand::search(&rules, &index, call, (&profile, Timestamp::now())));
+        desk.push(DeskTool { tool, clerk });
+    }
+    let planes = gate.airplanes.get(&policy.name).cloned().unwrap_or_default();
+    if let (Some(tool), false) = (airplanes::airplane_tool().filter(is_free), planes.is_empty()) {
+        let profile = Arc::clone(profile);
+        let clerk: Clerk = Box::new(move |call| airplanes::show(&planes, &profile, call));
+        desk.push(DeskTool { tool, clerk });
+    }
+    Desk::new(desk)
 }

@@ -2,6 +2,7 @@
 //! Next.js app" and an allowance of 1,500 tokens: the sections of the documents that fit it best,
 //! best last, nearest to the task.
 
+pub mod airplanes;
 pub mod on_demand;
 
 use jiff::Timestamp;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 use crate::policy::desk::Shown;
 use crate::retrieval::host::{Barred, Hosts};
 use crate::retrieval::page::in_words;
+use crate::retrieval::profile::{Profile, Tags, detect};
 use crate::retrieval::search::{Hit, Index};
 use crate::retrieval::source::{Source, Sources};
 
@@ -126,12 +128,25 @@ const RANKED: usize = 24;
 /// Bytes of documentation that make a token, as a rule of thumb.
 const BYTES_PER_TOKEN: usize = 4;
 
-/// Chooses the sections to show for a task, worst first.
+/// What the choice of sections depends on, beside the sections.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// What is to be done, or what a model asks for.
+    pub task: &'a str,
+    /// What the project is.
+    pub profile: &'a Profile,
+    pub now: Timestamp,
+}
+
+/// Chooses the sections to show for a task, worst first. What is for another language or framework
+/// than the project's is never among them; while nothing is known of the project, only what is for
+/// all of them.
 #[must_use]
-pub fn decide<'a>(rules: &Rules, index: &'a Index, task: &str, now: Timestamp) -> Vec<Hit<'a>> {
+pub fn decide<'a>(rules: &Rules, index: &'a Index, asked: Asked<'_>) -> Vec<Hit<'a>> {
+    let Asked { task, profile, now } = asked;
     let mut left = rules.allowance as usize * BYTES_PER_TOKEN;
     let mut chosen: Vec<Hit<'a>> = Vec::new();
-    for hit in index.search(task, RANKED) {
+    for hit in index.search(task, RANKED).into_iter().filter(|hit| is_fit(hit, profile)) {
         let is_new = chosen.iter().all(|other| other.chunk.text != hit.chunk.text);
         let size = passage(&hit, now).len();
         let is_refused = rules.stale == Stale::Refuse && hit.page.is_some_and(|page| page.is_stale(now));
@@ -143,6 +158,12 @@ pub fn decide<'a>(rules: &Rules, index: &'a Index, task: &str, now: Timestamp) -
     }
     chosen.reverse();
     chosen
+}
+
+/// Whether a section is for this project: by the tags of its page, or else by its code.
+fn is_fit(hit: &Hit<'_>, profile: &Profile) -> bool {
+    let tags = hit.page.map(|page| &page.tags).filter(|tags| **tags != Tags::default());
+    tags.map_or_else(|| detect(&hit.chunk.text).fits(profile), |tags| tags.fits(profile)).is_fit()
 }
 
 /// The text to insert for chosen sections; empty for none.
@@ -174,17 +195,20 @@ fn passage(hit: &Hit<'_>, now: Timestamp) -> String {
     let text = text.replace("</jetway_context", "&lt;/jetway_context").replace("<jetway_context", "&lt;jetway_context");
     let stale = hit.page.filter(|page| page.is_stale(now));
     let age = stale.map(|page| in_words(page.age(now)));
+    let rev = hit.page.map(|page| format!(" rev=\"{}\"", page.version.get(..12).unwrap_or(&page.version)));
+    let rev = rev.unwrap_or_default();
     let age = age.map(|age| format!(" age=\"last confirmed {age} ago; it may be out of date\"")).unwrap_or_default();
-    format!("<jetway_context source=\"{source}\"{age}>\n{text}\n</jetway_context>\n")
+    format!("<jetway_context source=\"{source}\"{rev}{age}>\n{text}\n</jetway_context>\n")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
     use std::time::Duration;
 
     use super::*;
     use crate::retrieval::chunk::Chunk;
-    use crate::retrieval::page::{Page, Tags};
+    use crate::retrieval::page::Page;
 
     fn index() -> Index {
         let chunk =
@@ -200,6 +224,11 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
+    fn asked(task: &str, now: Timestamp) -> Asked<'_> {
+        static NOTHING: LazyLock<Profile> = LazyLock::new(Profile::default);
+        Asked { task, profile: &NOTHING, now }
+    }
+
     fn rules(allowance: u32, min_score: f32, stale: Stale) -> Rules {
         Rules {
             docs: Sources::folder("docs").unwrap(),
@@ -213,11 +242,9 @@ mod tests {
 
     #[track_caller]
     fn check(allowance: u32, min_score: f32, task: &str, expect: &[&str]) {
-        let found: Vec<_> = decide(&rules(allowance, min_score, Stale::Mark), &index(), task, NOW)
-            .iter()
-            .map(|hit| hit.chunk.page.clone())
-            .collect();
-        assert_eq!(found, expect);
+        let index = index();
+        let found = decide(&rules(allowance, min_score, Stale::Mark), &index, asked(task, NOW));
+        assert_eq!(found.iter().map(|hit| hit.chunk.page.as_str()).collect::<Vec<_>>(), expect);
     }
 
     #[test]
@@ -259,15 +286,38 @@ mod tests {
         };
         let index = index().with_pages([page("best", Some(86_400)), page("small", None)]);
         let later = NOW + Duration::from_secs(40 * 86_400);
-        let text =
-            |stale: Stale, now: Timestamp| render(&decide(&rules(1_000, 0.0, stale), &index, "apples", now), now);
-        let mark = "source=\"best#best\" age=\"last confirmed 40 days ago; it may be out of date\"";
+        let text = |stale: Stale, now: Timestamp| {
+            render(&decide(&rules(1_000, 0.0, stale), &index, asked("apples", now)), now)
+        };
+        let mark = "source=\"best#best\" rev=\"v\" age=\"last confirmed 40 days ago; it may be out of date\"";
         for stale in [Stale::Mark, Stale::Refuse] {
             assert!(text(stale, NOW).contains("best#best") && !text(stale, NOW).contains("age="), "{stale:?}");
         }
         let (marked, refused) = (text(Stale::Mark, later), text(Stale::Refuse, later));
         assert!(marked.contains(mark) && marked.matches("age=").count() == 1, "{marked}");
         assert!(!refused.contains("best#best") && refused.contains("apples and pears"), "{refused}");
+    }
+
+    #[test]
+    fn what_is_for_another_language_is_never_shown() {
+        let page = |name: &str, languages: &[&str]| Page {
+            name: name.into(),
+            source: "docs".into(),
+            version: "v".into(),
+            tags: Tags { languages: languages.iter().map(|&name| name.into()).collect(), frameworks: Vec::new() },
+            fetched: NOW,
+            confirmed: NOW,
+            max_age: None,
+        };
+        let index = index().with_pages([page("best", &["python"]), page("small", &["rust"])]);
+        let shown = |text: &str| {
+            let profile = Profile::of_words(text);
+            let asked = Asked { task: "apples", profile: &profile, now: NOW };
+            let chosen = decide(&rules(1_000, 0.0, Stale::Mark), &index, asked);
+            chosen.iter().map(|hit| hit.chunk.page.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(shown("apples"), ["large", "same"]);
+        assert_eq!(shown("Add apples to my Python project."), ["large", "same", "best"]);
     }
 
     #[test]

@@ -6,5 +6,6 @@ pub mod host;
 pub mod html;
 pub mod listing;
 pub mod page;
+pub mod profile;
 pub mod search;
 pub mod source;

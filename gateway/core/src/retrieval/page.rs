@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::retrieval::chunk;
+use crate::retrieval::profile::Tags;
 
 /// A page that can be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,13 +50,6 @@ pub fn in_words(length: Duration) -> String {
     let (size, unit) = units.iter().find(fits).copied().unwrap_or((1, "second"));
     let count = seconds / size;
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
-}
-
-/// What a page is about; none means any.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tags {
-    pub languages: Vec<String>,
-    pub frameworks: Vec<String>,
 }
 
 impl Tags {

@@ -12,7 +12,8 @@ use serde::{Deserialize, Deserializer};
 
 use crate::glob::Glob;
 use crate::retrieval::host::Address;
-use crate::retrieval::page::{Tags, tag};
+use crate::retrieval::page::tag;
+use crate::retrieval::profile::Tags;
 use crate::units::Span;
 
 /// As written: an entry of `context.docs`. Exactly one of `folder`, `url`, `llms_txt` and

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{anyhow, bail, ensure};
 use jetway_core::policy::context;
+use jetway_core::retrieval::profile::Profile;
 use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -85,7 +86,8 @@ fn search(config: &Config, (policy, task): (&str, &str), json: bool) -> anyhow::
     let policy = named(config, policy)?;
     let (Some(rules), Some(shelf)) = (&policy.context, shelf(config, policy)?) else { return Ok(()) };
     let (index, now) = (shelf.index(), Timestamp::now());
-    let shown = context::decide(rules, &index, task, now);
+    let profile = Profile::of_words(task);
+    let shown = context::decide(rules, &index, context::Asked { task, profile: &profile, now });
     let ranked = index.search(task, 10);
     let is_shown = |at: &jetway_core::retrieval::search::Hit<'_>| shown.iter().any(|hit| hit.chunk == at.chunk);
     let is_stale = |at: &jetway_core::retrieval::search::Hit<'_>| at.page.is_some_and(|page| page.is_stale(now));

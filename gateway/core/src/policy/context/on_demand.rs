@@ -6,8 +6,9 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 
-use super::{Rules, decide, passage, shown};
+use super::{Asked, Rules, decide, passage, shown};
 use crate::policy::desk::Answer;
+use crate::retrieval::profile::Profile;
 use crate::retrieval::search::Index;
 use crate::wire::json::Json;
 use crate::wire::tools::offer::NewTool;
@@ -33,12 +34,17 @@ pub fn search_tool() -> Option<NewTool> {
 ///
 /// # Errors
 /// A sentence for the model, when the call has no query.
-pub fn search(rules: &Rules, index: &Index, call: &Json, now: Timestamp) -> Result<Answer, String> {
+pub fn search(
+    rules: &Rules,
+    index: &Index,
+    call: &Json,
+    (profile, now): (&Profile, Timestamp),
+) -> Result<Answer, String> {
     let query = call.root().get("query").and_then(|query| query.text().map(|query| query.trim().to_owned()));
     let Some(query) = query.filter(|query| !query.is_empty()) else {
         return Err(format!("`{SEARCH_DOCS}` needs a text `query`: what you want to know."));
     };
-    let chosen = decide(rules, index, &query, now);
+    let chosen = decide(rules, index, Asked { task: &query, profile, now });
     if chosen.is_empty() {
         let text = String::from("Nothing in the documentation fits this query. Ask in other words, or go on without.");
         return Ok(Answer { text, shown: Vec::new() });
@@ -56,7 +62,7 @@ mod tests {
         let rules: Rules = serde_saphyr::from_str("{ docs: docs, min_score: 0.1 }").unwrap();
         let index = Index::new(cut("errors.md", "# Errors\nCall `captureException`.\n# Names\nUse the past tense.\n"));
         let call = Json::read(call.to_owned().into()).unwrap();
-        let found = search(&rules, &index, &call, Timestamp::UNIX_EPOCH);
+        let found = search(&rules, &index, &call, (&Profile::default(), Timestamp::UNIX_EPOCH));
         match (&found, expect) {
             (Ok(answer), Ok(part)) => assert!(answer.text.contains(part), "{answer:?}"),
             (Err(why), Err(part)) => assert!(why.contains(part), "{why}"),

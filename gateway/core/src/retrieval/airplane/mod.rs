@@ -5,14 +5,15 @@ pub mod document;
 
 pub use document::{Act, Document, Run};
 
+use crate::retrieval::profile::Tags;
+
 /// An airplane, as it is shown.
 #[derive(Debug, Clone)]
 pub struct Airplane {
     /// Its folder's name.
     pub name: String,
     pub about: String,
-    pub frameworks: Vec<String>,
-    pub languages: Vec<String>,
+    pub tags: Tags,
     pub readme: String,
     pub files: Vec<File>,
 }
@@ -103,8 +104,8 @@ impl Airplane {
         };
         let files = document.files.into_iter().zip(texts).map(file).collect::<Result<_, _>>()?;
         let Document { about, frameworks, languages, .. } = document;
-        let readme = visible("README.md", readme)?;
-        Ok(Self { name: name.to_owned(), about, frameworks, languages, readme, files })
+        let (tags, readme) = (Tags { languages, frameworks }, visible("README.md", readme)?);
+        Ok(Self { name: name.to_owned(), about, tags, readme, files })
     }
 }
 
