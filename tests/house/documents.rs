@@ -5,6 +5,7 @@ use std::path::Path;
 use jetway::config::{Config, Secrets, schema, yaml};
 use jetway::gate::Gate;
 use jetway_core::policy::Document;
+use jetway_core::retrieval::airplane;
 use jetway_support::root;
 
 #[test]
@@ -70,6 +71,10 @@ fn every_example_in_the_documentation_is_valid() {
                 assert!(result.is_ok(), "{page}, line {line}: {}", result.unwrap_err());
             } else if head.contains("gateway.yaml") {
                 check_gateway(page, line, &example);
+            } else if head.contains("airplane.yaml") {
+                let result = yaml::parse::<airplane::Document>(Path::new(page), &example);
+                assert!(result.is_ok(), "{page}, line {line}: {}", result.unwrap_err());
+                assert_eq!(result.unwrap().check(), Ok(()), "{page}, line {line}");
             } else {
                 std::panic::panic_any(format!(
                     "{page}, line {line}: the first line must say which file it is of: # policy.yaml"

@@ -1,11 +1,20 @@
 //! Model airplanes as they lie in a folder: one each, with an `airplane.yaml`, a README and an
-//! application.
+//! application; and whether they still fly.
+
+mod browser;
+pub mod capture;
+pub mod check;
+mod place;
+mod run;
 
 use std::path::{Path, PathBuf};
 
 use jetway_core::retrieval::airplane::{Airplane, Document};
 
 use crate::config::{Problem, yaml};
+
+pub use browser::Programs;
+pub use check::{Checked, Limits, Settings, Verdict, check};
 
 /// The file that makes a folder an airplane.
 pub const MANIFEST: &str = "airplane.yaml";
@@ -22,11 +31,15 @@ pub struct Hangar {
     pub airplane: Airplane,
 }
 
-/// Reads every airplane in a folder, by its name.
+/// Reads every airplane in a folder, by its name; or the one that the folder is.
 ///
 /// # Errors
 /// The first [`Problem`]: a manifest that is none, or a file that is not there.
 pub fn load(folder: &Path) -> Result<Vec<Hangar>, Problem> {
+    if folder.join(MANIFEST).is_file() {
+        // Its name is its folder's, which `.` and `..` do not say.
+        return Ok(vec![read(folder.canonicalize().unwrap_or_else(|_| folder.to_owned()))?]);
+    }
     let failed = |error: std::io::Error| Problem::of_file(folder, format!("the folder cannot be read: {error}"));
     let mut folders = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {

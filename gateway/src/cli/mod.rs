@@ -1,5 +1,6 @@
 //! The command line.
 
+mod airplanes;
 mod budgets;
 mod check;
 mod demo;
@@ -65,6 +66,9 @@ enum Command {
     /// Show where documentation comes from and how old it is; fetch it; ask what a task would be given.
     #[command(subcommand)]
     Docs(docs::Command),
+    /// List the model airplanes of policies, and check that they still fly.
+    #[command(subcommand)]
+    Airplanes(airplanes::Command),
     /// Write the JSON Schemas of the configuration files into a folder.
     Schema {
         /// The folder.
@@ -102,6 +106,7 @@ fn obey(cli: Cli) -> anyhow::Result<()> {
         Command::Tokens(command) => tokens::run(&load(&cli.config, cli.state.as_deref())?, command),
         Command::Runs(args) => runs::run(&load(&cli.config, cli.state.as_deref())?, &args),
         Command::Docs(command) => docs::run(&load(&cli.config, cli.state.as_deref())?, command),
+        Command::Airplanes(command) => airplanes::run(&cli.config, command),
         Command::Schema { folder } => write_schemas(&folder),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -22,6 +22,15 @@ pub(super) fn complain(error: &anyhow::Error) {
     drop(std::io::stderr().write_all(text.as_bytes()));
 }
 
+/// Says on standard error how far long work has come, where a person looks.
+pub(super) fn aside(text: &str) {
+    let mut err = std::io::stderr().lock();
+    if err.is_terminal() {
+        // There is nobody left to tell.
+        drop(err.write_all(format!("{}\n", shown(text)).as_bytes()));
+    }
+}
+
 /// Colours, where a person looks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Paint(bool);

@@ -2,6 +2,7 @@
 //! is a Next.js app and the airplanes `nextjs` and `flask`: the first, its README before its files.
 
 pub mod document;
+pub mod events;
 
 pub use document::{Act, Document, Run};
 
