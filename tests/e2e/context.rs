@@ -107,3 +107,56 @@ fn nothing_is_inserted_where_nothing_fits() {
     ask(&jetway, body.to_owned());
     assert_eq!(provider.seen().pop().unwrap().body, body.as_bytes());
 }
+
+/// What an agent sends in its turns: marks of caching at its system text and at its last block.
+fn cached_turns(to: std::net::SocketAddr) {
+    let mark = json!({ "type": "ephemeral" });
+    let tool = |name: &str| json!({ "name": name, "description": "Does it. ".repeat(300), "input_schema": { "type": "object" } });
+    let mut messages: Vec<Value> = Vec::new();
+    for n in 0..6 {
+        let text = if n == 0 {
+            "Where do I capture an exception?".to_owned()
+        } else {
+            format!("{n} {}", "and on ".repeat(800))
+        };
+        messages.push(json!({ "role": "user", "content": [{ "type": "text", "text": text, "cache_control": mark }] }));
+        let system = json!([{ "type": "text", "text": "You are an agent. ".repeat(300), "cache_control": mark }]);
+        let tools = json!([tool("Read"), tool("WebFetch"), tool("Write")]);
+        let body =
+            json!({ "model": "claude-x", "max_tokens": 10, "system": system, "tools": tools, "messages": messages });
+        let answer = post("/v1/messages", body.to_string()).header("x-jetway-run", "cached").send(to);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        // Agents move the mark along, and write what is no list any more as a text.
+        messages[n * 2] = json!({ "role": "user", "content": text });
+        messages.push(json!({ "role": "assistant", "content": "ok" }));
+    }
+}
+
+#[test]
+fn the_provider_s_cache_serves_as_much_as_without_jetway() {
+    let script = "caching: true\nscenarios: []";
+    let straight = provider(script);
+    cached_turns(straight.addr());
+    let read = |provider: &jetway_scripted::Provider| -> Vec<u64> {
+        provider.seen().iter().map(|seen| seen.cache.clone().unwrap().read).collect()
+    };
+    let without = read(&straight);
+    assert!(without[1..].iter().all(|read| *read > 1_000), "the agent's own marks work: {without:?}");
+    let context = "context: { docs: docs, allowance: 500, min_score: 0.1 }\n";
+    for lock in ["", "lockdown: { allow: ['*'], deny: [WebFetch] }\n"] {
+        let through = provider(script);
+        let setup = Setup::new(&through.url()).with(&format!("{context}{lock}"));
+        let jetway = PAGES.iter().fold(setup, |setup, (path, text)| setup.file(path, text)).start();
+        cached_turns(jetway.data);
+        let with = read(&through);
+        for (turn, (with, without)) in with.iter().zip(&without).enumerate() {
+            // A tool that was taken out is neither sent nor read.
+            assert!(
+                with >= without || !lock.is_empty() && turn > 0 && *with > 1_000,
+                "turn {turn}: {with} of {without}"
+            );
+        }
+        let broke: Vec<_> = through.seen().iter().map(|seen| seen.cache.clone().unwrap().broke_at).collect();
+        assert!(broke.iter().all(Option::is_none), "{broke:?}");
+    }
+}

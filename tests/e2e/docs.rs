@@ -31,7 +31,8 @@ fn shown(jetway: &Jetway, provider: &Provider, run: &str) -> String {
     let body = json!({ "model": "claude-x", "max_tokens": 10, "messages": [{ "role": "user", "content": TASK }] });
     let answer = post("/v1/messages", body.to_string()).header("x-jetway-run", run).send(jetway.data);
     assert_eq!(answer.status, 200, "{}", answer.text());
-    String::from_utf8(provider.seen().pop().unwrap().body.to_vec()).unwrap()
+    let sent: Value = serde_json::from_slice(&provider.seen().pop().unwrap().body).unwrap();
+    sent["messages"].to_string()
 }
 
 /// How a page stands, or null.

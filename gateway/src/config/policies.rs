@@ -106,8 +106,8 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
             && !folder.join(name).is_dir()
         {
             let message = format!("the folder {} does not exist", folder.join(name).display());
-            let words = [format!("docs: {name}"), format!("folder: {name}"), format!("folder: \"{name}\"")];
-            let word = words.iter().find(|word| text.contains(*word)).map_or("docs:", String::as_str);
+            let spelled = [format!("docs: {name}"), format!("folder: {name}"), name.clone()];
+            let word = spelled.iter().find(|word| text.contains(*word)).unwrap_or(name);
             return Err(Problem::at_word(&file, &text, word, message));
         }
     }

@@ -75,7 +75,8 @@ impl Tags {
     /// The weight of the best language that the project has; zero where it matters not. None where
     /// it has none of them.
     fn language(&self, table: &Table, profile: &Profile) -> Option<u32> {
-        if self.languages.is_empty() {
+        // A framework that a person named says enough while no file was seen.
+        if self.languages.is_empty() || profile.languages.is_empty() && !self.frameworks.is_empty() {
             return Some(0);
         }
         let wanted: Vec<_> = self.languages.iter().map(|name| table.canonical(Kind::Language, name)).collect();
