@@ -174,11 +174,13 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         None => Arc::default(),
     };
     exchange.record.profile = Some(Arc::clone(&profile));
-    let desk = context::desk(&exchange.gate, policy, &asked, &profile);
+    // Once: what is shown and what is found are of the same pages.
+    let index = gate.index(&policy.name);
+    let desk = context::desk((gate, index.as_ref()), policy, &asked, &profile);
     let permit = lockdown::lock(policy, &asked, &desk);
     exchange.offers(permit.offered(), permit.removed());
     let told = Told { conversation: &conversation, profile: &profile };
-    let context = context::inform((&jetway, gate), policy, (told, is_reply), &asked).await?;
+    let context = context::inform((&jetway, index.as_deref()), policy, (told, is_reply), &asked).await?;
     exchange.shows(context.passages());
     let edits = overlay::recall(&jetway, policy, &conversation).await;
     let searcher = jetway.searchers.of(policy).map_err(|why| Refusal::Unsearched { why })?;

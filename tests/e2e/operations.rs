@@ -57,6 +57,11 @@ fn a_wrong_configuration_does_not_start_and_says_where() {
     check(wizard, "allowance: 2000 => allowance: many", "a whole number is expected here");
     check(wizard, "\"{Bash,bash}\" => \"{Bash,bash\"", "{Bash,bash");
     check(wizard, "docs: docs => docs: none", "does not exist");
+    check(wizard, "docs: docs => docs: [{ folder: none }]", "does not exist");
+    check(wizard, "docs: docs => docs: [{ url: 'http://a.example.com' }]", "in plain HTTP");
+    check(wizard, "docs: docs => docs: [{ url: 'https://a.example.com', refrsh: 1h }]", "unknown field `refrsh`");
+    check(wizard, "docs: docs => docs: [{ folder: docs, max_age: old }]", "not a length of time");
+    check(wizard, "docs: docs => docs: []", "`docs` is empty");
     check(wizard, "providers: [anthropic, openai] => providers: [anthropic, opnai]", "there is no provider \"opnai\"");
     check(wizard, "usd: 5.00, => usd: 5.00, tokens: 7,", "exactly one of `usd` and `tokens`");
     let gateway = "config/gateway.yaml";

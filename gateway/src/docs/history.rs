@@ -9,7 +9,8 @@ use jetway_core::retrieval::chunk;
 use jiff::Timestamp;
 
 use crate::docs::disk::{Disk, RECORD, Record, TEXT};
-use crate::docs::{passage, version};
+use crate::docs::version;
+use crate::runs::Passage;
 
 /// The most versions of a page, beside the current one.
 const MOST_VERSIONS: usize = 200;
@@ -60,7 +61,8 @@ pub fn find(root: &Path, hash: &str) -> std::io::Result<Vec<Found>> {
     if !by_version.is_empty() {
         return Ok(by_version);
     }
-    let has = |found: &Found| chunk::cut(&found.page, &found.text).iter().any(|chunk| passage(chunk) == hash);
+    let has =
+        |found: &Found| chunk::cut(&found.page, &found.text).iter().any(|chunk| Passage::hash(&chunk.text) == hash);
     Ok(kept.iter().filter_map(read).filter(has).collect())
 }
 
@@ -160,7 +162,7 @@ mod tests {
         let old = ("wizard".to_owned(), "# A\nold\n".to_owned(), false);
         assert_eq!(found(&version("# A\nold\n"))[0], old);
         assert_eq!(found(&version("# A\nold\n")[..12])[0], old);
-        assert_eq!(found(&passage(&chunk::cut("a", "# A\nold\n")[0])), [old]);
+        assert_eq!(found(&Passage::hash("old")), [old]);
         assert!(found(&version("# A\nnew\n"))[0].2 && found(&version("never")).is_empty());
         assert!(find(&folder.path().join("nowhere"), "0123456789ab").unwrap().is_empty());
     }

@@ -12,8 +12,6 @@ mod shelf;
 mod status;
 mod tend;
 
-use jetway_core::retrieval::chunk::Chunk;
-
 pub use history::{Found, find};
 pub use refresh::{Asking, Told, refresh};
 pub use shelf::Shelf;
@@ -29,10 +27,4 @@ pub const AT_ONCE: usize = 8;
 #[must_use]
 pub fn version(text: &str) -> String {
     secret::hex(&secret::sha256(text.as_bytes())[..16])
-}
-
-/// What a passage is called in the run log: a digest of its text.
-#[must_use]
-pub fn passage(chunk: &Chunk) -> String {
-    secret::hex(&secret::sha256(chunk.text.as_bytes())[..6])
 }

@@ -147,7 +147,12 @@ pub struct Passage {
 impl Passage {
     #[must_use]
     pub fn of(shown: &Shown) -> Self {
-        let hash = secret::hex(&secret::sha256(shown.text.as_bytes())[..6]);
-        Self { source: shown.source.clone(), hash, page: shown.page.clone() }
+        Self { source: shown.source.clone(), hash: Self::hash(&shown.text), page: shown.page.clone() }
+    }
+
+    /// What a passage of this text is called.
+    #[must_use]
+    pub fn hash(text: &str) -> String {
+        secret::hex(&secret::sha256(text.as_bytes())[..6])
     }
 }

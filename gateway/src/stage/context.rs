@@ -6,6 +6,7 @@ use std::sync::Arc;
 use jetway_core::policy::context::{self, Asked, airplanes, on_demand};
 use jetway_core::policy::desk::{Clerk, Desk, DeskTool};
 use jetway_core::retrieval::profile::Profile;
+use jetway_core::retrieval::search::Index;
 use jetway_core::wire::request::Request;
 use jetway_core::wire::tools::offer::NewTool;
 use jiff::Timestamp;
@@ -46,12 +47,12 @@ pub struct Told<'a> {
 /// [`StoreError`] when it is not known what the conversation was given before: another choice
 /// would cost it the provider's cache.
 pub async fn inform(
-    (jetway, gate): (&Jetway, &Gate),
+    (jetway, index): (&Jetway, Option<&Index>),
     policy: &Policy,
     (told, is_reply): (Told<'_>, bool),
     request: &Request,
 ) -> Result<Context, StoreError> {
-    let (Some(rules), Some(index)) = (&policy.context, gate.index(&policy.name)) else {
+    let (Some(rules), Some(index)) = (&policy.context, index) else {
         return Ok(Context::default());
     };
     if let Some(inserted) = jetway.state.inserted(told.conversation).await? {
@@ -62,7 +63,7 @@ pub async fn inform(
         return Ok(Context::default());
     }
     let now = Timestamp::now();
-    let chosen = context::decide(rules, &index, Asked { task: request.task(), profile: told.profile, now });
+    let chosen = context::decide(rules, index, Asked { task: request.task(), profile: told.profile, now });
     let passages = context::shown(&chosen).iter().map(Passage::of).collect();
     let inserted = Inserted { passages, text: context::render(&chosen, now) };
     let inserted = jetway.state.insert(told.conversation, inserted, now).await?;
@@ -72,15 +73,20 @@ pub async fn inform(
 /// The tools by which a model asks for more: offered where its agent has tools at all, and none of
 /// these names.
 #[must_use]
-pub fn desk(gate: &Gate, policy: &Policy, request: &Request, profile: &Arc<Profile>) -> Desk {
+pub fn desk(
+    (gate, index): (&Gate, Option<&Arc<Index>>),
+    policy: &Policy,
+    request: &Request,
+    profile: &Arc<Profile>,
+) -> Desk {
     let rules = policy.context.as_ref().filter(|rules| rules.on_demand);
     let tools = request.tools();
     // Of several replies at once nobody can tell which one the agent goes on with.
     let (Some(rules), false, 1) = (rules, tools.is_empty(), request.replies) else { return Desk::default() };
     let is_free = |tool: &NewTool| tools.iter().all(|own| own.name.as_deref() != Some(tool.name()));
     let mut desk = Vec::new();
-    if let (Some(tool), Some(index)) = (on_demand::search_tool().filter(is_free), gate.index(&policy.name)) {
-        let (rules, profile) = (rules.clone(), Arc::clone(profile));
+    if let (Some(tool), Some(index)) = (on_demand::search_tool().filter(is_free), index) {
+        let (rules, index, profile) = (rules.clone(), Arc::clone(index), Arc::clone(profile));
         let clerk: Clerk = Box::new(move |call| on_demand::search(&rules, &index, call, (&profile, Timestamp::now())));
         desk.push(DeskTool { tool, clerk });
     }
