@@ -110,27 +110,28 @@ fn nothing_is_inserted_where_nothing_fits() {
 
 /// What an agent sends in its turns: marks of caching at its system text and at its last block.
 fn cached_turns(to: std::net::SocketAddr) {
-    let mark = json!({ "type": "ephemeral" });
+    const MARK: &str = r#""cache_control":{"type":"ephemeral"}"#;
     let tool = |name: &str| json!({ "name": name, "description": "Does it. ".repeat(300), "input_schema": { "type": "object" } });
-    let mut messages: Vec<Value> = Vec::new();
+    let tools = json!([tool("Read"), tool("WebFetch"), tool("Write")]);
+    let system = format!(r#"[{{"type":"text","text":{},{MARK}}}]"#, json!("You are an agent. ".repeat(300)));
+    let mut messages: Vec<String> = Vec::new();
     for n in 0..6 {
-        let text = if n == 0 {
-            "Where do I capture an exception?".to_owned()
-        } else {
-            format!("{n} {}", "and on ".repeat(800))
-        };
-        messages.push(json!({ "role": "user", "content": [{ "type": "text", "text": text, "cache_control": mark }] }));
-        let system = json!([{ "type": "text", "text": "You are an agent. ".repeat(300), "cache_control": mark }]);
-        let tools = json!([tool("Read"), tool("WebFetch"), tool("Write")]);
+        let said = if n == 0 { TASK.to_owned() } else { format!("{n} {}", "and on ".repeat(800)) };
+        let said = json!(said);
+        let last = format!(r#"{{"role":"user","content":[{{"type":"text","text":{said},{MARK}}}]}}"#);
+        let all: Vec<&str> = messages.iter().chain([&last]).map(String::as_str).collect();
+        let all = all.join(",");
         let body =
-            json!({ "model": "claude-x", "max_tokens": 10, "system": system, "tools": tools, "messages": messages });
-        let answer = post("/v1/messages", body.to_string()).header("x-jetway-run", "cached").send(to);
+            format!(r#"{{"model":"claude-x","max_tokens":10,"system":{system},"tools":{tools},"messages":[{all}]}}"#);
+        let answer = post("/v1/messages", body).header("x-jetway-run", "cached").send(to);
         assert_eq!(answer.status, 200, "{}", answer.text());
         // Agents move the mark along, and write what is no list any more as a text.
-        messages[n * 2] = json!({ "role": "user", "content": text });
-        messages.push(json!({ "role": "assistant", "content": "ok" }));
+        messages.push(format!(r#"{{"role":"user","content":{said}}}"#));
+        messages.push(r#"{"role":"assistant","content":"ok"}"#.to_owned());
     }
 }
+
+const TASK: &str = "Where do I capture an exception?";
 
 #[test]
 fn the_provider_s_cache_serves_as_much_as_without_jetway() {
