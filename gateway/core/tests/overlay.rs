@@ -19,6 +19,7 @@ use jetway_core::wire::history;
 use jetway_core::wire::json::Json;
 use jetway_core::wire::patch::Patch;
 use jetway_core::wire::request::Request;
+use jetway_core::wire::turn::Turn;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -283,6 +284,12 @@ fn the_play_has_turns_that_the_agent_does_not_see() {
         let manner = Manner { forgets_thoughts: false, marks: true };
         assert_eq!(play(dialect, manner, turns()), (3, 2), "{dialect:?}");
     }
+}
+
+/// Found by fuzzing: a reply that spoke of a call in events that are not known made an edit of nothing.
+#[test]
+fn a_turn_of_which_nothing_is_left_cannot_be_told_again() {
+    assert_eq!(Turn::new(Dialect::Responses).told(), None);
 }
 
 proptest! {

@@ -117,7 +117,9 @@ fn server(label: &str, parts: Option<Vec<&str>>, found: &mut Vec<Offered>) {
 }
 
 fn parts(item: &Value) -> Option<Vec<&str>> {
-    if let Some(configs) = get(item, "configs").and_then(Value::as_object) {
+    // Only such a set has them: in a server of another dialect's shape they mean nothing.
+    let is_set = text(item, "type") == Some("mcp_toolset");
+    if let Some(configs) = get(item, "configs").and_then(Value::as_object).filter(|_| is_set) {
         let is_off = get(item, "default_config").and_then(|config| get(config, "enabled")) == Some(&Value::Bool(false));
         let on = configs.iter().filter(|(_, config)| get(config, "enabled") != Some(&Value::Bool(false)));
         // One that says nothing, or nothing that is understood, is as all are by default.

@@ -176,10 +176,16 @@ pub fn disorder(dialect: Dialect, events: &[Value]) -> Option<String> {
     events.iter().find(|event| !order.takes(dialect, event)).map(Value::to_string)
 }
 
+fn kind_of(item: Option<&Value>) -> String {
+    item.and_then(|item| text(item, "type")).unwrap_or_default().to_owned()
+}
+
 #[derive(Default)]
 struct Order {
     next: u64,
     open: Option<u64>,
+    /// The kinds of the items that began.
+    kinds: Vec<String>,
     /// By choice, the number of calls that began.
     begun: BTreeMap<u64, u64>,
     sequence: Option<u64>,
@@ -222,14 +228,18 @@ impl Order {
                 let fits = match kind {
                     "response.output_item.added" => {
                         self.next += 1;
+                        self.kinds.push(kind_of(event.get("item")));
                         self.open.is_none() && index == Some(self.next - 1)
                     }
                     _ => index.is_none() || index.is_some() && self.open == index,
                 };
                 self.open = if kind == "response.output_item.done" { None } else { index.or(self.open) };
-                let whole = event.pointer("/response/output").and_then(Value::as_array).map(|list| list.len() as u64);
+                // An item that is repeated as another kind than it was is another item.
+                let whole = event.pointer("/response/output").and_then(Value::as_array);
+                let whole: Option<Vec<String>> =
+                    whole.map(|list| list.iter().map(|item| kind_of(Some(item))).collect());
                 let is_last = ["response.completed", "response.incomplete"].contains(&kind);
-                follows && fits && (!is_last || whole.is_none_or(|whole| whole == self.next))
+                follows && fits && (!is_last || whole.is_none_or(|whole| whole == self.kinds))
             }
         }
     }

@@ -120,7 +120,8 @@ impl Turn {
             patch.remove_members(item.root(), if any_lost { &["id", "status"] } else { &["status"] });
             told.push(String::from_utf8(patch.apply(item).ok()?.to_vec()).ok()?);
         }
-        Some(told.join(","))
+        // Of nothing there is nothing to go on from.
+        (!told.is_empty()).then(|| told.join(","))
     }
 }
 
