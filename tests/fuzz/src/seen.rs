@@ -221,7 +221,7 @@ impl Order {
                 let follows = match (self.sequence, number("sequence_number")) {
                     (Some(before), Some(now)) => now == before + 1,
                     (None, Some(now)) => now == 0 && self.next == 0,
-                    (before, None) => before.is_none(),
+                    (before, None) => before.is_none() && event.get("sequence_number").is_none(),
                 };
                 self.sequence = number("sequence_number");
                 let index = number("output_index");
@@ -229,7 +229,8 @@ impl Order {
                     "response.output_item.added" => {
                         self.next += 1;
                         self.kinds.push(kind_of(event.get("item")));
-                        self.open.is_none() && index == Some(self.next - 1)
+                        // What begins without its item nobody can tell from what ends there.
+                        self.open.is_none() && index == Some(self.next - 1) && event.get("item").is_some()
                     }
                     _ => index.is_none() || index.is_some() && self.open == index,
                 };
