@@ -180,7 +180,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     let permit = lockdown::lock(policy, &asked, &desk);
     exchange.offers(permit.offered(), permit.removed());
     let told = Told { conversation: &conversation, profile: &profile };
-    let context = context::inform((&jetway, index.as_deref()), policy, (told, is_reply), &asked).await?;
+    let context = context::inform((&jetway, gate, index.as_deref()), policy, (told, is_reply), &asked).await?;
     exchange.shows(context.passages());
     let edits = overlay::recall(&jetway, policy, &conversation).await;
     let searcher = jetway.searchers.of(policy).map_err(|why| Refusal::Unsearched { why })?;

@@ -62,7 +62,7 @@ fn read_prune_and_render(bencher: divan::Bencher<'_, '_>, size: usize) {
         let request = Request::read(Dialect::Messages, Json::read(body.clone()).ok()?).ok()?;
         let mut patch = Patch::default();
         request.prune_tools(&|tool| tool.name.as_deref() != Some("Tool7"), &mut patch);
-        request.add_system_text("A passage.", &mut patch);
+        request.add_system_text("A passage.", false, &mut patch);
         patch.apply(&request.json).ok()
     });
 }

@@ -71,6 +71,8 @@ fn run(agent: Agent, place: Place, policy: &str, routes: &[Value]) -> Came {
     let provider = provider(&script(agent, routes));
     let mut setup = Setup::new(&provider.url());
     setup.policies = vec![("open".into(), policy.into())];
+    let standing = std::fs::read_to_string(root().join("policies/wizard/standing.md")).unwrap();
+    setup = setup.file("open/standing.md", &standing);
     for page in std::fs::read_dir(root().join("policies/wizard/docs")).unwrap() {
         let page = page.unwrap();
         let name = format!("open/docs/{}", page.file_name().display());

@@ -15,5 +15,6 @@ mod identity_tokens;
 mod lockdown;
 mod operations;
 mod secrets;
+mod standing;
 mod tokens;
 mod turns;

@@ -62,6 +62,8 @@ fn a_wrong_configuration_does_not_start_and_says_where() {
     check(wizard, "docs: docs => docs: [{ url: 'https://a.example.com', refrsh: 1h }]", "unknown field `refrsh`");
     check(wizard, "docs: docs => docs: [{ folder: docs, max_age: old }]", "not a length of time");
     check(wizard, "docs: docs => docs: []", "`docs` is empty");
+    check(wizard, "standing: standing.md => standing: none.md", "none.md, which cannot be read");
+    check(wizard, "standing: standing.md => standing: ../coding/policy.yaml", "inside the policy's folder");
     check(wizard, "providers: [anthropic, openai] => providers: [anthropic, opnai]", "there is no provider \"opnai\"");
     check(wizard, "usd: 5.00, => usd: 5.00, tokens: 7,", "exactly one of `usd` and `tokens`");
     let gateway = "config/gateway.yaml";

@@ -119,7 +119,7 @@ fn responses_tools_in_lists_groups_and_items() {
 fn informed(dialect: Dialect, body: &str, expect: &str) {
     let request = read(dialect, body).unwrap();
     let mut patch = Patch::default();
-    request.add_system_text("say \"hi\"\\", &mut patch);
+    request.add_system_text("say \"hi\"\\", false, &mut patch);
     let out = patch.apply(&request.json).unwrap();
     assert_eq!(std::str::from_utf8(&out).unwrap(), expect);
     serde_json::from_slice::<serde_json::Value>(&out).unwrap();
@@ -161,6 +161,45 @@ fn text_comes_behind_the_agent_s_own_system_text() {
         r,
         r#"{"input":[{"role":"developer","content":"S"},{"role":"user","content":"x"}],"model":"m"}"#,
         r#"{"input":[{"role":"developer","content":"S"},{"type":"message","role":"developer","content":[{"type":"input_text","text":"say \"hi\"\\"}]},{"role":"user","content":"x"}],"model":"m"}"#,
+    );
+}
+
+/// With a breakpoint behind it, and one for all.
+#[track_caller]
+fn cached(dialect: Dialect, body: &str, expect: &str) {
+    let request = read(dialect, body).unwrap();
+    let mut patch = Patch::default();
+    request.add_system_text("P", request.lacks_breakpoint(), &mut patch);
+    if request.lacks_breakpoint() {
+        request.add_breakpoint(&mut patch);
+    }
+    assert_eq!(std::str::from_utf8(&patch.apply(&request.json).unwrap()).unwrap(), expect);
+}
+
+#[test]
+fn breakpoints_are_added_where_an_agent_with_tools_sets_none() {
+    const MARK: &str = r#""cache_control":{"type":"ephemeral"}"#;
+    let body = |more: &str| format!(r#"{{{more}"tools":[{{"name":"a"}}],"messages":[],"model":"m"}}"#);
+    let check = |more: &str, expect: &str| cached(Dialect::Messages, &body(more), &body(expect));
+    let block = format!(r#"{{"type":"text","text":"P",{MARK}}}"#);
+    check("", &format!(r#"{MARK},"system":[{block}],"#));
+    check(r#""system":"","#, &format!(r#"{MARK},"system":[{block}],"#));
+    check(r#""system":"S","#, &format!(r#"{MARK},"system":[{{"type":"text","text":"S"}},{block}],"#));
+    check(
+        r#""system":[{"type":"text","text":"S"}],"#,
+        &format!(r#"{MARK},"system":[{{"type":"text","text":"S"}},{block}],"#),
+    );
+    // A null is nobody's mark.
+    check(r#""cache_control":null,"#, &format!(r#""system":[{block}],{MARK},"#));
+    // It has its own.
+    let own = format!(r#""system":[{{"type":"text","text":"S",{MARK}}}"#);
+    check(&format!("{own}],"), &format!(r#"{own},{{"type":"text","text":"P"}}],"#));
+    // No agent; and a dialect that caches by itself.
+    cached(Dialect::Messages, r#"{"messages":[],"model":"m"}"#, r#"{"system":"P","messages":[],"model":"m"}"#);
+    cached(
+        Dialect::Responses,
+        r#"{"tools":[{"type":"local_shell"}],"input":"x","model":"m"}"#,
+        r#"{"instructions":"P","tools":[{"type":"local_shell"}],"input":"x","model":"m"}"#,
     );
 }
 

@@ -25,6 +25,16 @@ pub(super) fn render(run: &Line, exchanges: &[Line], paint: Paint) -> String {
     text
 }
 
+/// What the provider had in its cache, and how much of all that it read this is.
+fn cached(exchange: &Line) -> String {
+    let cached = number(exchange, "cache_read");
+    let all = number(exchange, "input") + cached + number(exchange, "cache_write");
+    match (cached * 100).checked_div(all) {
+        Some(share) => format!("{cached} cached ({share} %)"),
+        None => format!("{cached} cached"),
+    }
+}
+
 fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     let outcome = field(exchange, "outcome");
     let outcome = if outcome == "complete" { paint.green(&outcome) } else { paint.red(&outcome) };
@@ -38,9 +48,9 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
         note(
             "tokens",
             format!(
-                "{} in, {} cached, {} out, {}{estimated}",
+                "{} in, {}, {} out, {}{estimated}",
                 number(exchange, "input"),
-                number(exchange, "cache_read"),
+                cached(exchange),
                 number(exchange, "output"),
                 money(number(exchange, "cost_micros"))
             ),

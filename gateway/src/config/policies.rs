@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jetway_core::policy::context::standing::Standing;
 use jetway_core::policy::identity::Way;
 use jetway_core::policy::{Document, budget, context, identity, lockdown, models};
 use jetway_core::retrieval::source::Kind;
@@ -18,7 +19,7 @@ use crate::secret;
 pub struct Policy {
     pub name: String,
     pub folder: PathBuf,
-    /// What stands in the run log: a digest of the file.
+    /// What stands in the run log: a digest of the file and of its standing text.
     pub version: String,
     pub about: String,
     pub identity: identity::Rules,
@@ -29,6 +30,8 @@ pub struct Policy {
     /// How often the model may be answered within one reply.
     pub inner_turns: u32,
     pub context: Option<context::Rules>,
+    /// What stands in every conversation.
+    pub standing: Option<Arc<Standing>>,
     pub budget: budget::Rules,
 }
 
@@ -115,6 +118,7 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
         let message = "`accept` lists `certificates`, and no authority signs any: set tls.client_ca in gateway.yaml";
         return Err(Problem::at_word(&file, &text, Way::Certificates.name(), message));
     }
+    let standing = standing(folder, document.context.as_ref(), (&file, &text))?;
     let secret = document.identity.introspection().map(|rules| secrets::fetch(rules.secret().clone(), known.secrets));
     let secret = secret.transpose().map_err(|(word, why)| {
         Problem::at_word(&file, &text, &word, format!("identity.introspection.secret: {why}"))
@@ -122,7 +126,7 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
     Ok(Policy {
         name,
         folder: folder.to_owned(),
-        version: secret::hex(&secret::sha256(text.as_bytes())[..6]),
+        version: version(&text, standing.as_ref()),
         about: document.about,
         identity: document.identity,
         introspection_secret: secret,
@@ -130,6 +134,28 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
         lockdown: document.lockdown.map(Arc::new),
         inner_turns: document.inner_turns.count(),
         context: document.context,
+        standing: standing.map(Arc::new),
         budget: document.budget,
     })
+}
+
+/// Reads the file that `context.standing` names.
+fn standing(
+    folder: &Path,
+    rules: Option<&context::Rules>,
+    (file, text): (&Path, &str),
+) -> Result<Option<Standing>, Problem> {
+    let Some(name) = rules.and_then(|rules| rules.standing.as_ref()) else { return Ok(None) };
+    let (name, path) = (name.name(), folder.join(name.name()));
+    let prose = std::fs::read_to_string(&path).map_err(|error| {
+        let message = format!("`context.standing` names {}, which cannot be read: {error}", path.display());
+        Problem::at_word(file, text, "standing:", message)
+    })?;
+    let standing = Standing::new(name, &prose).map_err(|why| Problem::of_file(&path, why.to_string()))?;
+    Ok(Some(standing))
+}
+
+fn version(text: &str, standing: Option<&Standing>) -> String {
+    let standing = standing.map_or("", Standing::text);
+    secret::hex(&secret::sha256(format!("{text}{standing}").as_bytes())[..6])
 }

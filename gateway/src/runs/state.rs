@@ -33,6 +33,7 @@ const TABLES: &[&str] = &[
     CREATE INDEX edits_conversation ON edits (conversation, id);
     CREATE INDEX edits_at ON edits (at);
 ",
+    "ALTER TABLE inserted ADD COLUMN standing TEXT NOT NULL DEFAULT '';",
 ];
 
 /// Conversations are forgotten when they were begun this long ago.
@@ -41,7 +42,11 @@ const KEPT: i64 = 7 * 24 * 3600;
 /// What a conversation was given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Inserted {
+    /// With its task.
     pub text: String,
+    /// With its system text.
+    #[serde(default)]
+    pub standing: String,
     pub passages: Vec<Passage>,
 }
 
@@ -199,8 +204,8 @@ fn keep(
 ) -> rusqlite::Result<Inserted> {
     let passages = serde_json::to_string(&chosen.passages).unwrap_or_default();
     transaction.execute(
-        "INSERT OR IGNORE INTO inserted (conversation, text, passages, at) VALUES (?1, ?2, ?3, ?4)",
-        params![conversation, chosen.text, passages, now.as_second()],
+        "INSERT OR IGNORE INTO inserted (conversation, text, passages, at, standing) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![conversation, chosen.text, passages, now.as_second(), chosen.standing],
     )?;
     Ok(find(transaction, conversation)?.unwrap_or(chosen))
 }
@@ -227,10 +232,12 @@ fn list(transaction: &rusqlite::Transaction<'_>, conversation: &str) -> rusqlite
 }
 
 fn find(transaction: &rusqlite::Transaction<'_>, conversation: &str) -> rusqlite::Result<Option<Inserted>> {
-    let mut statement = transaction.prepare_cached("SELECT text, passages FROM inserted WHERE conversation = ?1")?;
+    let mut statement =
+        transaction.prepare_cached("SELECT text, passages, standing FROM inserted WHERE conversation = ?1")?;
     let row = |row: &rusqlite::Row<'_>| {
         let passages: String = row.get(1)?;
-        Ok(Inserted { text: row.get(0)?, passages: serde_json::from_str(&passages).unwrap_or_default() })
+        let passages = serde_json::from_str(&passages).unwrap_or_default();
+        Ok(Inserted { text: row.get(0)?, standing: row.get(2)?, passages })
     };
     statement.query_row([conversation], row).optional()
 }
@@ -244,7 +251,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.db");
         let now = Timestamp::now();
-        let given = |text: &str| Inserted { text: text.into(), passages: vec![] };
+        let given = |text: &str| Inserted { text: text.into(), standing: format!("{text}!"), passages: vec![] };
         let state = State::open(&path, now).unwrap();
         assert_eq!(state.inserted("c").await.unwrap(), None);
         assert_eq!(state.insert("c", given("one"), now).await.unwrap(), given("one"));

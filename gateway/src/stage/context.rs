@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use jetway_core::policy::context::standing::Standing;
 use jetway_core::policy::context::{self, Asked, airplanes, on_demand};
 use jetway_core::policy::desk::{Clerk, Desk, DeskTool};
 use jetway_core::retrieval::profile::Profile;
@@ -24,10 +25,16 @@ pub struct Context {
 }
 
 impl Context {
-    /// Empty where nothing is inserted.
+    /// For the task. Empty where nothing is inserted.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.inserted.text
+    }
+
+    /// For every task. Empty where nothing is inserted.
+    #[must_use]
+    pub fn standing(&self) -> &str {
+        &self.inserted.standing
     }
 
     #[must_use]
@@ -47,7 +54,7 @@ pub struct Told<'a> {
 /// [`StoreError`] when it is not known what the conversation was given before: another choice
 /// would cost it the provider's cache.
 pub async fn inform(
-    (jetway, index): (&Jetway, Option<&Index>),
+    (jetway, gate, index): (&Jetway, &Gate, Option<&Index>),
     policy: &Policy,
     (told, is_reply): (Told<'_>, bool),
     request: &Request,
@@ -63,9 +70,13 @@ pub async fn inform(
         return Ok(Context::default());
     }
     let now = Timestamp::now();
-    let chosen = context::decide(rules, index, Asked { task: request.task(), profile: told.profile, now });
-    let passages = context::shown(&chosen).iter().map(Passage::of).collect();
-    let inserted = Inserted { passages, text: context::render(&chosen, now) };
+    let planes = gate.airplanes.get(&policy.name).map_or(&[][..], |planes| planes);
+    let asked = Asked { task: request.task(), profile: told.profile, now };
+    let given = context::compose(rules, index, planes, asked);
+    let standing = policy.standing.as_deref();
+    let passages = standing.map(Standing::shown).iter().chain(&given.shown).map(Passage::of).collect();
+    let standing = standing.map(|standing| standing.render(&Passage::hash(standing.text()))).unwrap_or_default();
+    let inserted = Inserted { passages, text: given.text, standing };
     let inserted = jetway.state.insert(told.conversation, inserted, now).await?;
     Ok(Context { inserted })
 }

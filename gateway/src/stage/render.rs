@@ -116,6 +116,14 @@ impl Draft<'_> {
         let mut patch = permit.patch().clone();
         let overlay = overlay::apply(request, edits, &mut patch);
         let redactions = lockdown::learn(policy, request, &overlay, searcher, &mut patch);
+        let rules = policy.context.as_ref();
+        let caches = is_reply && rules.is_some_and(|rules| rules.breakpoint) && request.lacks_breakpoint();
+        if !context.standing().is_empty() {
+            request.add_system_text(context.standing(), caches, &mut patch);
+        }
+        if caches {
+            request.add_breakpoint(&mut patch);
+        }
         if !context.text().is_empty() {
             request.add_task_text(context.text(), &mut patch);
         }
@@ -134,7 +142,7 @@ impl Draft<'_> {
         let facts = Facts {
             replies: request.replies,
             streams: request.stream,
-            caching: request.caching,
+            caching: if caches { Caching::Minutes } else { request.caching },
             tier: request.tier.clone(),
             remote: request.remote,
         };

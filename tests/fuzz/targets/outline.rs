@@ -124,7 +124,7 @@ fn check_request(request: &Request) {
     let changed = |request: &Request, text: Option<&str>| {
         let mut patch = Patch::default();
         request.prune_tools(&keep, &mut patch);
-        text.iter().for_each(|text| request.add_system_text(text, &mut patch));
+        text.iter().for_each(|text| request.add_system_text(text, false, &mut patch));
         request.call_model("other/model", &mut patch);
         request.ask_for_usage(&mut patch);
         let limit = request.limit_output(most, &mut patch);

@@ -217,11 +217,11 @@ mod tests {
     fn nothing(_: &Request, _: &mut Patch) {}
 
     fn page(request: &Request, patch: &mut Patch) {
-        request.add_system_text("a page", patch);
+        request.add_system_text("a page", false, patch);
     }
 
     fn other_page(request: &Request, patch: &mut Patch) {
-        request.add_system_text("another", patch);
+        request.add_system_text("another", false, patch);
     }
 
     fn without_b(request: &Request, patch: &mut Patch) {

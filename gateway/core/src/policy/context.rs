@@ -4,12 +4,14 @@
 
 pub mod airplanes;
 pub mod on_demand;
+pub mod standing;
 
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::policy::desk::Shown;
+use crate::policy::desk::{Answer, Shown};
+use crate::retrieval::airplane::Airplane;
 use crate::retrieval::host::{Barred, Hosts};
 use crate::retrieval::page::in_words;
 use crate::retrieval::profile::{Profile, Tags, detect};
@@ -37,6 +39,14 @@ pub struct Document {
     /// What becomes of a page that is older than its source's `max_age`.
     #[serde(default)]
     stale: Stale,
+    /// A file of prose, beside `policy.yaml`, that stands at the end of the system text of every
+    /// conversation: what every agent has to know of how things are done here.
+    #[serde(default)]
+    standing: Option<standing::File>,
+    /// Whether an agent that has tools, and tells its provider to cache nothing, is helped: what it
+    /// sends again each turn is then paid for at a tenth. Only the Messages API has to be told.
+    #[serde(default = "default_breakpoint")]
+    breakpoint: bool,
     /// Hosts that pages may be fetched from although they are on a private network, or in plain
     /// HTTP.
     #[serde(default)]
@@ -44,6 +54,10 @@ pub struct Document {
 }
 
 fn default_on_demand() -> bool {
+    true
+}
+
+fn default_breakpoint() -> bool {
     true
 }
 
@@ -76,6 +90,10 @@ pub struct Rules {
     /// Whether the model may ask for more.
     pub on_demand: bool,
     stale: Stale,
+    /// A file in the policy's folder, with text for every conversation.
+    pub standing: Option<standing::File>,
+    /// Whether a breakpoint is set where an agent sets none.
+    pub breakpoint: bool,
     hosts: Hosts,
 }
 
@@ -95,7 +113,7 @@ impl TryFrom<Document> for Rules {
     type Error = Problem;
 
     fn try_from(document: Document) -> Result<Self, Self::Error> {
-        let Document { docs, allowance, min_score, on_demand, stale, hosts } = document;
+        let Document { docs, allowance, min_score, on_demand, stale, standing, breakpoint, hosts } = document;
         let addresses = docs.as_slice().iter().filter_map(|source| source.kind.address());
         for address in addresses {
             hosts.check(address)?;
@@ -106,7 +124,7 @@ impl TryFrom<Document> for Rules {
         if !min_score.is_finite() || min_score < 0.0 {
             return Err(Problem::Score(min_score));
         }
-        Ok(Self { docs, allowance, min_score, on_demand, stale, hosts })
+        Ok(Self { docs, allowance, min_score, on_demand, stale, standing, breakpoint, hosts })
     }
 }
 
@@ -114,6 +132,11 @@ impl Rules {
     #[must_use]
     pub fn sources(&self) -> &[Source] {
         self.docs.as_slice()
+    }
+
+    /// Bytes that may be inserted.
+    fn room(&self) -> usize {
+        self.allowance as usize * BYTES_PER_TOKEN
     }
 
     /// Hosts that are allowed by name.
@@ -143,8 +166,28 @@ pub struct Asked<'a> {
 /// all of them.
 #[must_use]
 pub fn decide<'a>(rules: &Rules, index: &'a Index, asked: Asked<'_>) -> Vec<Hit<'a>> {
+    within(rules.room(), rules, index, asked)
+}
+
+/// What goes with a task unasked: sections, and behind them, nearest to the task, the README of a
+/// model airplane that is built with this project's framework, if there is one. It comes first
+/// where there is not room for all.
+#[must_use]
+pub fn compose(rules: &Rules, index: &Index, airplanes: &[Airplane], asked: Asked<'_>) -> Answer {
+    let room = rules.room();
+    let plane = airplanes::unasked(airplanes, asked.profile, rules.on_demand).filter(|plane| plane.text.len() <= room);
+    let plane = plane.unwrap_or_default();
+    let chosen = within(room - plane.text.len(), rules, index, asked);
+    if chosen.is_empty() && plane.text.is_empty() {
+        return Answer::default();
+    }
+    let text = format!("{}{}", render(&chosen, asked.now), plane.text);
+    Answer { text, shown: [shown(&chosen), plane.shown].concat() }
+}
+
+fn within<'a>(room: usize, rules: &Rules, index: &'a Index, asked: Asked<'_>) -> Vec<Hit<'a>> {
     let Asked { task, profile, now } = asked;
-    let mut left = rules.allowance as usize * BYTES_PER_TOKEN;
+    let mut left = room;
     let mut chosen: Vec<Hit<'a>> = Vec::new();
     for hit in index.search(task, RANKED).into_iter().filter(|hit| is_fit(hit, profile)) {
         let is_new = chosen.iter().all(|other| other.chunk.text != hit.chunk.text);
@@ -189,16 +232,21 @@ pub fn shown(chosen: &[Hit<'_>]) -> Vec<Shown> {
 
 fn passage(hit: &Hit<'_>, now: Timestamp) -> String {
     let source = format!("{}#{}", hit.chunk.page, hit.chunk.headings.last().map_or("", String::as_str));
-    let source = source.replace(['"', '<', '>', '\n'], " ");
-    // A page could not end its frame before its end, or pretend that another begins.
     let text = format!("{}\n\n{}", hit.chunk.path(), hit.chunk.text);
-    let text = text.replace("</jetway_context", "&lt;/jetway_context").replace("<jetway_context", "&lt;jetway_context");
     let stale = hit.page.filter(|page| page.is_stale(now));
     let age = stale.map(|page| in_words(page.age(now)));
     let rev = hit.page.map(|page| format!(" rev=\"{}\"", page.version.get(..12).unwrap_or(&page.version)));
     let rev = rev.unwrap_or_default();
     let age = age.map(|age| format!(" age=\"last confirmed {age} ago; it may be out of date\"")).unwrap_or_default();
-    format!("<jetway_context source=\"{source}\"{rev}{age}>\n{text}\n</jetway_context>\n")
+    framed(&source, &format!("{rev}{age}"), &text)
+}
+
+/// Reference material with where it is from. It could not end its frame before its end, or pretend
+/// that another begins.
+fn framed(source: &str, attributes: &str, text: &str) -> String {
+    let source = source.replace(['"', '<', '>', '\n'], " ");
+    let text = text.replace("</jetway_context", "&lt;/jetway_context").replace("<jetway_context", "&lt;jetway_context");
+    format!("<jetway_context source=\"{source}\"{attributes}>\n{text}\n</jetway_context>\n")
 }
 
 #[cfg(test)]
@@ -236,6 +284,8 @@ mod tests {
             min_score,
             on_demand: false,
             stale,
+            standing: None,
+            breakpoint: true,
             hosts: Hosts::default(),
         }
     }
@@ -261,6 +311,31 @@ mod tests {
     fn what_fits_badly_is_left_out() {
         check(1_000, 50.0, "apples", &[]);
         check(1_000, 0.0, "zebra", &[]);
+    }
+
+    #[test]
+    fn an_airplane_goes_behind_the_sections_and_before_them_into_the_allowance() {
+        let plane = Airplane {
+            name: "django".into(),
+            about: String::new(),
+            tags: Tags { languages: vec!["python".into()], frameworks: vec!["django".into()] },
+            readme: "r".repeat(300),
+            files: Vec::new(),
+        };
+        let profile = Profile::of_words("Add it to my Django app.");
+        let shown = |allowance: u32| {
+            let asked = Asked { task: "apples", profile: &profile, now: NOW };
+            let rules = rules(allowance, 0.0, Stale::Mark);
+            let answer = compose(&rules, &index(), std::slice::from_ref(&plane), asked);
+            assert!(answer.text.len() <= allowance as usize * BYTES_PER_TOKEN + 100, "{answer:?}");
+            answer.shown.into_iter().map(|shown| shown.source).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(1_000), ["large#large", "same#same", "best#best", "airplanes/django/README.md"]);
+        assert_eq!(shown(150), ["best#best", "airplanes/django/README.md"]);
+        // Where it does not fit the sections do.
+        assert_eq!(shown(60), ["same#same", "best#best"]);
+        let nothing = Asked { task: "zebra", profile: &Profile::default(), now: NOW };
+        assert_eq!(compose(&rules(1_000, 0.0, Stale::Mark), &index(), &[plane], nothing), Answer::default());
     }
 
     #[test]
@@ -327,6 +402,7 @@ mod tests {
         assert!(read(plain).unwrap_err().contains("list its host in `context.hosts`"));
         assert!(read(&format!("{plain}\nhosts: [docs.internal]")).is_ok());
         assert!(read("docs: [{ url: 'https://169.254.169.254/' }]").unwrap_err().contains("a private network"));
+        assert!(read("docs: docs\nstanding: ../a.md").unwrap_err().contains("inside the policy's folder"));
         assert!(read("docs: docs\nhosts: ['https://a']").unwrap_err().contains("not the name of a host"));
         assert!(read("docs: docs\nstale: keep").unwrap_err().contains("keep"));
     }

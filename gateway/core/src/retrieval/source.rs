@@ -166,8 +166,12 @@ fn kind(
 }
 
 fn inside(folder: String) -> Result<String, Problem> {
-    let leaves = folder.is_empty() || folder.starts_with('/') || folder.split('/').any(|part| part == "..");
-    if leaves { Err(Problem::Outside(folder)) } else { Ok(folder) }
+    if is_outside(&folder) { Err(Problem::Outside(folder)) } else { Ok(folder) }
+}
+
+/// Whether a path leads out of the folder that it is relative to.
+pub(crate) fn is_outside(path: &str) -> bool {
+    path.is_empty() || path.starts_with('/') || path.split('/').any(|part| part == "..")
 }
 
 fn checked(name: String) -> Result<String, Problem> {

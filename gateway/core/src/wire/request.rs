@@ -77,10 +77,12 @@ impl Request {
         self.opening.iter().rev().find(spoken).map_or("", String::as_str)
     }
 
-    /// Adds standing text behind the agent's own system text.
-    pub fn add_system_text(&self, text: &str, patch: &mut Patch) {
+    /// Adds standing text behind the agent's own system text. Where it is told so it ends with a
+    /// breakpoint, in the dialect that has some: what stands before is then cached for all
+    /// conversations that begin alike.
+    pub fn add_system_text(&self, text: &str, has_breakpoint: bool, patch: &mut Patch) {
         match self.dialect {
-            Dialect::Messages => messages::request::add_system_text(&self.json, text, patch),
+            Dialect::Messages => messages::request::add_system_text(&self.json, text, has_breakpoint, patch),
             Dialect::Chat => chat::request::add_system_text(&self.json, text, patch),
             Dialect::Responses => responses::request::add_system_text(&self.json, text, patch),
         }
@@ -96,7 +98,22 @@ impl Request {
             Dialect::Responses => responses::request::add_task_text(root, text, patch),
         };
         if added.is_none() {
-            self.add_system_text(text, patch);
+            self.add_system_text(text, false, patch);
+        }
+    }
+
+    /// Whether nobody asks the provider to cache this although it is one turn of many: its dialect
+    /// caches only what it is told to, the agent set no breakpoint, and it has tools.
+    #[must_use]
+    pub fn lacks_breakpoint(&self) -> bool {
+        self.caching == Caching::None && !self.shelves.is_empty()
+    }
+
+    /// Asks the provider to cache all of it, as far as its last block, which is where the next
+    /// turn goes on.
+    pub fn add_breakpoint(&self, patch: &mut Patch) {
+        if self.dialect == Dialect::Messages {
+            messages::request::add_breakpoint(&self.json, patch);
         }
     }
 

@@ -311,7 +311,7 @@ fn an_item_that_offers_nothing_any_more_becomes_a_note() {
     let request = read(R, body);
     let mut patch = Patch::default();
     let report = request.reshelve(&|_| Offer::Drop, &[], &mut patch);
-    request.add_system_text("S", &mut patch);
+    request.add_system_text("S", false, &mut patch);
     let out = patch.apply(&request.json).unwrap();
     let note = |text: &str| {
         format!(r#"{{"type":"message","role":"developer","content":[{{"type":"input_text","text":"{text}"}}]}}"#)

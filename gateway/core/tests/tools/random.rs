@@ -92,7 +92,7 @@ proptest! {
             let mut patch = Patch::default();
             request.reshelve(&offer, &added, &mut patch);
             request.limit_output(9, &mut patch);
-            request.add_system_text("S", &mut patch);
+            request.add_system_text("S", false, &mut patch);
             patch.apply(&request.json)
         };
         let out = run(&request).unwrap();

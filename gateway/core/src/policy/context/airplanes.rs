@@ -38,6 +38,20 @@ pub fn for_project<'a>(airplanes: &'a [Airplane], profile: &Profile) -> Vec<&'a 
     fit.into_iter().map(|(_, plane)| plane).collect()
 }
 
+/// The overview of the best one, for a model that has not asked: only where the project's own
+/// framework is known and the airplane is built with it.
+#[must_use]
+pub fn unasked(airplanes: &[Airplane], profile: &Profile, can_ask: bool) -> Option<Answer> {
+    let best = for_project(airplanes, profile).into_iter().next()?;
+    let is_sure = matches!(best.tags.fits(profile), Fit::Framework { .. });
+    is_sure.then(|| {
+        let mut answer = if can_ask { overview(best) } else { framed(best, "README.md", &best.readme) };
+        let about = "A model airplane, a small application that runs and does what this task is about in a project like this one:\n";
+        answer.text.insert_str(0, about);
+        answer
+    })
+}
+
 /// Answers a call.
 ///
 /// # Errors
@@ -146,6 +160,18 @@ mod tests {
             "{}",
             Err("There is no model airplane for a project like this one (rails, ruby)"),
         );
+    }
+
+    #[test]
+    fn one_is_shown_unasked_only_where_the_framework_is_known() {
+        let planes = [plane("django", "python", "django"), plane("nextjs", "typescript", "nextjs")];
+        let shown = |said: &str, can_ask: bool| unasked(&planes, &Profile::of_words(said), can_ask);
+        assert_eq!(shown("Add it.", true), None);
+        assert_eq!(shown("Add it to my Python program.", true), None);
+        let text = shown("Add it to my Django app.", true).unwrap().text;
+        assert!(text.starts_with("A model airplane") && text.contains("# django") && text.contains("- `start.x`"));
+        let text = shown("Add it to my Django app.", false).unwrap().text;
+        assert!(text.contains("# django") && !text.contains("show_airplane"), "{text}");
     }
 
     #[test]

@@ -25,6 +25,8 @@ const KNOWN: &[&str] = &[
     "thread",
 ];
 
+/// Asks the provider to cache all that stands before, for minutes.
+const BREAKPOINT: &str = r#""cache_control":{"type":"ephemeral"}"#;
 /// Thinking needs this much room for the answer beside its own budget.
 const ROOM_FOR_ANSWER: u64 = 1024;
 /// The least that the provider takes for a thinking budget.
@@ -76,20 +78,40 @@ fn session(root: Value<'_>) -> Option<String> {
 }
 
 /// Behind the agent's own entries: the first may be a line that the provider only strips while
-/// it stands first and alone, and a list or a string must stay one.
-pub(in crate::wire) fn add_system_text(json: &Json, text: &str, patch: &mut Patch) {
+/// it stands first and alone, and a list or a string must stay one. Only who sets no breakpoints
+/// has a string made a list, for without one there is no place for ours.
+pub(in crate::wire) fn add_system_text(json: &Json, text: &str, has_breakpoint: bool, patch: &mut Patch) {
     let root = json.root();
     let quoted = json::quote(text);
+    let mark = if has_breakpoint { format!(",{BREAKPOINT}") } else { String::new() };
+    let block = format!("{{\"type\":\"text\",\"text\":{quoted}{mark}}}");
     match root.get("system") {
-        Some(system) if system.kind() == Kind::Array => {
-            patch.add_item(system, &format!("{{\"type\":\"text\",\"text\":{quoted}}}"));
+        Some(system) if system.kind() == Kind::Array => patch.add_item(system, &block),
+        Some(system) if system.kind() == Kind::String && has_breakpoint => {
+            // A block without a text is refused by the provider.
+            let own = Some(system.raw()).filter(|own| *own != "\"\"");
+            let own = own.map(|own| format!("{{\"type\":\"text\",\"text\":{own}}},")).unwrap_or_default();
+            patch.replace(system.span(), format!("[{own}{block}]"));
         }
         Some(system) if system.kind() == Kind::String => {
             let behind = json::escape(&format!("\n\n{text}"));
             patch.insert(system.span().end - 1, behind);
         }
-        Some(system) => patch.replace(system.span(), quoted),
-        None => patch.add_member(root, &format!("\"system\":{quoted}")),
+        own => {
+            let new = if has_breakpoint { format!("[{block}]") } else { quoted };
+            match own {
+                Some(null) => patch.replace(null.span(), new),
+                None => patch.add_member(root, &format!("\"system\":{new}")),
+            }
+        }
+    }
+}
+
+/// The provider sets it at the last block that can have one.
+pub(in crate::wire) fn add_breakpoint(json: &Json, patch: &mut Patch) {
+    match json.root().get("cache_control") {
+        Some(null) => patch.replace(null.span(), r#"{"type":"ephemeral"}"#),
+        None => patch.add_member(json.root(), BREAKPOINT),
     }
 }
 
