@@ -301,7 +301,7 @@ fn a_provider_that_fails_when_the_model_is_to_go_on_fails_the_reply() {
 #[test]
 fn a_model_searches_the_documentation_within_the_same_reply() {
     let provider = provider(SCRIPT);
-    let setup = Setup::new(&provider.url()).with("context: { docs: docs, min_score: 0.1 }\n");
+    let setup = Setup::new(&provider.url()).with("context: { docs: docs, min_score: 0.1, breakpoint: false }\n");
     let jetway = setup.file("open/docs/errors.md", "# Errors\nCall `captureException(error)`.\n").start();
     for dialect in DIALECTS {
         let mut history = vec![user(dialect, &format!("asks {dialect}"))];
