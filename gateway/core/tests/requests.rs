@@ -182,7 +182,7 @@ fn breakpoints_are_added_where_an_agent_with_tools_sets_none() {
     let body = |more: &str| format!(r#"{{{more}"tools":[{{"name":"a"}}],"messages":[],"model":"m"}}"#);
     let check = |more: &str, expect: &str| cached(Dialect::Messages, &body(more), &body(expect));
     let block = format!(r#"{{"type":"text","text":"P",{MARK}}}"#);
-    check("", &format!(r#"{MARK},"system":[{block}],"#));
+    check("", &format!(r#""system":[{block}],{MARK},"#));
     check(r#""system":"","#, &format!(r#"{MARK},"system":[{block}],"#));
     check(r#""system":"S","#, &format!(r#"{MARK},"system":[{{"type":"text","text":"S"}},{block}],"#));
     check(
