@@ -34,6 +34,14 @@ pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// The session that an agent names in its headers.
+/// Whether it is a sub-agent that asks, by the headers that agents send then.
+#[must_use]
+pub fn is_sub_agent(headers: &HeaderMap) -> bool {
+    ["x-claude-code-agent-id", "x-codex-parent-thread-id", "x-openai-subagent", "x-parent-session-id"]
+        .iter()
+        .any(|name| headers.contains_key(*name))
+}
+
 #[must_use]
 pub fn session_of(headers: &HeaderMap) -> Option<&str> {
     SESSION_HEADERS.iter().find_map(|name| text(headers, name))

@@ -22,6 +22,7 @@ use jiff::Timestamp;
 
 use crate::call::text;
 use crate::exchange::Exchange;
+use crate::stage::breadcrumbs::Trail;
 use crate::stage::budget::{self, Hold, Short};
 use crate::upstream::{Outgoing, Upstream};
 
@@ -34,6 +35,8 @@ pub struct Talk {
     pub query: Option<String>,
     pub headers: HeaderMap,
     pub provider: String,
+    /// The path of its run.
+    pub trail: Option<Arc<Trail>>,
     /// What the overlay of this conversation is kept under.
     pub conversation: String,
     /// How often the model went on by now, and may at most.
@@ -149,7 +152,13 @@ impl Talk {
 
     /// Keeps what the agent was not told, for its next request. Without it that is valid too, so a
     /// failure is only reported.
-    pub async fn remember(&self, guard: &Guard<Judges>, exchange: &Exchange) {
+    pub async fn remember(&self, guard: &Guard<Judges>, exchange: &mut Exchange) {
+        if let Some(trail) = &self.trail {
+            exchange.record.steps_left = trail.left();
+            if let Err(error) = trail.keep(&exchange.jetway().state).await {
+                tracing::error!(exchange = exchange.record.id, %error, "how far a run has come could not be kept");
+            }
+        }
         let Some(made) = guard.made() else { return };
         let Some(anchor) = history::anchor(&self.request, &made.given) else { return };
         let edit = Edit { anchor, told: made.told, answers: made.answers, substituted: made.substituted };

@@ -23,7 +23,7 @@ use crate::gate::{Gate, Jetway};
 use crate::ledger::Charge;
 use crate::metrics::Labels;
 use crate::rates::Admission;
-use crate::runs::{CallRefused, CallReplaced, Outcome, Passage, Record};
+use crate::runs::{CallRefused, CallReplaced, Outcome, Passage, Record, StepLeft};
 use crate::tab::{self, Lesser, Tab};
 
 /// A model's name is the caller's text; more of it is of no use to a log.
@@ -124,6 +124,12 @@ impl Exchange {
         self.record.stream = asked.stream;
         self.streams = asked.stream;
         self.record.run = Some(run.to_owned());
+    }
+
+    /// Where its run is on its path.
+    pub fn walks(&mut self, step: Option<&str>, left: Vec<StepLeft>) {
+        self.record.step = step.map(str::to_owned);
+        self.record.steps_left = left;
     }
 
     /// What is put before the model with it.

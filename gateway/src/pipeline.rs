@@ -21,7 +21,7 @@ use jetway_core::wire::json::Json;
 use jetway_core::wire::request::Request as Asked;
 use jetway_core::wire::route::{Endpoint, NoRoute, likely_dialect, route};
 
-use crate::call::{Answer, BodyError, Call, session_of, text};
+use crate::call::{Answer, BodyError, Call, is_sub_agent, session_of, text};
 use crate::config::Policy;
 use crate::converse::Talk;
 use crate::dispatch::{Sent, Target, path_of, send, targets};
@@ -31,11 +31,12 @@ use crate::gate::{Gate, Jetway};
 use crate::refusal::Refusal;
 use crate::reply::{Reply, Watch, whole};
 use crate::runs::Outcome;
+use crate::stage::breadcrumbs::{Shelf, Trail, Who};
 use crate::stage::budget::{Hold, Low, Short};
 use crate::stage::context::Told;
 use crate::stage::identity::Identified;
 use crate::stage::render::{Draft, Outbound};
-use crate::stage::{budget, context, identity, lockdown, models, overlay};
+use crate::stage::{breadcrumbs, budget, context, identity, lockdown, models, overlay};
 use crate::tab::{Lesser, Tab};
 use crate::upstream::{Upstream, headers};
 use crate::{catalog, receive, usage};
@@ -138,6 +139,7 @@ struct Prepared<'a> {
     asked: Asked,
     conversation: String,
     desk: Desk,
+    trail: Option<Arc<Trail>>,
     outbound: Outbound,
     targets: Vec<Target<'a>>,
     hold: Hold,
@@ -169,28 +171,40 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     let admitted = models::admit(gate, policy, caller.models(), (&asked, &asked.model, is_reply))?;
     let targets = targets(admitted.upstreams(), &identified)?;
     let conversation = conversation_of(&jetway, &run, &asked);
-    let profile = match &policy.context {
-        Some(_) => jetway.profiles.of(&conversation, &asked),
-        None => Arc::default(),
+    let profile = match policy.context.is_some() || policy.path.is_some() {
+        true => jetway.profiles.of(&conversation, &asked),
+        false => Arc::default(),
     };
     exchange.record.profile = Some(Arc::clone(&profile));
     // Once: what is shown and what is found are of the same pages.
     let index = gate.index(&policy.name);
-    let desk = context::desk((gate, index.as_ref()), policy, &asked, &profile);
+    let told = Told { conversation: &conversation, profile: &profile };
+    let edits = overlay::recall(&jetway, policy, &conversation).await;
+    let who = Who { run: &run, told, is_reply, is_sub_agent: is_sub_agent(&head.headers) };
+    let shelf = Shelf::of(gate, policy, index.as_ref(), &profile);
+    let called: Vec<_> = edits.iter().flat_map(|edit| edit.substituted.iter().cloned()).collect();
+    let trail = breadcrumbs::follow(&jetway, policy, &asked, (who, shelf, &called)).await?.map(Arc::new);
+    if let Some(trail) = &trail {
+        exchange.walks(trail.step(), trail.left());
+    }
+    let mut desk = context::desk((gate, index.as_ref()), policy, &asked, &profile);
+    desk.extend(trail.as_ref().and_then(|trail| trail.tool(&asked)));
+    let desk = Desk::new(desk);
     let permit = lockdown::lock(policy, &asked, &desk);
     exchange.offers(permit.offered(), permit.removed());
-    let told = Told { conversation: &conversation, profile: &profile };
     let context = context::inform((&jetway, gate, index.as_deref()), policy, (told, is_reply), &asked).await?;
-    exchange.shows(context.passages());
-    let edits = overlay::recall(&jetway, policy, &conversation).await;
+    let shown = trail.as_ref().map_or(&[][..], |trail| trail.shown());
+    exchange.shows(&[context.passages(), shown].concat());
     let searcher = jetway.searchers.of(policy).map_err(|why| Refusal::Unsearched { why })?;
     let searcher = searcher.as_deref();
     let (edits, context) = (edits.as_slice(), &context);
-    let draft = Draft { policy, request: &asked, permit: &permit, context, edits, searcher, is_reply };
+    let trail_now = trail.as_deref();
+    let draft =
+        Draft { policy, request: &asked, permit: &permit, context, trail: trail_now, edits, searcher, is_reply };
     let outbound = draft.render(&Lesser::default())?;
     exchange.record.redactions = outbound.redactions().to_vec();
     if !is_reply {
-        return Ok(Prepared { asked, conversation, desk, outbound, targets, hold: Hold::free() });
+        return Ok(Prepared { asked, conversation, desk, trail, outbound, targets, hold: Hold::free() });
     }
     overlay::count(&jetway, &conversation, &outbound);
     // Reserved after rendering: the context that was added is part of what is paid for.
@@ -200,7 +214,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         Err(Short::Low(low)) => with_less(call, &identified, (&run, draft), low, exchange).await?,
     };
     let (outbound, targets, hold) = secured;
-    Ok(Prepared { asked, conversation, desk, outbound, targets, hold })
+    Ok(Prepared { asked, conversation, desk, trail, outbound, targets, hold })
 }
 
 /// Where the budget has too little left for a request as it is, it may go out smaller, or to
@@ -258,7 +272,7 @@ impl<'a> Watched<'a> {
 
     /// What it takes to let the model go on.
     fn talk(self, call: Call<'_>) -> Talk {
-        let Prepared { asked, conversation, outbound, .. } = self.prepared;
+        let Prepared { asked, conversation, trail, outbound, .. } = self.prepared;
         Talk {
             outbound: outbound.bytes().clone(),
             request: asked,
@@ -266,6 +280,7 @@ impl<'a> Watched<'a> {
             query: call.head.uri.query().map(str::to_owned),
             headers: self.headers,
             provider: self.upstream.provider.name.clone(),
+            trail,
             conversation,
             turns: 0,
             most_turns: call.policy.inner_turns,

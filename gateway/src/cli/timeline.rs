@@ -90,6 +90,15 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     if !project.is_empty() {
         note("project", project.join(", "));
     }
+    if let Some(step) = exchange.get("step").and_then(Value::as_str) {
+        note("step", shown(step));
+    }
+    let left = list(exchange, "steps_left", |left| {
+        let (step, how) = (left.get("step")?.as_str()?, left.get("how")?.as_str()?);
+        let seconds = left.get("millis")?.as_i64()? / 1000;
+        Some(format!("{} {} after {} turns and {seconds} s", shown(step), shown(how), left.get("turns")?))
+    });
+    left.into_iter().for_each(|left| note("left", left));
     let answered = list(exchange, "calls_answered", |tool| tool.as_str().map(shown));
     if !answered.is_empty() {
         note("answered", answered.join(", "));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jetway_core::policy::context::standing::Standing;
 use jetway_core::policy::identity::Way;
-use jetway_core::policy::{Document, budget, context, identity, lockdown, models};
+use jetway_core::policy::{Document, breadcrumbs, budget, context, identity, lockdown, models};
 use jetway_core::retrieval::source::Kind;
 use jetway_core::wire::route::is_policy_name;
 use secrecy::SecretString;
@@ -19,7 +19,7 @@ use crate::secret;
 pub struct Policy {
     pub name: String,
     pub folder: PathBuf,
-    /// What stands in the run log: a digest of the file and of its standing text.
+    /// What stands in the run log: a digest of the file and of the prose that it names.
     pub version: String,
     pub about: String,
     pub identity: identity::Rules,
@@ -32,6 +32,8 @@ pub struct Policy {
     pub context: Option<context::Rules>,
     /// What stands in every conversation.
     pub standing: Option<Arc<Standing>>,
+    /// The steps that runs begin with from now on.
+    pub path: Option<Arc<breadcrumbs::Path>>,
     pub budget: budget::Rules,
 }
 
@@ -119,6 +121,7 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
         return Err(Problem::at_word(&file, &text, Way::Certificates.name(), message));
     }
     let standing = standing(folder, document.context.as_ref(), (&file, &text))?;
+    let path = path(folder, document.breadcrumbs.as_ref(), (&file, &text))?;
     let secret = document.identity.introspection().map(|rules| secrets::fetch(rules.secret().clone(), known.secrets));
     let secret = secret.transpose().map_err(|(word, why)| {
         Problem::at_word(&file, &text, &word, format!("identity.introspection.secret: {why}"))
@@ -126,7 +129,7 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
     Ok(Policy {
         name,
         folder: folder.to_owned(),
-        version: version(&text, standing.as_ref()),
+        version: version(&text, standing.as_ref(), path.as_ref()),
         about: document.about,
         identity: document.identity,
         introspection_secret: secret,
@@ -135,6 +138,7 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
         inner_turns: document.inner_turns.count(),
         context: document.context,
         standing: standing.map(Arc::new),
+        path: path.map(Arc::new),
         budget: document.budget,
     })
 }
@@ -155,7 +159,31 @@ fn standing(
     Ok(Some(standing))
 }
 
-fn version(text: &str, standing: Option<&Standing>) -> String {
+/// Reads the files of a policy's steps.
+fn path(
+    folder: &Path,
+    rules: Option<&breadcrumbs::Rules>,
+    (file, text): (&Path, &str),
+) -> Result<Option<breadcrumbs::Path>, Problem> {
+    let Some(rules) = rules else { return Ok(None) };
+    let mut prose = Vec::new();
+    for step in rules.steps() {
+        let name = step.prompt.name();
+        let path = folder.join(name);
+        prose.push(std::fs::read_to_string(&path).map_err(|error| {
+            let message = format!("the step `{}` names {}, which cannot be read: {error}", step.id, path.display());
+            Problem::at_word(file, text, name, message)
+        })?);
+    }
+    let path = breadcrumbs::Path::new(rules.clone(), prose).map_err(|(at, why)| {
+        let name = rules.steps().get(at).map_or("", |step| step.prompt.name());
+        Problem::of_file(&folder.join(name), why.to_string())
+    })?;
+    Ok(Some(path))
+}
+
+fn version(text: &str, standing: Option<&Standing>, path: Option<&breadcrumbs::Path>) -> String {
     let standing = standing.map_or("", Standing::text);
-    secret::hex(&secret::sha256(format!("{text}{standing}").as_bytes())[..6])
+    let path = path.and_then(|path| serde_json::to_string(path).ok()).unwrap_or_default();
+    secret::hex(&secret::sha256(format!("{text}{standing}{path}").as_bytes())[..6])
 }

@@ -89,6 +89,10 @@ const TABLES: &[&str] = &[
     ",
     "ALTER TABLE exchange ADD COLUMN calls_answered TEXT NOT NULL DEFAULT '[]'",
     "ALTER TABLE exchange ADD COLUMN profile TEXT NOT NULL DEFAULT '{}'",
+    "
+    ALTER TABLE exchange ADD COLUMN step TEXT;
+    ALTER TABLE exchange ADD COLUMN steps_left TEXT NOT NULL DEFAULT '[]';
+    ",
 ];
 
 /// The most that is added up: two of them still fit a number.
@@ -226,6 +230,8 @@ fn insert(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Result<()
         json(&record.redactions),
         json(&record.calls_answered),
         profile(record),
+        record.step,
+        json(&record.steps_left),
     ])?;
     Ok(())
 }
@@ -235,9 +241,9 @@ const INSERT: &str = "INSERT OR IGNORE INTO exchange (
     outcome, status, reason, detail, input, cache_read, cache_write, cache_write_hour, output, estimated, cost_micros,
     held_micros, stop, stream, bytes_in, bytes_out, decide_micros, first_byte_millis, total_millis, tools_offered,
     tools_removed, calls_refused, passages, way, inner_turns, calls_replaced, redactions,
-    calls_answered, profile
+    calls_answered, profile, step, steps_left
 ) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
-    ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44)";
+    ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46)";
 
 /// Adds the exchange to its run and returns which turn it is, from one.
 fn count_turn(transaction: &Transaction<'_>, run: &str, record: &Record) -> rusqlite::Result<i64> {

@@ -1,11 +1,13 @@
 //! Runs: what is kept while one is under way, and the log of every exchange.
 
 pub mod log;
+mod path;
 pub mod read;
 pub mod state;
 
 use std::sync::Arc;
 
+use jetway_core::policy::breadcrumbs::{How, Left, Path};
 use jetway_core::policy::desk::Shown;
 use jetway_core::retrieval::profile::Profile;
 use jetway_core::wire::event::Usage;
@@ -99,8 +101,30 @@ pub struct Record {
     /// How often the model went on after Jetway had answered it.
     pub inner_turns: u32,
     pub passages: Vec<Passage>,
+    /// The step of its path that the run was at when it came.
+    pub step: Option<String>,
+    /// Steps that came to their end with it.
+    pub steps_left: Vec<StepLeft>,
     /// What the project is, as far as the conversation has told.
     pub profile: Option<Arc<Profile>>,
+}
+
+/// A step that came to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepLeft {
+    pub step: String,
+    pub how: How,
+    /// Requests that it took.
+    pub turns: u32,
+    pub millis: i64,
+}
+
+impl StepLeft {
+    #[must_use]
+    pub fn of(path: &Path, left: &Left) -> Option<Self> {
+        let step = path.steps().get(left.step)?.id.clone();
+        Some(Self { step, how: left.how, turns: left.turns, millis: left.millis })
+    }
 }
 
 /// A call that the model made and that did not reach the agent.

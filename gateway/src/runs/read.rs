@@ -17,8 +17,16 @@ pub struct Filter {
 }
 
 /// Columns that hold JSON, which is shown as such.
-const JSON: &[&str] =
-    &["tools_removed", "calls_refused", "passages", "calls_replaced", "redactions", "calls_answered", "profile"];
+const JSON: &[&str] = &[
+    "tools_removed",
+    "calls_refused",
+    "passages",
+    "calls_replaced",
+    "redactions",
+    "calls_answered",
+    "profile",
+    "steps_left",
+];
 /// Columns that hold a moment, in milliseconds since 1970.
 const TIMES: &[&str] = &["at", "started", "ended", "until"];
 

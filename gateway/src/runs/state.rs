@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use crate::link::{Link, Unreachable};
-use crate::runs::Passage;
+use crate::runs::{Passage, path};
 use crate::store::{self, Durability, Store, StoreError};
 
 const TABLES: &[&str] = &[
@@ -34,6 +34,7 @@ const TABLES: &[&str] = &[
     CREATE INDEX edits_at ON edits (at);
 ",
     "ALTER TABLE inserted ADD COLUMN standing TEXT NOT NULL DEFAULT '';",
+    path::TABLE,
 ];
 
 /// Conversations are forgotten when they were begun this long ago.
@@ -59,7 +60,7 @@ pub enum State {
 }
 
 /// As long as [`KEPT`], for Redis.
-const EXPIRES: i64 = KEPT;
+pub(super) const EXPIRES: i64 = KEPT;
 
 impl State {
     /// # Errors
@@ -186,13 +187,14 @@ fn edits(conversation: &str) -> String {
 
 /// What Redis answered. While it cannot be reached requests go out without what it knows: they are
 /// valid, and the provider's cache is all that is lost.
-fn known<T>(answer: Result<T, Unreachable>) -> Option<T> {
+pub(super) fn known<T>(answer: Result<T, Unreachable>) -> Option<T> {
     answer.inspect_err(|error| tracing::warn!(%error, "what is kept of a conversation is not known now")).ok()
 }
 
 fn forget(connection: &rusqlite::Connection, before: i64) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM inserted WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM edits WHERE at < ?1", [before])?;
+    connection.execute("DELETE FROM path WHERE at < ?1", [before])?;
     Ok(())
 }
 

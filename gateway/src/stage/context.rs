@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jetway_core::policy::context::standing::Standing;
 use jetway_core::policy::context::{self, Asked, airplanes, on_demand};
-use jetway_core::policy::desk::{Clerk, Desk, DeskTool};
+use jetway_core::policy::desk::{Clerk, DeskTool};
 use jetway_core::retrieval::profile::Profile;
 use jetway_core::retrieval::search::Index;
 use jetway_core::wire::request::Request;
@@ -89,11 +89,11 @@ pub fn desk(
     policy: &Policy,
     request: &Request,
     profile: &Arc<Profile>,
-) -> Desk {
+) -> Vec<DeskTool> {
     let rules = policy.context.as_ref().filter(|rules| rules.on_demand);
     let tools = request.tools();
     // Of several replies at once nobody can tell which one the agent goes on with.
-    let (Some(rules), false, 1) = (rules, tools.is_empty(), request.replies) else { return Desk::default() };
+    let (Some(rules), false, 1) = (rules, tools.is_empty(), request.replies) else { return Vec::new() };
     let is_free = |tool: &NewTool| tools.iter().all(|own| own.name.as_deref() != Some(tool.name()));
     let mut desk = Vec::new();
     if let (Some(tool), Some(index)) = (on_demand::search_tool().filter(is_free), index) {
@@ -107,5 +107,5 @@ pub fn desk(
         let clerk: Clerk = Box::new(move |call| airplanes::show(&planes, &profile, call));
         desk.push(DeskTool { tool, clerk });
     }
-    Desk::new(desk)
+    desk
 }

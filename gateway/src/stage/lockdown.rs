@@ -1,6 +1,7 @@
 //! Which tools the model is offered, what its calls are judged by, and what it learns of results.
 
 use jetway_core::overlay::Applied;
+use jetway_core::policy::breadcrumbs::Laid;
 use jetway_core::policy::desk::{Desk, Judges};
 use jetway_core::policy::lockdown::place::Folders;
 use jetway_core::policy::lockdown::replace::{AgentTool, AgentTools};
@@ -129,33 +130,44 @@ pub fn guard(policy: &Policy, request: &Request, (desk, redactions): (Desk, &[Re
 }
 
 /// What the model learns of the results that the agent tells: of calls in other words no more than
-/// their shape allows, and no secrets.
+/// their shape allows, and no secrets. Behind the last text of a result stands what was laid there.
 pub fn learn(
     policy: &Policy,
     request: &Request,
-    overlay: &Applied,
-    searcher: Option<&Searcher>,
+    (overlay, searcher): (&Applied, Option<&Searcher>),
+    laid: &[Laid],
     patch: &mut Patch,
 ) -> Vec<Redaction> {
-    let (Some(rules), Some(searcher)) = (&policy.lockdown, searcher) else { return Vec::new() };
-    let enforced = rules.mode == Mode::Enforce;
     let mut found: Vec<Redaction> = Vec::new();
-    for outcome in history::outcomes(request) {
+    let search = policy.lockdown.as_ref().zip(searcher);
+    if search.is_none() && laid.is_empty() {
+        return found;
+    }
+    let mut outcomes = history::outcomes(request).into_iter().peekable();
+    while let Some(outcome) = outcomes.next() {
         let value = request.json.value(outcome.node);
         let Some(text) = value.text() else { continue };
-        let replacement = overlay.substituted.get(&outcome.call).and_then(|name| rules.replace.find(name));
-        if let Some(replacement) = replacement {
-            // What is left then is of the shape that the operator declared.
-            patch.replace(value.span(), json::quote(&replacement.filter(&text)));
-            continue;
-        }
-        let redacted = searcher.search(&text);
-        for finding in &redacted.findings {
-            let replaced = enforced && finding.action == Action::Replace;
-            note(&mut found, finding, (&outcome.call, replaced));
-        }
-        if let Some(changed) = redacted.text.as_deref().filter(|_| enforced) {
-            patch.replace(value.span(), json::quote(changed));
+        let changed = search.and_then(|(rules, searcher)| {
+            let replacement = overlay.substituted.get(&outcome.call).and_then(|name| rules.replace.find(name));
+            if let Some(replacement) = replacement {
+                // What is left then is of the shape that the operator declared.
+                return Some(replacement.filter(&text));
+            }
+            let enforced = rules.mode == Mode::Enforce;
+            let redacted = searcher.search(&text);
+            for finding in &redacted.findings {
+                let replaced = enforced && finding.action == Action::Replace;
+                note(&mut found, finding, (&outcome.call, replaced));
+            }
+            redacted.text.clone().filter(|_| enforced)
+        });
+        let is_last = outcomes.peek().is_none_or(|next| next.call != outcome.call);
+        let own = laid.iter().filter(|laid| is_last && laid.call == outcome.call);
+        let behind: String = own.map(|laid| format!("\n\n{}", laid.text)).collect();
+        match changed {
+            Some(changed) => patch.replace(value.span(), json::quote(&(changed + &behind))),
+            None if behind.is_empty() => {}
+            None => patch.insert(value.span().end - 1, json::escape(&behind)),
         }
     }
     found

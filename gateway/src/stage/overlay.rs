@@ -8,7 +8,7 @@ use crate::stage::render::Outbound;
 
 /// The edits of a conversation. Where they are not known the request is valid without them.
 pub async fn recall(jetway: &Jetway, policy: &Policy, conversation: &str) -> Vec<Edit> {
-    if policy.lockdown.is_none() && policy.context.is_none() {
+    if policy.lockdown.is_none() && policy.context.is_none() && policy.path.is_none() {
         return Vec::new();
     }
     match jetway.state.edits(conversation).await {

@@ -11,6 +11,7 @@ use jetway_core::wire::request::Request;
 use crate::config::Policy;
 use crate::redaction::Searcher;
 use crate::runs::Redaction;
+use crate::stage::breadcrumbs::Trail;
 use crate::stage::context::Context;
 use crate::stage::lockdown::{self, Permit};
 use crate::tab::Lesser;
@@ -98,6 +99,8 @@ pub struct Draft<'a> {
     pub request: &'a Request,
     pub permit: &'a Permit,
     pub context: &'a Context,
+    /// The run's path, where it is led.
+    pub trail: Option<&'a Trail>,
     /// What the agent was told differently.
     pub edits: &'a [Edit],
     /// What looks for secrets in results.
@@ -112,10 +115,11 @@ impl Draft<'_> {
     /// # Errors
     /// [`Overlap`] if two stages wanted the same bytes.
     pub fn render(self, lesser: &Lesser) -> Result<Outbound, Overlap> {
-        let Self { policy, request, permit, context, edits, searcher, is_reply } = self;
+        let Self { policy, request, permit, context, trail, edits, searcher, is_reply } = self;
         let mut patch = permit.patch().clone();
         let overlay = overlay::apply(request, edits, &mut patch);
-        let redactions = lockdown::learn(policy, request, &overlay, searcher, &mut patch);
+        let redactions =
+            lockdown::learn(policy, request, (&overlay, searcher), trail.map_or(&[], Trail::laid), &mut patch);
         let rules = policy.context.as_ref();
         let caches = is_reply && rules.is_some_and(|rules| rules.breakpoint) && request.lacks_breakpoint();
         if !context.standing().is_empty() {
@@ -124,8 +128,9 @@ impl Draft<'_> {
         if caches {
             request.add_breakpoint(&mut patch);
         }
-        if !context.text().is_empty() {
-            request.add_task_text(context.text(), &mut patch);
+        let task = format!("{}{}", context.text(), trail.map_or("", Trail::opening));
+        if !task.is_empty() {
+            request.add_task_text(&task, &mut patch);
         }
         let most = policy.budget.output_limit().into_iter().chain(lesser.output_limit).min();
         let output_limit = match most {

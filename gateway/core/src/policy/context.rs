@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::policy::desk::{Answer, Shown};
+use crate::policy::prose;
 use crate::retrieval::airplane::Airplane;
 use crate::retrieval::host::{Barred, Hosts};
 use crate::retrieval::page::in_words;
@@ -42,7 +43,7 @@ pub struct Document {
     /// A file of prose, beside `policy.yaml`, that stands at the end of the system text of every
     /// conversation: what every agent has to know of how things are done here.
     #[serde(default)]
-    standing: Option<standing::File>,
+    standing: Option<prose::File>,
     /// Whether an agent that has tools, and tells its provider to cache nothing, is helped: what it
     /// sends again each turn is then paid for at a tenth. Only the Messages API has to be told.
     #[serde(default = "default_breakpoint")]
@@ -91,7 +92,7 @@ pub struct Rules {
     pub on_demand: bool,
     stale: Stale,
     /// A file in the policy's folder, with text for every conversation.
-    pub standing: Option<standing::File>,
+    pub standing: Option<prose::File>,
     /// Whether a breakpoint is set where an agent sets none.
     pub breakpoint: bool,
     hosts: Hosts,
@@ -134,8 +135,9 @@ impl Rules {
         self.docs.as_slice()
     }
 
-    /// Bytes that may be inserted.
-    fn room(&self) -> usize {
+    /// Bytes that may be inserted at once.
+    #[must_use]
+    pub fn room(&self) -> usize {
         self.allowance as usize * BYTES_PER_TOKEN
     }
 

@@ -20,12 +20,14 @@ macro_rules! schema_of_document {
     };
 }
 
+pub mod breadcrumbs; // adds to what is sent, a step at a time
 pub mod budget;
 pub mod context; // adds to what is sent
 pub mod desk; // answers calls of our own
 pub mod identity; // first: every other rule is about a caller
 pub mod lockdown; // pure, so before anything that costs
-pub mod models; // cheap, and decides whether there is anybody to send to // last: it counts what the others added
+pub mod models;
+pub mod prose; // files that the others name // cheap, and decides whether there is anybody to send to // last: it counts what the others added
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -48,6 +50,9 @@ pub struct Document {
     /// Leave it out to add nothing to what the model reads.
     #[serde(default)]
     pub context: Option<context::Rules>,
+    /// Steps that an agent is led through, one at a time. Leave it out to lead nobody.
+    #[serde(default)]
+    pub breadcrumbs: Option<breadcrumbs::Rules>,
     /// Leave it out to count spending without a limit.
     #[serde(default)]
     pub budget: budget::Rules,

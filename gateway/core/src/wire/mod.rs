@@ -20,6 +20,7 @@ pub mod messages;
 pub mod patch;
 pub mod request;
 pub mod responses;
+pub mod results;
 pub mod route;
 pub mod splice;
 pub mod sse;

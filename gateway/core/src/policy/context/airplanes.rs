@@ -52,6 +52,22 @@ pub fn unasked(airplanes: &[Airplane], profile: &Profile, can_ask: bool) -> Opti
     })
 }
 
+/// The files of the best one that are for a step, within so many bytes.
+#[must_use]
+pub fn for_step(airplanes: &[Airplane], profile: &Profile, (step, room): (&str, usize)) -> Answer {
+    let mut answer = Answer::default();
+    let best = for_project(airplanes, profile).into_iter().next();
+    let Some(best) = best.filter(|best| best.tags.fits(profile) != Fit::Neutral) else { return answer };
+    for file in best.files.iter().filter(|file| file.steps.iter().any(|own| own == step)) {
+        let shown = framed(best, &file.path, &file.text);
+        if answer.text.len() + shown.text.len() <= room {
+            answer.text.push_str(&shown.text);
+            answer.shown.extend(shown.shown);
+        }
+    }
+    answer
+}
+
 /// Answers a call.
 ///
 /// # Errors
@@ -172,6 +188,20 @@ mod tests {
         assert!(text.starts_with("A model airplane") && text.contains("# django") && text.contains("- `start.x`"));
         let text = shown("Add it to my Django app.", false).unwrap().text;
         assert!(text.contains("# django") && !text.contains("show_airplane"), "{text}");
+    }
+
+    #[test]
+    fn a_step_is_shown_the_files_that_are_for_it_within_its_room() {
+        let mut plane = plane("django", "python", "django");
+        plane.files[0].steps = vec!["integrate".into()];
+        let shown = |said: &str, step: &str, room: usize| {
+            for_step(std::slice::from_ref(&plane), &Profile::of_words(said), (step, room)).shown.len()
+        };
+        let django = "Add it to my Django app.";
+        assert_eq!(shown(django, "integrate", 1_000), 1);
+        assert_eq!(shown(django, "integrate", 50), 0);
+        assert_eq!(shown(django, "plan", 1_000), 0);
+        assert_eq!(shown("Add it.", "integrate", 1_000), 0);
     }
 
     #[test]

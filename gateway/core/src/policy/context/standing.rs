@@ -1,36 +1,11 @@
 //! Text that stands in every conversation of a policy. Given `standing: standing.md` and that file:
 //! its words at the end of the agent's own system text, the same bytes in every run.
 
-use schemars::JsonSchema;
-use serde::Deserialize;
-
 use super::framed;
 use crate::policy::desk::Shown;
-use crate::retrieval::source::is_outside;
 
 /// More would be paid for in every request.
 const MOST_BYTES: usize = 32_000;
-
-/// As written: the name of a file in the policy's folder.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(try_from = "String")]
-#[schemars(with = "String")]
-pub struct File(String);
-
-impl TryFrom<String> for File {
-    type Error = Problem;
-
-    fn try_from(name: String) -> Result<Self, Problem> {
-        if is_outside(&name) { Err(Problem::Outside(name)) } else { Ok(Self(name)) }
-    }
-}
-
-impl File {
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.0
-    }
-}
 
 /// What is always to be known: how this project does things.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +16,6 @@ pub struct Standing {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Problem {
-    #[error("`standing` must be a file inside the policy's folder, such as `standing.md`; {0:?} is not")]
-    Outside(String),
     #[error("it says nothing; write what every agent of this policy has to know, or leave `context.standing` out")]
     Empty,
     #[error(

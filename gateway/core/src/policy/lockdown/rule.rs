@@ -9,8 +9,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-use crate::effects::Effect;
 pub use crate::effects::table::Kind;
+use crate::effects::table::Table;
+use crate::effects::{Effect, Effects};
 use crate::glob::Glob;
 use crate::policy::lockdown::place::Folders;
 use crate::policy::lockdown::{address, command, place};
@@ -120,6 +121,15 @@ impl Rule {
             },
             Subject::Effect { act, matcher } => *act == Act::of(effect) && matcher.reaches(effect, folders),
         }
+    }
+
+    /// Whether a call surely is one that it is about.
+    #[must_use]
+    pub fn tells(&self, (name, namespace): (&str, Option<&str>), effects: &Effects, folders: &Folders) -> bool {
+        let kind = Table::shipped().kind(name);
+        self.concerns(&Name::new(name, namespace))
+            && (matches!(self.subject, Subject::Tool(_))
+                || effects.list.iter().any(|effect| self.covers(effect, kind, folders)))
     }
 
     /// Whether this part of a call surely is what it is about.

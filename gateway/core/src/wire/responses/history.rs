@@ -33,7 +33,7 @@ pub(in crate::wire) fn turns(root: Value<'_>) -> Vec<Found> {
     found
 }
 
-fn is_models(item: Value<'_>) -> bool {
+pub(in crate::wire) fn is_models(item: Value<'_>) -> bool {
     let kind = text_of(item, "type");
     match kind.as_deref() {
         Some("message") | None => text_of(item, "role").as_deref() == Some("assistant"),

@@ -1,0 +1,325 @@
+//! Steps that an agent is led through. Given two of them: with its task it is told the first; when
+//! that is done it is told the second, behind the result that completed the first or in the answer
+//! to `complete_step`. What comes later is in no request before.
+
+mod done;
+mod path;
+mod tool;
+
+pub use done::{Done, Seen};
+pub use path::{Change, How, Laid, Left, Opened, Progress};
+pub use tool::{COMPLETE_STEP, complete_tool, summary};
+
+use minijinja::{Environment, UndefinedBehavior, context};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::policy::prose;
+use crate::retrieval::profile::Profile;
+
+/// The most steps of a path.
+const MOST_STEPS: usize = 50;
+/// Steps of work that filling in a template may take.
+const MOST_WORK: u64 = 20_000;
+/// A step's prose is read anew on every turn.
+const MOST_BYTES: usize = 16_000;
+
+/// As written: an entry of `breadcrumbs:` in `policy.yaml`.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// What logs and metrics call it: lower-case letters, digits and `-`.
+    pub id: String,
+    /// The file with its prose. What is known of the project can be used in it: `{{ frameworks }}`,
+    /// `{{ languages }}` and `{{ managers }}` are lists, the surest first.
+    pub prompt: prose::File,
+    /// What completes it.
+    #[serde(default)]
+    pub done: Done,
+    /// Requests after which it counts as stuck.
+    #[serde(default)]
+    pub max_turns: MaxTurns,
+    /// What is done then.
+    #[serde(default)]
+    pub on_stuck: Stuck,
+    /// What is looked up in the documentation and told with it.
+    #[serde(default)]
+    pub docs: Vec<String>,
+}
+
+/// A number of requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "u32")]
+pub struct MaxTurns(#[schemars(range(min = 1, max = 1000))] u32);
+
+impl MaxTurns {
+    #[must_use]
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for MaxTurns {
+    fn default() -> Self {
+        Self(40)
+    }
+}
+
+impl TryFrom<u32> for MaxTurns {
+    type Error = String;
+
+    fn try_from(count: u32) -> Result<Self, String> {
+        let fits = (1..=1000).contains(&count);
+        if fits { Ok(Self(count)) } else { Err(format!("`max_turns` is between 1 and 1000; {count} is not")) }
+    }
+}
+
+/// What is done about a step that takes too long.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Stuck {
+    /// The model is reminded of it, each time that so many requests have gone by.
+    #[default]
+    Nudge,
+    /// The next one comes.
+    Skip,
+    /// The model is told to stop and say how far it came.
+    End,
+}
+
+/// As meant: steps with ids of their own.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(try_from = "Vec<Step>")]
+pub struct Rules(Vec<Step>);
+
+impl JsonSchema for Rules {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Breadcrumbs".into()
+    }
+
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        Vec::<Step>::json_schema(generator)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    #[error("`breadcrumbs` lists no step; leave it out to lead nobody")]
+    Empty,
+    #[error("there are {0} steps; at most {MOST_STEPS} are taken")]
+    TooMany(usize),
+    #[error("`id` takes 1 to 40 lower-case letters, digits and `-`; {0:?} is none")]
+    Id(String),
+    #[error("two steps are called {0:?}")]
+    Twice(String),
+    #[error("the step {id:?}: {why}")]
+    Done { id: String, why: &'static str },
+}
+
+impl TryFrom<Vec<Step>> for Rules {
+    type Error = Problem;
+
+    fn try_from(steps: Vec<Step>) -> Result<Self, Problem> {
+        if steps.is_empty() {
+            return Err(Problem::Empty);
+        }
+        if steps.len() > MOST_STEPS {
+            return Err(Problem::TooMany(steps.len()));
+        }
+        for (at, step) in steps.iter().enumerate() {
+            let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if !(1..=40).contains(&step.id.len()) || !step.id.chars().all(is_plain) {
+                return Err(Problem::Id(step.id.clone()));
+            }
+            if steps[..at].iter().any(|other| other.id == step.id) {
+                return Err(Problem::Twice(step.id.clone()));
+            }
+            if let Some(why) = step.done.flaw() {
+                return Err(Problem::Done { id: step.id.clone(), why });
+            }
+        }
+        Ok(Self(steps))
+    }
+}
+
+impl Rules {
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.0
+    }
+}
+
+/// Why a step's prose cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadProse {
+    #[error("it says nothing; write what the agent is to do in this step")]
+    Empty,
+    #[error("it has {0} bytes; a step has at most {MOST_BYTES}. Move what has to be looked up into `context.docs`")]
+    Large(usize),
+    #[error("line {line}: {why}; it may use {{{{ frameworks }}}}, {{{{ languages }}}} and {{{{ managers }}}}")]
+    Template { line: usize, why: String },
+}
+
+/// A path as a run keeps it: the steps with their prose.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Path {
+    rules: Rules,
+    prose: Vec<String>,
+}
+
+impl Path {
+    /// `prose`: the text of each step's file.
+    ///
+    /// # Errors
+    /// Which step's prose is wrong, and how.
+    pub fn new(rules: Rules, prose: Vec<String>) -> Result<Self, (usize, BadProse)> {
+        for (at, text) in prose.iter().enumerate() {
+            let length = text.trim().len();
+            if length == 0 {
+                return Err((at, BadProse::Empty));
+            }
+            if length > MOST_BYTES {
+                return Err((at, BadProse::Large(length)));
+            }
+            fill(text, &Profile::default()).map_err(|why| (at, why))?;
+        }
+        Ok(Self { rules, prose })
+    }
+
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        self.rules.steps()
+    }
+
+    /// The text by which a step is told, or that there is none left. `more` goes behind its prose.
+    #[must_use]
+    pub fn tell(&self, at: usize, profile: &Profile, more: &str) -> String {
+        let count = self.steps().len();
+        let (Some(step), Some(prose)) = (self.steps().get(at), self.prose.get(at)) else {
+            return String::from(
+                "<jetway_step>\nAll steps are done. Tell the person in a few sentences what you did, and stop.\n</jetway_step>\n",
+            );
+        };
+        // A template that was read once is filled, whatever the project is.
+        let prose = fill(prose, profile).unwrap_or_else(|_| prose.clone());
+        let next = if at + 1 == count { "It is the last one" } else { "The next one comes when it is done" };
+        let how = if step.done.is_asked_for() {
+            format!("{next}. When it is done, call `{COMPLETE_STEP}`.")
+        } else {
+            format!("{next}.")
+        };
+        let (id, number) = (&step.id, at + 1);
+        format!(
+            "<jetway_step id=\"{id}\" number=\"{number}\" of=\"{count}\">\n{}\n\nThis is step {number} of {count}. {how}\n</jetway_step>\n{more}",
+            prose.trim()
+        )
+    }
+
+    /// The text by which the model is told that a path ends early.
+    #[must_use]
+    pub fn tell_end(&self, at: usize) -> String {
+        let id = self.steps().get(at).map(|step| step.id.as_str()).unwrap_or_default();
+        format!(
+            "<jetway_step>\nThe step `{id}` has taken too long. Stop here: change nothing more, and tell the person how far you came and what is left.\n</jetway_step>\n"
+        )
+    }
+
+    /// The text by which the model is reminded of a step.
+    #[must_use]
+    pub fn remind(&self, progress: &Progress) -> String {
+        let Some(step) = self.steps().get(progress.at) else { return String::new() };
+        let wants = step.done.wants(&progress.met).unwrap_or_default();
+        format!(
+            "<jetway_step id=\"{}\">\nThis step has taken {} turns by now. It is done by {wants}. If something stands in your way, say so in a sentence and do the rest.\n</jetway_step>\n",
+            step.id, progress.turns
+        )
+    }
+}
+
+/// Fills in what is known of the project.
+fn fill(prose: &str, profile: &Profile) -> Result<String, BadProse> {
+    let mut environment = Environment::new();
+    environment.set_fuel(Some(MOST_WORK));
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    let bad = |error: &minijinja::Error| BadProse::Template {
+        line: error.line().unwrap_or(1),
+        why: error.detail().map_or_else(|| error.kind().to_string(), ToOwned::to_owned),
+    };
+    let context = context! {
+        languages => &profile.languages, frameworks => &profile.frameworks, managers => &profile.managers,
+    };
+    environment.render_str(prose, context).map_err(|error| bad(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(yaml: &str) -> Result<Rules, String> {
+        serde_saphyr::from_str(yaml).map_err(|error| error.to_string())
+    }
+
+    fn path(prose: &[&str]) -> Path {
+        let rules = rules("[{ id: look, prompt: a.md }, { id: write, prompt: b.md, done: { call: Edit } }]").unwrap();
+        Path::new(rules, prose.iter().map(|prose| (*prose).to_owned()).collect()).unwrap()
+    }
+
+    #[test]
+    fn a_path_that_could_not_be_walked_is_refused() {
+        let check = |yaml: &str, why: &str| {
+            let error = rules(yaml).unwrap_err();
+            assert!(error.contains(why), "{error}");
+        };
+        check("[]", "lists no step");
+        check("[{ id: Look, prompt: a.md }]", "lower-case letters");
+        check("[{ id: a, prompt: a.md }, { id: a, prompt: b.md }]", "two steps are called \"a\"");
+        check("[{ id: a, prompt: ../a.md }]", "inside the policy's folder");
+        check("[{ id: a, prompt: a.md, done: { any: [] } }]", "nothing could complete");
+        check("[{ id: a, prompt: a.md, max_turns: 0 }]", "between 1 and 1000");
+        check("[{ id: a, promt: a.md }]", "promt");
+    }
+
+    #[test]
+    fn a_step_is_told_with_its_place_and_what_is_known_of_the_project() {
+        let path = path(&[
+            "Look around{% if frameworks %} in this {{ frameworks|join(\" and \") }} app{% endif %}.",
+            "Write.",
+        ]);
+        let profile = Profile::of_words("Add it to my Django app.");
+        let told = path.tell(0, &profile, "<page>\n");
+        assert!(
+            told.starts_with("<jetway_step id=\"look\" number=\"1\" of=\"2\">\nLook around in this django app.\n"),
+            "{told}"
+        );
+        assert!(told.contains("call `complete_step`") && told.ends_with("</jetway_step>\n<page>\n"), "{told}");
+        assert!(path.tell(0, &Profile::default(), "").contains("Look around.\n"));
+        let last = path.tell(1, &profile, "");
+        assert!(last.contains("It is the last one.") && !last.contains("complete_step"), "{last}");
+        assert!(path.tell(2, &profile, "").contains("All steps are done"));
+        assert!(path.remind(&Progress { at: 1, turns: 9, ..Progress::default() }).contains("9 turns"));
+        assert!(path.tell_end(1).contains("`write` has taken too long"));
+    }
+
+    #[test]
+    fn prose_that_cannot_be_filled_in_is_refused_with_its_line() {
+        let wrong = |prose: &str| {
+            let rules = rules("[{ id: a, prompt: a.md }]").unwrap();
+            Path::new(rules, vec![prose.to_owned()]).unwrap_err().1.to_string()
+        };
+        assert!(wrong(" \n").contains("says nothing"));
+        assert!(wrong(&"x".repeat(16_001)).contains("16001 bytes"));
+        let unknown = wrong("Fine.\nUse {{ framework }}.");
+        assert!(unknown.starts_with("line 2: ") && unknown.contains("{{ frameworks }}"), "{unknown}");
+        assert!(wrong("{% if %}").starts_with("line 1: "));
+        assert!(wrong("{% for a in range(100000) %}{% endfor %}").starts_with("line 1: "));
+    }
+
+    #[test]
+    fn a_run_keeps_its_path_as_it_was() {
+        let path = path(&["Look.", "Write."]);
+        let kept = serde_json::to_string(&path).unwrap();
+        let again: Path = serde_json::from_str(&kept).unwrap();
+        assert_eq!(serde_json::to_string(&again).unwrap(), kept);
+        assert_eq!(again.tell(0, &Profile::default(), ""), path.tell(0, &Profile::default(), ""));
+    }
+}

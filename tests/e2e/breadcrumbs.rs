@@ -1,0 +1,237 @@
+//! A run is led through its steps: one at a time, in order, in a prompt that grows only at its end.
+
+use jetway_scripted::Provider;
+use jetway_support::client::post;
+use jetway_support::{Jetway, Setup, eventually, provider};
+use serde_json::{Value, json};
+
+const PATH: &str = "
+breadcrumbs:
+  - { id: look, prompt: steps/1-look.md }
+  - { id: plan, prompt: steps/2-plan.md, done: { all: [{ call: 'writes(**/plan.json)' }, complete_step] } }
+  - { id: test, prompt: steps/3-test.md, done: { result: '\\d+ passed' }, max_turns: 2, on_stuck: nudge }
+";
+const STEPS: [(&str, &str, &str); 3] = [
+    ("look", "open/steps/1-look.md", "ALPHA: look at {{ frameworks|join(', ') or 'the project' }}."),
+    ("plan", "open/steps/2-plan.md", "BRAVO: write plan.json."),
+    ("test", "open/steps/3-test.md", "CHARLIE: run the tests."),
+];
+const WORDS: [&str; 4] = ["ALPHA", "BRAVO", "CHARLIE", "All steps are done"];
+
+fn setup(provider: &str, path: &str) -> Setup {
+    STEPS.iter().fold(Setup::new(provider).with(path), |setup, (_, file, text)| setup.file(file, text))
+}
+
+/// An agent of the Messages API that keeps its own conversation.
+struct Agent<'a> {
+    jetway: &'a Jetway,
+    run: &'a str,
+    history: Vec<Value>,
+}
+
+impl<'a> Agent<'a> {
+    fn new(jetway: &'a Jetway, run: &'a str) -> Self {
+        let task = json!({ "role": "user", "content": "Add it to my Django app." });
+        Self { jetway, run, history: vec![task] }
+    }
+
+    /// One request; what the model called is told with these results on the next.
+    fn turn(&mut self, result: &str) -> Value {
+        let tools = json!([{ "name": "Bash", "input_schema": { "type": "object" } }, { "name": "Write", "input_schema": { "type": "object" } }]);
+        let body = json!({ "model": "claude-x", "max_tokens": 1000, "tools": tools, "messages": self.history });
+        let answer = post("/v1/messages", body.to_string()).header("x-jetway-run", self.run).send(self.jetway.data);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let content = answer.json()["content"].clone();
+        self.history.push(json!({ "role": "assistant", "content": content }));
+        let calls = content.as_array().unwrap().iter().filter(|block| block["type"] == "tool_use");
+        let results: Vec<Value> =
+            calls.map(|call| json!({ "type": "tool_result", "tool_use_id": call["id"], "content": result })).collect();
+        if !results.is_empty() {
+            self.history.push(json!({ "role": "user", "content": results }));
+        }
+        content
+    }
+}
+
+/// Which of the steps a request tells.
+fn told(body: &[u8]) -> Vec<&'static str> {
+    let body = String::from_utf8_lossy(body);
+    WORDS.into_iter().filter(|word| body.contains(word)).collect()
+}
+
+fn bash(line: &str) -> Value {
+    json!({ "tool": "Bash", "input": { "command": line } })
+}
+
+fn complete() -> Value {
+    json!({ "tool": "complete_step", "input": { "summary": "It is done." } })
+}
+
+fn write_plan() -> Value {
+    json!({ "tool": "Write", "input": { "file_path": "plan.json", "content": "{}" } })
+}
+
+fn script(turns: &[Value]) -> String {
+    let turns: Vec<Value> = turns.iter().map(|calls| json!({ "calls": calls })).collect();
+    let mut turns = turns;
+    turns.push(json!({ "text": "Finished." }));
+    json!({ "scenarios": [{ "name": "path", "turns": turns }] }).to_string()
+}
+
+fn growing(provider: &Provider) {
+    let mut before = String::new();
+    for (turn, seen) in provider.seen().iter().enumerate() {
+        let body: Value = serde_json::from_slice(&seen.body).unwrap();
+        let messages = body["messages"].to_string();
+        let open = messages.strip_suffix(']').unwrap();
+        assert!(open.starts_with(&before), "turn {turn}\n{before}\n{open}");
+        before = open.to_owned();
+    }
+}
+
+#[test]
+fn steps_come_one_at_a_time_and_in_order() {
+    let turns = [
+        json!([bash("ls")]),
+        json!([complete()]),
+        json!([write_plan()]),
+        json!([complete()]),
+        json!([bash("npm test")]),
+        json!([bash("npm test")]),
+    ];
+    let provider = provider(&script(&turns));
+    let jetway = setup(&provider.url(), PATH).start();
+    let mut agent = Agent::new(&jetway, "one");
+    agent.turn("app.py"); // ls
+    agent.turn("written"); // complete_step, and in the same reply the plan
+    agent.turn("1 failed"); // complete_step, and in the same reply a test
+    agent.turn("12 passed"); // a test
+    assert_eq!(agent.turn("")[0]["text"], "Finished.");
+
+    let seen: Vec<Vec<&str>> = provider.seen().iter().map(|seen| told(&seen.body)).collect();
+    assert_eq!(
+        seen,
+        [
+            &WORDS[..1], // the first
+            &WORDS[..1], // with the listing
+            &WORDS[..2], // in the answer to complete_step
+            &WORDS[..2], // with the plan's result
+            &WORDS[..3], // in the answer
+            &WORDS[..3], // tests fail
+            &WORDS[..4], // behind the result that says that they pass
+        ]
+    );
+    let first = String::from_utf8(provider.seen()[0].body.to_vec()).unwrap();
+    assert!(first.contains("ALPHA: look at django.") && first.contains("number=\\\"1\\\" of=\\\"3\\\""), "{first}");
+    growing(&provider);
+
+    let exchanges = jetway.exchanges(5);
+    let steps: Vec<_> = exchanges.iter().map(|exchange| exchange["step"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["look", "look", "plan", "test", "test"]);
+    let left: Vec<String> = exchanges
+        .iter()
+        .map(|exchange| {
+            let left = exchange["steps_left"].as_array().unwrap();
+            left.iter()
+                .map(|left| format!("{} {} {}", left["step"], left["how"], left["turns"]))
+                .collect::<Vec<_>>()
+                .join(",")
+        })
+        .collect();
+    assert_eq!(left, ["", "\"look\" \"completed\" 2", "\"plan\" \"completed\" 1", "", "\"test\" \"completed\" 2"]);
+    let metrics = jetway.metrics();
+    for step in ["look", "plan", "test"] {
+        let line = format!("jetway_steps_total{{how=\"completed\",policy=\"open\",step=\"{step}\"}} 1");
+        assert!(metrics.contains(&line), "{metrics}");
+    }
+}
+
+#[test]
+fn a_model_that_skips_ahead_is_told_what_is_missing() {
+    let turns =
+        [json!([complete()]), json!([complete()]), json!([complete()]), json!([write_plan()]), json!([complete()])];
+    let provider = provider(&script(&turns));
+    let jetway = setup(&provider.url(), PATH).start();
+    let mut agent = Agent::new(&jetway, "one");
+    agent.turn("written"); // three times complete_step, of which two are refused; then the plan
+    agent.turn(""); // complete_step
+    let seen = provider.seen();
+    let third = String::from_utf8(seen[2].body.to_vec()).unwrap();
+    assert!(third.contains("The step `plan` is not done yet") && third.contains("writes(**/plan.json)"), "{third}");
+    let steps: Vec<usize> = seen.iter().map(|seen| told(&seen.body).len()).collect();
+    assert_eq!(steps, [1, 2, 2, 2, 2, 3]);
+    growing(&provider);
+}
+
+#[test]
+fn a_step_that_takes_too_long_is_reminded_of() {
+    let ls = || json!([bash("ls")]);
+    let path = PATH.replace("id: look, prompt: steps/1-look.md", "id: look, prompt: steps/1-look.md, max_turns: 2");
+    for (word, expect) in [("nudge", 1), ("skip", 2), ("end", 1)] {
+        let provider = provider(&script(&[ls(), ls(), ls()]));
+        let path = path.replace("max_turns: 2 }", &format!("max_turns: 2, on_stuck: {word} }}"));
+        let jetway = setup(&provider.url(), &path).start();
+        let mut agent = Agent::new(&jetway, "one");
+        (0..4).for_each(|_| {
+            agent.turn("app.py");
+        });
+        let last = provider.seen().pop().unwrap();
+        assert_eq!(told(&last.body).len(), expect, "{word}");
+        let last = String::from_utf8(last.body.to_vec()).unwrap();
+        let reminders = last.matches("This step has taken 2 turns").count();
+        assert_eq!(reminders, usize::from(word == "nudge"), "{last}");
+        assert_eq!(last.contains("has taken too long. Stop here"), word == "end", "{last}");
+        growing(&provider);
+    }
+}
+
+#[test]
+fn a_run_keeps_its_path_after_an_edit_and_a_restart_and_others_get_the_new_one() {
+    let turns = [json!([bash("ls")]), json!([bash("ls")]), json!([complete()]), json!([bash("ls")])];
+    let provider = provider(&script(&turns));
+    let first = setup(&provider.url(), PATH).start();
+    let mut agent = Agent::new(&first, "one");
+    agent.turn("app.py");
+    let history = agent.history.clone();
+    let edit = |jetway: &Jetway| {
+        let file = jetway.folder.path().join("policies/open/steps/2-plan.md");
+        std::fs::write(file, "DELTA: all else.").unwrap();
+        eventually(|| jetway.log().contains("is in force"));
+    };
+    edit(&first);
+    let second = setup(&provider.url(), PATH).start_in(first.kill());
+    edit(&second);
+    let mut agent = Agent { jetway: &second, run: "one", history };
+    agent.turn("app.py");
+    agent.turn("app.py");
+    assert_eq!(told(&provider.seen().pop().unwrap().body), &WORDS[..2]);
+    growing(&provider);
+}
+
+#[test]
+fn titles_and_sub_agents_are_not_led() {
+    let provider = provider("scenarios: []");
+    let jetway = setup(&provider.url(), PATH).start();
+    let title =
+        json!({ "model": "claude-x", "max_tokens": 10, "messages": [{ "role": "user", "content": "Title this." }] });
+    let answer = post("/v1/messages", title.to_string()).header("x-jetway-run", "one").send(jetway.data);
+    assert_eq!(answer.status, 200);
+    assert_eq!(*provider.seen()[0].body, *title.to_string().as_bytes());
+    let mut sub = title;
+    sub["tools"] = json!([{ "name": "Bash", "input_schema": { "type": "object" } }]);
+    let ask =
+        post("/v1/messages", sub.to_string()).header("x-jetway-run", "one").header("x-claude-code-agent-id", "a1");
+    assert_eq!(ask.send(jetway.data).status, 200);
+    assert_eq!(*provider.seen()[1].body, *sub.to_string().as_bytes());
+    // The main conversation begins at the first step all the same; one that was compacted goes on.
+    let ask = |text: &str| {
+        let mut main = sub.clone();
+        main["messages"][0]["content"] = text.into();
+        post("/v1/messages", main.to_string()).header("x-jetway-run", "one").send(jetway.data);
+        String::from_utf8(provider.seen().pop().unwrap().body.to_vec()).unwrap()
+    };
+    for text in ["Add it.", "This is what was done by now."] {
+        let body = ask(text);
+        assert!(body.contains("ALPHA") && body.contains("\"complete_step\""), "{body}");
+    }
+}
