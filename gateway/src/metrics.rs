@@ -7,7 +7,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-use crate::runs::{Outcome, Record};
+use crate::runs::{Outcome, Record, StepLeft};
 
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -24,9 +24,7 @@ pub struct Metrics {
     pub tools_removed: IntCounterVec,
     pub calls_refused: IntCounterVec,
     pub passages: IntCounterVec,
-    pub steps: IntCounterVec,
-    pub step_turns: IntCounterVec,
-    pub step_seconds: IntCounterVec,
+    pub steps: Steps,
     pub docs_fetches: IntCounterVec,
     pub docs_stale: IntGaugeVec,
     pub inner_turns: IntCounterVec,
@@ -52,6 +50,38 @@ pub struct Labels<'a> {
     /// The price pattern of the model, or `other`.
     pub model: &'a str,
     pub provider: &'a str,
+}
+
+/// Steps of breadcrumbs that came to their end.
+#[derive(Debug, Clone)]
+pub struct Steps {
+    ended: IntCounterVec,
+    turns: IntCounterVec,
+    seconds: IntCounterVec,
+}
+
+impl Steps {
+    fn new(new: &New<'_>) -> prometheus::Result<Self> {
+        let counters = |name: &str, help: &str| new.counters(name, help, &["policy", "step"]);
+        Ok(Self {
+            ended: new.counters(
+                "jetway_steps_total",
+                "Steps of breadcrumbs that came to their end, by how.",
+                &["policy", "step", "how"],
+            )?,
+            turns: counters("jetway_step_turns_total", "Requests that the steps took which came to their end.")?,
+            seconds: counters("jetway_step_seconds_total", "Seconds that the steps took which came to their end.")?,
+        })
+    }
+
+    fn ended(&self, policy: &str, left: &[StepLeft]) {
+        for left in left {
+            self.ended.with_label_values(&[policy, &left.step, left.how.name()]).inc();
+            self.turns.with_label_values(&[policy, &left.step]).inc_by(u64::from(left.turns));
+            let seconds = u64::try_from(left.millis / 1000).unwrap_or_default();
+            self.seconds.with_label_values(&[policy, &left.step]).inc_by(seconds);
+        }
+    }
 }
 
 /// Milliseconds to ten minutes: what replies of language models take.
@@ -96,9 +126,7 @@ impl Metrics {
             )?,
             tools_removed: new.counters("jetway_tools_removed_total", "Tools taken out of requests.", &["policy"])?,
             calls_refused: new.counters("jetway_calls_refused_total", "Tool calls taken out of replies.", &["policy"])?,
-            steps: new.counters("jetway_steps_total", "Steps of breadcrumbs that came to their end, by how.", &["policy", "step", "how"])?,
-            step_turns: new.counters("jetway_step_turns_total", "Requests that steps took which came to their end.", &["policy", "step"])?,
-            step_seconds: new.counters("jetway_step_seconds_total", "Seconds that steps took which came to their end.", &["policy", "step"])?,
+            steps: Steps::new(&new)?,
             passages: new.counters("jetway_passages_total", "Passages put before a model, counted once a request.", &["policy"])?,
             docs_fetches: new.counters("jetway_docs_fetches_total", "Pages of documentation that were asked for, by what came of it.", &["policy", "result"])?,
             docs_stale: new.gauges("jetway_docs_stale_pages", "Pages of documentation that are older than their source's max_age.", &["policy"])?,
@@ -172,12 +200,7 @@ impl Metrics {
         self.tools_removed.with_label_values(&[policy]).inc_by(record.tools_removed.len() as u64);
         self.calls_refused.with_label_values(&[policy]).inc_by(record.calls_refused.len() as u64);
         self.passages.with_label_values(&[policy]).inc_by(record.passages.len() as u64);
-        for left in &record.steps_left {
-            self.steps.with_label_values(&[policy, &left.step, left.how.name()]).inc();
-            self.step_turns.with_label_values(&[policy, &left.step]).inc_by(u64::from(left.turns));
-            let seconds = u64::try_from(left.millis / 1000).unwrap_or_default();
-            self.step_seconds.with_label_values(&[policy, &left.step]).inc_by(seconds);
-        }
+        self.steps.ended(policy, &record.steps_left);
         if record.decide_micros > 0 {
             self.decide.observe(seconds(record.decide_micros, 1_000_000));
         }

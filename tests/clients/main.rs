@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
 
 mod agent;
+mod breadcrumbs;
 mod bytes;
 mod context;
 mod log;

@@ -66,18 +66,11 @@ struct Came {
     jetway: Jetway,
 }
 
-fn run(agent: Agent, place: Place, policy: &str, routes: &[Value]) -> Came {
+fn run(agent: Agent, place: Place, routes: &[Value], policy: impl FnOnce(String) -> String) -> Came {
     place.put(".env", ENV);
     let provider = provider(&script(agent, routes));
-    let mut setup = Setup::new(&provider.url());
-    setup.policies = vec![("open".into(), policy.into())];
-    let standing = std::fs::read_to_string(root().join("policies/wizard/standing.md")).unwrap();
-    setup = setup.file("open/standing.md", &standing);
-    for page in std::fs::read_dir(root().join("policies/wizard/docs")).unwrap() {
-        let page = page.unwrap();
-        let name = format!("open/docs/{}", page.file_name().display());
-        setup = setup.file(&name, &std::fs::read_to_string(page.path()).unwrap());
-    }
+    let mut setup = Setup::new(&provider.url()).wizard();
+    setup.policies[0].1 = policy(std::mem::take(&mut setup.policies[0].1));
     let jetway = setup.start();
     let ran = agent.run(&place, &jetway.url(), "sk-dummy", "Write the project's key into its env file.");
     Came { place, ran, provider, jetway }
@@ -96,14 +89,12 @@ fn holds(folder: &Path, text: &str) -> bool {
 
 #[track_caller]
 fn check(agent: Agent) {
-    let wizard = std::fs::read_to_string(root().join("policies/wizard/policy.yaml")).unwrap();
-    let wizard = wizard.replace("providers: [anthropic, openai]", "providers: [messages, openai]");
     // Some fifty refused calls cost more than a customer's run may.
-    let wizard = wizard.replace("usd: 5.00", "usd: 500.00").replace("usd: 3.00", "usd: 500.00");
+    let richer = |wizard: String| wizard.replace("usd: 5.00", "usd: 500.00").replace("usd: 3.00", "usd: 500.00");
     let place = Place::new();
     let routes = routes(agent, &place);
     assert!(routes.len() >= 30, "{} ways", routes.len());
-    let Came { place, ran, provider, mut jetway } = run(agent, place, &wizard, &routes);
+    let Came { place, ran, provider, mut jetway } = run(agent, place, &routes, richer);
 
     assert!(ran.code == Some(0) && ran.out.contains(DONE), "{ran:?}\n{}", jetway.log());
     let env = place.read(".env");
@@ -150,6 +141,6 @@ fn codex_finds_no_way_to_a_secret_in_code() {
 fn without_a_policy_the_secret_is_out_at_once() {
     let place = Place::new();
     let routes = [Agent::ClaudeCode.shell("cat .env")];
-    let Came { provider, .. } = run(Agent::ClaudeCode, place, OPEN, &routes);
+    let Came { provider, .. } = run(Agent::ClaudeCode, place, &routes, |_| OPEN.to_owned());
     assert!(provider.seen().iter().any(|seen| String::from_utf8_lossy(&seen.decoded).contains(MARKER)));
 }

@@ -209,6 +209,30 @@ fn a_run_keeps_its_path_after_an_edit_and_a_restart_and_others_get_the_new_one()
 }
 
 #[test]
+fn two_jetways_of_a_fleet_take_turns_on_one_run() {
+    let turns =
+        [json!([bash("ls")]), json!([complete()]), json!([write_plan()]), json!([complete()]), json!([bash("ls")])];
+    let (provider, redis) = (provider(&script(&turns)), jetway_support::redis::Redis::start(&[]));
+    let secret = redis.folder().join("secret");
+    std::fs::write(&secret, "0123456789abcdef0123456789abcdef").unwrap();
+    let fleet = [(); 2].map(|()| {
+        let mut setup = setup(&provider.url(), PATH);
+        let (secret, url) = (secret.display(), redis.url());
+        setup.more = format!("secret: {{ file: {secret} }}\nledger: {{ redis: {{ urls: ['{url}'], timeout: 5s }} }}");
+        setup.start()
+    });
+    let mut history = Agent::new(&fleet[0], "one").history;
+    for jetway in [&fleet[0], &fleet[1], &fleet[0], &fleet[1]] {
+        let mut agent = Agent { jetway, run: "one", history };
+        agent.turn("12 passed");
+        history = agent.history;
+    }
+    let steps: Vec<usize> = provider.seen().iter().map(|seen| told(&seen.body).len()).collect();
+    assert_eq!(steps, [1, 1, 2, 2, 3, 4]);
+    growing(&provider);
+}
+
+#[test]
 fn titles_and_sub_agents_are_not_led() {
     let provider = provider("scenarios: []");
     let jetway = setup(&provider.url(), PATH).start();

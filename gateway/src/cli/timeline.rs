@@ -90,15 +90,7 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     if !project.is_empty() {
         note("project", project.join(", "));
     }
-    if let Some(step) = exchange.get("step").and_then(Value::as_str) {
-        note("step", shown(step));
-    }
-    let left = list(exchange, "steps_left", |left| {
-        let (step, how) = (left.get("step")?.as_str()?, left.get("how")?.as_str()?);
-        let seconds = left.get("millis")?.as_i64()? / 1000;
-        Some(format!("{} {} after {} turns and {seconds} s", shown(step), shown(how), left.get("turns")?))
-    });
-    left.into_iter().for_each(|left| note("left", left));
+    steps(exchange).into_iter().for_each(|(label, step)| note(label, step));
     let answered = list(exchange, "calls_answered", |tool| tool.as_str().map(shown));
     if !answered.is_empty() {
         note("answered", answered.join(", "));
@@ -118,6 +110,17 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     if let Some(detail) = exchange.get("detail").and_then(Value::as_str) {
         note("because", shown(detail));
     }
+}
+
+/// Where the run was on its path, and which steps came to their end.
+fn steps(exchange: &Line) -> Vec<(&'static str, String)> {
+    let at = exchange.get("step").and_then(Value::as_str).map(|step| ("step", shown(step)));
+    let left = list(exchange, "steps_left", |left| {
+        let (step, how) = (left.get("step")?.as_str()?, left.get("how")?.as_str()?);
+        let seconds = left.get("millis")?.as_i64()? / 1000;
+        Some(format!("{} {} after {} turns and {seconds} s", shown(step), shown(how), left.get("turns")?))
+    });
+    at.into_iter().chain(left.into_iter().map(|left| ("left", left))).collect()
 }
 
 /// What the project is, as far as was known by then.

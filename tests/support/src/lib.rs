@@ -70,6 +70,25 @@ impl Setup {
         self
     }
 
+    /// The one policy is the shipped wizard's, with its prose and pages.
+    pub fn wizard(mut self) -> Self {
+        let wizard = root().join("policies/wizard");
+        let read = |path: &Path| std::fs::read_to_string(path).unwrap();
+        let policy = read(&wizard.join("policy.yaml"));
+        // By the names of this provider.
+        let policy = policy.replace("providers: [anthropic, openai]", "providers: [messages, openai]");
+        self.policies = vec![("open".to_owned(), policy)];
+        self = self.file("open/standing.md", &read(&wizard.join("standing.md")));
+        for folder in ["docs", "steps"] {
+            for page in std::fs::read_dir(wizard.join(folder)).unwrap() {
+                let page = page.unwrap();
+                let name = format!("open/{folder}/{}", page.file_name().display());
+                self = self.file(&name, &read(&page.path()));
+            }
+        }
+        self
+    }
+
     pub fn file(mut self, path: &str, text: &str) -> Self {
         self.files.push((path.to_owned(), text.to_owned()));
         self
