@@ -29,6 +29,21 @@ fn the_shipped_configuration_and_policies_are_sound() {
     }
 }
 
+#[test]
+fn alerts_speak_of_metrics_that_there_are() {
+    let metrics = std::fs::read_to_string(root().join("gateway/src/metrics.rs")).unwrap();
+    let mut count = 0;
+    for entry in std::fs::read_dir(root().join("dashboards")).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        for at in text.match_indices("jetway_").map(|(at, _)| at) {
+            let name: String = text[at..].chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+            assert!(metrics.contains(&format!("\"{name}\"")), "there is no metric {name}");
+            count += 1;
+        }
+    }
+    assert!(count > 3, "nothing was looked at");
+}
+
 /// The YAML examples of a page, with the line they begin on.
 fn examples(markdown: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
