@@ -164,6 +164,23 @@ fn a_model_that_skips_ahead_is_told_what_is_missing() {
 }
 
 #[test]
+fn evidence_of_another_shape_is_sent_back() {
+    let said =
+        |evidence: &str| json!([{ "tool": "complete_step", "input": { "summary": "Planned.", "evidence": evidence } }]);
+    let provider = provider(&script(&[said("all done"), said("[1]"), said("[\"order placed\"]")]));
+    let path = PATH.replace("prompt: steps/1-look.md", "prompt: steps/1-look.md, evidence: steps/events.json");
+    let schema = r#"{ "type": "array", "items": { "type": "string" } }"#;
+    let jetway = setup(&provider.url(), &path).file("open/steps/events.json", schema).start();
+    Agent::new(&jetway, "one").turn("");
+    let seen = provider.seen();
+    let bodies: Vec<String> = seen.iter().map(|seen| String::from_utf8(seen.body.to_vec()).unwrap()).collect();
+    assert!(bodies[0].contains("JSON that this schema describes"), "{}", bodies[0]);
+    assert!(bodies[1].contains("it is no JSON") && bodies[2].contains("`/0`: 1 is not of type"), "{}", bodies[2]);
+    let steps: Vec<usize> = seen.iter().map(|seen| told(&seen.body).len()).collect();
+    assert_eq!(steps, [1, 1, 1, 2]);
+}
+
+#[test]
 fn a_step_that_takes_too_long_is_reminded_of() {
     let ls = || json!([bash("ls")]);
     let path = PATH.replace("id: look, prompt: steps/1-look.md", "id: look, prompt: steps/1-look.md, max_turns: 2");

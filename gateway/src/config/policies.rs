@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jetway_core::policy::breadcrumbs::{BadText, Texts};
 use jetway_core::policy::context::standing::Standing;
 use jetway_core::policy::identity::Way;
 use jetway_core::policy::{Document, breadcrumbs, budget, context, identity, lockdown, models};
@@ -166,18 +167,25 @@ fn path(
     (file, text): (&Path, &str),
 ) -> Result<Option<breadcrumbs::Path>, Problem> {
     let Some(rules) = rules else { return Ok(None) };
-    let mut prose = Vec::new();
-    for step in rules.steps() {
-        let name = step.prompt.name();
+    let read = |id: &str, name: &str| {
         let path = folder.join(name);
-        prose.push(std::fs::read_to_string(&path).map_err(|error| {
-            let message = format!("the step `{}` names {}, which cannot be read: {error}", step.id, path.display());
+        std::fs::read_to_string(&path).map_err(|error| {
+            let message = format!("the step `{id}` names {}, which cannot be read: {error}", path.display());
             Problem::at_word(file, text, name, message)
-        })?);
+        })
+    };
+    let mut texts = Vec::new();
+    for step in rules.steps() {
+        let schema = step.evidence.as_ref().map(|schema| read(&step.id, schema.name())).transpose()?;
+        texts.push(Texts { prose: read(&step.id, step.prompt.name())?, schema });
     }
-    let path = breadcrumbs::Path::new(rules.clone(), prose).map_err(|(at, why)| {
-        let name = rules.steps().get(at).map_or("", |step| step.prompt.name());
-        Problem::of_file(&folder.join(name), why.to_string())
+    let path = breadcrumbs::Path::new(rules.clone(), texts).map_err(|(at, why)| {
+        let step = rules.steps().get(at);
+        let name = match &why {
+            BadText::Prose(_) => step.map(|step| &step.prompt),
+            BadText::Schema(_) => step.and_then(|step| step.evidence.as_ref()),
+        };
+        Problem::of_file(&folder.join(name.map_or("", |name| name.name())), why.to_string())
     })?;
     Ok(Some(path))
 }

@@ -104,6 +104,8 @@ fn key(run: &str, what: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use jetway_core::policy::breadcrumbs::Texts;
+
     use super::*;
 
     #[tokio::test]
@@ -111,7 +113,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("s.db");
         let rules = serde_saphyr::from_str("[{ id: look, prompt: a.md }]").unwrap();
-        let path = Path::new(rules, vec!["Look.".into()]).unwrap();
+        let path = Path::new(rules, vec![Texts { prose: "Look.".into(), schema: None }]).unwrap();
         let state = State::open(&file, Timestamp::now()).unwrap();
         assert!(state.path("r").await.unwrap().is_none());
         state.begin_path("r", &path, &Progress::begin(5)).await.unwrap();

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jetway_core::policy::breadcrumbs::{Change, How, Laid, Left, Path, Progress, Seen, complete_tool, summary};
+use jetway_core::policy::breadcrumbs::{Change, How, Laid, Left, Path, Progress, Seen, complete_tool, said};
 use jetway_core::policy::context::{self, Asked, airplanes};
 use jetway_core::policy::desk::{Answer, Clerk, DeskTool};
 use jetway_core::policy::lockdown::Setting;
@@ -202,8 +202,9 @@ impl Trail {
         }
         let (path, shelf, walked) = (Arc::clone(&self.path), self.shelf.clone(), Arc::clone(&self.progress));
         let clerk: Clerk = Box::new(move |call| {
-            summary(call)?;
+            let (_, evidence) = said(call)?;
             let mut walked = walked.lock().unwrap_or_else(PoisonError::into_inner);
+            path.check_evidence(walked.progress.at, evidence.as_deref())?;
             let left = walked.progress.complete(path.steps(), Timestamp::now().as_millisecond())?;
             walked.left.push(left);
             Ok(shelf.tell(&path, walked.progress.at))

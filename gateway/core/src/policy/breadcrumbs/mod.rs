@@ -3,12 +3,14 @@
 //! to `complete_step`. What comes later is in no request before.
 
 mod done;
+mod evidence;
 mod path;
 mod tool;
 
 pub use done::{Done, Seen};
+pub use evidence::BadSchema;
 pub use path::{Change, How, Laid, Left, Opened, Progress};
-pub use tool::{COMPLETE_STEP, complete_tool, summary};
+pub use tool::{COMPLETE_STEP, complete_tool, said};
 
 use minijinja::{Environment, UndefinedBehavior, context};
 use schemars::JsonSchema;
@@ -36,6 +38,9 @@ pub struct Step {
     /// What completes it.
     #[serde(default)]
     pub done: Done,
+    /// A file with a JSON schema: with `complete_step` the model gives evidence of this shape.
+    #[serde(default)]
+    pub evidence: Option<prose::File>,
     /// Requests after which it counts as stuck.
     #[serde(default)]
     pub max_turns: MaxTurns,
@@ -112,6 +117,8 @@ pub enum Problem {
     Id(String),
     #[error("two steps are called {0:?}")]
     Twice(String),
+    #[error("the step {0:?} wants `evidence`, which comes with `complete_step`; its `done` never asks for that")]
+    Unasked(String),
     #[error("the step {id:?}: {why}")]
     Done { id: String, why: &'static str },
 }
@@ -133,6 +140,9 @@ impl TryFrom<Vec<Step>> for Rules {
             }
             if steps[..at].iter().any(|other| other.id == step.id) {
                 return Err(Problem::Twice(step.id.clone()));
+            }
+            if step.evidence.is_some() && !step.done.is_asked_for() {
+                return Err(Problem::Unasked(step.id.clone()));
             }
             if let Some(why) = step.done.flaw() {
                 return Err(Problem::Done { id: step.id.clone(), why });
@@ -160,30 +170,53 @@ pub enum BadProse {
     Template { line: usize, why: String },
 }
 
-/// A path as a run keeps it: the steps with their prose.
+/// The files of a step, read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Texts {
+    pub prose: String,
+    /// The shape of its evidence.
+    #[serde(default)]
+    pub schema: Option<String>,
+}
+
+/// Why a file of a step cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BadText {
+    #[error(transparent)]
+    Prose(#[from] BadProse),
+    #[error(transparent)]
+    Schema(#[from] BadSchema),
+}
+
+/// A path as a run keeps it: the steps with their files.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Path {
     rules: Rules,
-    prose: Vec<String>,
+    texts: Vec<Texts>,
 }
 
 impl Path {
-    /// `prose`: the text of each step's file.
+    /// `texts`: the files of each step.
     ///
     /// # Errors
-    /// Which step's prose is wrong, and how.
-    pub fn new(rules: Rules, prose: Vec<String>) -> Result<Self, (usize, BadProse)> {
-        for (at, text) in prose.iter().enumerate() {
-            let length = text.trim().len();
-            if length == 0 {
-                return Err((at, BadProse::Empty));
+    /// Which step's file is wrong, and how.
+    pub fn new(rules: Rules, texts: Vec<Texts>) -> Result<Self, (usize, BadText)> {
+        for (at, text) in texts.iter().enumerate() {
+            check_prose(&text.prose).map_err(|why| (at, why.into()))?;
+            if let Some(schema) = &text.schema {
+                evidence::check_schema(schema).map_err(|why| (at, why.into()))?;
             }
-            if length > MOST_BYTES {
-                return Err((at, BadProse::Large(length)));
-            }
-            fill(text, &Profile::default()).map_err(|why| (at, why))?;
         }
-        Ok(Self { rules, prose })
+        Ok(Self { rules, texts })
+    }
+
+    /// Holds what the model shows for a step against the shape that is asked for.
+    ///
+    /// # Errors
+    /// What is wrong and where, in words for the model.
+    pub fn check_evidence(&self, at: usize, evidence: Option<&str>) -> Result<(), String> {
+        let schema = self.texts.get(at).and_then(|texts| texts.schema.as_deref());
+        schema.map_or(Ok(()), |schema| evidence::check(schema, evidence))
     }
 
     #[must_use]
@@ -195,16 +228,20 @@ impl Path {
     #[must_use]
     pub fn tell(&self, at: usize, profile: &Profile, more: &str) -> String {
         let count = self.steps().len();
-        let (Some(step), Some(prose)) = (self.steps().get(at), self.prose.get(at)) else {
+        let (Some(step), Some(texts)) = (self.steps().get(at), self.texts.get(at)) else {
             return String::from(
                 "<jetway_step>\nAll steps are done. Tell the person in a few sentences what you did, and stop.\n</jetway_step>\n",
             );
         };
         // A template that was read once is filled, whatever the project is.
-        let prose = fill(prose, profile).unwrap_or_else(|_| prose.clone());
+        let prose = fill(&texts.prose, profile).unwrap_or_else(|_| texts.prose.clone());
         let next = if at + 1 == count { "It is the last one" } else { "The next one comes when it is done" };
+        let shape = texts
+            .schema
+            .as_ref()
+            .map(|schema| format!(" Its `evidence` is JSON that this schema describes:\n{}", schema.trim()));
         let how = if step.done.is_asked_for() {
-            format!("{next}. When it is done, call `{COMPLETE_STEP}`.")
+            format!("{next}. When it is done, call `{COMPLETE_STEP}`.{}", shape.unwrap_or_default())
         } else {
             format!("{next}.")
         };
@@ -236,6 +273,14 @@ impl Path {
     }
 }
 
+fn check_prose(text: &str) -> Result<(), BadProse> {
+    match text.trim().len() {
+        0 => Err(BadProse::Empty),
+        large if large > MOST_BYTES => Err(BadProse::Large(large)),
+        _ => fill(text, &Profile::default()).map(|_| ()),
+    }
+}
+
 /// Fills in what is known of the project.
 fn fill(prose: &str, profile: &Profile) -> Result<String, BadProse> {
     let mut environment = Environment::new();
@@ -259,9 +304,13 @@ mod tests {
         serde_saphyr::from_str(yaml).map_err(|error| error.to_string())
     }
 
+    fn texts(prose: &str) -> Texts {
+        Texts { prose: prose.to_owned(), schema: None }
+    }
+
     fn path(prose: &[&str]) -> Path {
         let rules = rules("[{ id: look, prompt: a.md }, { id: write, prompt: b.md, done: { call: Edit } }]").unwrap();
-        Path::new(rules, prose.iter().map(|prose| (*prose).to_owned()).collect()).unwrap()
+        Path::new(rules, prose.iter().map(|prose| texts(prose)).collect()).unwrap()
     }
 
     #[test]
@@ -277,6 +326,7 @@ mod tests {
         check("[{ id: a, prompt: a.md, done: { any: [] } }]", "nothing could complete");
         check("[{ id: a, prompt: a.md, max_turns: 0 }]", "between 1 and 1000");
         check("[{ id: a, promt: a.md }]", "promt");
+        check("[{ id: a, prompt: a.md, evidence: a.json, done: { call: Edit } }]", "never asks for that");
     }
 
     #[test]
@@ -304,7 +354,7 @@ mod tests {
     fn prose_that_cannot_be_filled_in_is_refused_with_its_line() {
         let wrong = |prose: &str| {
             let rules = rules("[{ id: a, prompt: a.md }]").unwrap();
-            Path::new(rules, vec![prose.to_owned()]).unwrap_err().1.to_string()
+            Path::new(rules, vec![texts(prose)]).unwrap_err().1.to_string()
         };
         assert!(wrong(" \n").contains("says nothing"));
         assert!(wrong(&"x".repeat(16_001)).contains("16001 bytes"));
@@ -312,6 +362,17 @@ mod tests {
         assert!(unknown.starts_with("line 2: ") && unknown.contains("{{ frameworks }}"), "{unknown}");
         assert!(wrong("{% if %}").starts_with("line 1: "));
         assert!(wrong("{% for a in range(100000) %}{% endfor %}").starts_with("line 1: "));
+    }
+
+    #[test]
+    fn a_shape_of_evidence_is_told_with_the_step_and_held_against_it() {
+        let rules = rules("[{ id: a, prompt: a.md, evidence: a.json }]").unwrap();
+        let schema = String::from(r#"{"type":"array"}"#);
+        let path = Path::new(rules, vec![Texts { prose: "Plan.".into(), schema: Some(schema.clone()) }]).unwrap();
+        assert!(path.tell(0, &Profile::default(), "").contains(&schema));
+        assert!(path.check_evidence(0, Some("{}")).unwrap_err().contains("all of it"));
+        assert_eq!(path.check_evidence(0, Some("[]")), Ok(()));
+        assert_eq!(path.check_evidence(1, None), Ok(()));
     }
 
     #[test]

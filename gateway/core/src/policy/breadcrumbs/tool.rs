@@ -23,16 +23,19 @@ pub fn complete_tool() -> Option<NewTool> {
     TOOL.clone()
 }
 
-/// What the model says of the step.
+/// What the model says of the step: its summary, and what shows it.
 ///
 /// # Errors
 /// A sentence for the model, when it says nothing.
-pub fn summary(call: &Json) -> Result<String, String> {
-    let said = call.root().get("summary").and_then(|said| said.text().map(|said| said.trim().to_owned()));
-    match said.filter(|said| !said.is_empty()) {
-        Some(said) => Ok(said.chars().take(LONGEST).collect()),
-        None => Err(format!("`{COMPLETE_STEP}` needs a text `summary`: what you did in this step.")),
-    }
+pub fn said(call: &Json) -> Result<(String, Option<String>), String> {
+    let text = |name: &str| call.root().get(name).and_then(|said| said.text().map(|said| said.trim().to_owned()));
+    let summary = text("summary").filter(|said| !said.is_empty());
+    let summary =
+        summary.ok_or_else(|| format!("`{COMPLETE_STEP}` needs a text `summary`: what you did in this step."))?;
+    // Some models give JSON where a text that holds it is asked for.
+    let raw =
+        || call.root().get("evidence").filter(|evidence| !evidence.is_null()).map(|evidence| evidence.raw().to_owned());
+    Ok((summary.chars().take(LONGEST).collect(), text("evidence").or_else(raw)))
 }
 
 #[cfg(test)]
@@ -42,8 +45,12 @@ mod tests {
     #[test]
     fn it_is_offered_and_wants_a_summary() {
         assert_eq!(complete_tool().unwrap().name(), COMPLETE_STEP);
-        let said = |text: &str| summary(&Json::read(text.to_owned().into()).unwrap());
-        assert_eq!(said(r#"{"summary":" It is planned. "}"#).unwrap(), "It is planned.");
+        let said = |text: &str| said(&Json::read(text.to_owned().into()).unwrap());
+        assert_eq!(said(r#"{"summary":" It is planned. "}"#).unwrap(), ("It is planned.".into(), None));
+        for evidence in [r#""[1]""#, "[1]"] {
+            let found = said(&format!(r#"{{"summary":"s","evidence":{evidence}}}"#)).unwrap();
+            assert_eq!(found.1.as_deref(), Some("[1]"));
+        }
         for wrong in ["{}", r#"{"summary":""}"#, r#"{"summary":1}"#] {
             assert!(said(wrong).unwrap_err().contains("`summary`"));
         }
