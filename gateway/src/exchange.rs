@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jetway_core::policy::breadcrumbs::StepGuard;
 use jetway_core::policy::budget::Gone;
 use jetway_core::policy::budget::account::Standing;
 use jetway_core::policy::budget::hold::Holding;
 use jetway_core::policy::desk::Judges;
 use jetway_core::policy::identity::Caller;
+use jetway_core::policy::lockdown::Warden;
 use jetway_core::stream::meter::Reading;
 use jetway_core::tokens::Family;
 use jetway_core::wire::event::Usage;
@@ -216,10 +218,11 @@ impl Exchange {
         let shown = judges.desk.shown().iter().map(Passage::of);
         self.record.passages.truncate(self.placed);
         self.record.passages.extend(shown);
-        let Some(warden) = &judges.warden else { return };
-        let refused = warden.refused().iter();
+        let by_step = judges.step.iter().flat_map(StepGuard::refused);
+        let refused = judges.warden.iter().flat_map(Warden::refused).chain(by_step);
         self.record.calls_refused =
             refused.map(|call| CallRefused { tool: short(&call.tool), rule: call.rule.clone() }).collect();
+        let Some(warden) = &judges.warden else { return };
         let replaced = warden.replaced().iter();
         self.record.calls_replaced =
             replaced.map(|call| CallReplaced { tool: call.tool.clone(), became: call.became.clone() }).collect();

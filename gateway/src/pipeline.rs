@@ -255,9 +255,12 @@ impl<'a> Watched<'a> {
     }
 
     fn watch(&mut self, call: Call<'_>, exchange: &Exchange) -> Watch {
-        let Prepared { asked, outbound, desk, .. } = &mut self.prepared;
+        let Prepared { asked, outbound, desk, trail, .. } = &mut self.prepared;
         let guard = match call.endpoint.is_reply() {
-            true => lockdown::guard(call.policy, asked, (std::mem::take(desk), outbound.redactions())),
+            true => {
+                let step = trail.as_ref().map(|trail| trail.guard(asked));
+                lockdown::guard(call.policy, asked, (std::mem::take(desk), step), outbound.redactions())
+            }
             false => None,
         };
         let may_be_cut = exchange.tab().is_some_and(Tab::may_be_cut) || guard.is_some();

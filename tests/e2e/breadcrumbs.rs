@@ -164,6 +164,24 @@ fn a_model_that_skips_ahead_is_told_what_is_missing() {
 }
 
 #[test]
+fn a_step_has_use_for_some_calls_and_the_next_for_others() {
+    // In one reply: it writes too early, completes the step, and writes again.
+    let provider = provider(&script(&[json!([write_plan()]), json!([complete()]), json!([write_plan()])]));
+    let path = PATH.replace("prompt: steps/1-look.md", "prompt: steps/1-look.md, tools: ['Bash(ls *)', Read]");
+    let jetway = setup(&provider.url(), &path).start();
+    let content = Agent::new(&jetway, "one").turn("written");
+    let calls: Vec<&Value> = content.as_array().unwrap().iter().filter(|block| block["type"] == "tool_use").collect();
+    assert_eq!(calls.len(), 1, "{content}");
+    let second = String::from_utf8(provider.seen()[1].body.to_vec()).unwrap();
+    assert!(second.contains("The step `look` has no use for this call of `Write`"), "{second}");
+    let refused = &jetway.exchanges(1)[0]["calls_refused"];
+    assert_eq!(*refused, json!([{ "tool": "Write", "rule": "step look" }]));
+    // The list of tools is the same all along.
+    let tools = |at: usize| serde_json::from_slice::<Value>(&provider.seen()[at].body).unwrap()["tools"].clone();
+    assert_eq!(tools(0), tools(2));
+}
+
+#[test]
 fn evidence_of_another_shape_is_sent_back() {
     let said =
         |evidence: &str| json!([{ "tool": "complete_step", "input": { "summary": "Planned.", "evidence": evidence } }]);

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use jetway_core::policy::breadcrumbs::{Change, How, Laid, Left, Path, Progress, Seen, complete_tool, said};
+use jetway_core::policy::breadcrumbs::{Change, How, Laid, Left, Path, Progress, Seen, StepGuard, complete_tool, said};
 use jetway_core::policy::context::{self, Asked, airplanes};
 use jetway_core::policy::desk::{Answer, Clerk, DeskTool};
 use jetway_core::policy::lockdown::Setting;
@@ -210,6 +210,15 @@ impl Trail {
             Ok(shelf.tell(&path, walked.progress.at))
         });
         Some(DeskTool { tool, clerk })
+    }
+
+    /// What judges calls by the step that the run is at.
+    #[must_use]
+    pub fn guard(&self, request: &Request) -> StepGuard {
+        let walked = Arc::clone(&self.progress);
+        let at = move || walked.lock().unwrap_or_else(PoisonError::into_inner).progress.at;
+        let folders = Folders { working: Setting::working(&history::preamble(request)), ..Folders::default() };
+        StepGuard::new(Arc::clone(&self.path), Box::new(at), folders)
     }
 
     /// Keeps what the model's calls changed. Until it is kept the agent has not been told.

@@ -1,7 +1,7 @@
 //! Which tools the model is offered, what its calls are judged by, and what it learns of results.
 
 use jetway_core::overlay::Applied;
-use jetway_core::policy::breadcrumbs::Laid;
+use jetway_core::policy::breadcrumbs::{Laid, StepGuard};
 use jetway_core::policy::desk::{Desk, Judges};
 use jetway_core::policy::lockdown::place::Folders;
 use jetway_core::policy::lockdown::replace::{AgentTool, AgentTools};
@@ -110,7 +110,12 @@ fn agent_tools(request: &Request) -> AgentTools {
 
 /// What watches the reply, where a lock is on or tools of ours were offered.
 #[must_use]
-pub fn guard(policy: &Policy, request: &Request, (desk, redactions): (Desk, &[Redaction])) -> Option<Guard<Judges>> {
+pub fn guard(
+    policy: &Policy,
+    request: &Request,
+    (desk, step): (Desk, Option<StepGuard>),
+    redactions: &[Redaction],
+) -> Option<Guard<Judges>> {
     let warden = policy.lockdown.clone().map(|rules| {
         let folders = Folders { working: Setting::working(&history::preamble(request)), ..Folders::default() };
         let tainted = rules.tainted(request, &folders, !redactions.is_empty());
@@ -124,8 +129,8 @@ pub fn guard(policy: &Policy, request: &Request, (desk, redactions): (Desk, &[Re
     match (desk.is_empty(), &warden) {
         (true, None) => None,
         // With a desk calls of ours are answered also then, and all others pass.
-        (true, Some(_)) if is_shadow => Some(Guard::looking_on(Judges { desk, warden }, request.dialect)),
-        _ => Some(Guard::new(Judges { desk, warden }, request.dialect, may_answer)),
+        (true, Some(_)) if is_shadow => Some(Guard::looking_on(Judges { desk, warden, step }, request.dialect)),
+        _ => Some(Guard::new(Judges { desk, warden, step }, request.dialect, may_answer)),
     }
 }
 

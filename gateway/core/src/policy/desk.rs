@@ -4,6 +4,7 @@
 
 use std::fmt;
 
+use crate::policy::breadcrumbs::StepGuard;
 use crate::policy::lockdown::Warden;
 use crate::stream::guard::{Judge, Ruling};
 use crate::wire::event::Call;
@@ -117,17 +118,24 @@ pub struct Judges {
     pub desk: Desk,
     /// None where no lockdown is.
     pub warden: Option<Warden>,
+    /// None where nobody is led.
+    pub step: Option<StepGuard>,
 }
 
 impl Judge for Judges {
     fn needs_input(&self, call: &Call) -> bool {
-        self.desk.has(call) || self.warden.as_ref().is_some_and(|warden| warden.needs_input(call))
+        self.desk.has(call)
+            || self.step.as_ref().is_some_and(|step| step.needs_input(call))
+            || self.warden.as_ref().is_some_and(|warden| warden.needs_input(call))
     }
 
     fn judge(&mut self, call: &Call, input: Option<&str>) -> Ruling {
         if self.desk.has(call)
             && let Some(ruling) = self.desk.answer(call, input)
         {
+            return ruling;
+        }
+        if let Some(ruling) = self.step.as_mut().and_then(|step| step.judge(call, input)) {
             return ruling;
         }
         self.warden.as_mut().map_or(Ruling::Pass, |warden| warden.judge(call, input))
@@ -150,7 +158,7 @@ mod tests {
 
     #[track_caller]
     fn check(name: &str, input: &str, expect: Ruling) {
-        let mut judges = Judges { desk: desk(), warden: None };
+        let mut judges = Judges { desk: desk(), warden: None, step: None };
         let call = Call { name: name.to_owned(), ..Call::default() };
         let input = judges.needs_input(&call).then_some(input);
         assert_eq!(judges.judge(&call, input), expect);
@@ -161,7 +169,7 @@ mod tests {
         check("search_docs", r#"{"query":"errors"}"#, Ruling::Answer(String::from("found errors")));
         check("search_docs", "{}", Ruling::Correct(String::from("[Jetway] `query` is missing.")));
         check("Read", "{}", Ruling::Pass);
-        let mut judges = Judges { desk: desk(), warden: None };
+        let mut judges = Judges { desk: desk(), warden: None, step: None };
         let call = Call { name: String::from("search_docs"), ..Call::default() };
         for input in [Some("{\"query\":1,\"query\":2}"), Some("[]"), Some("{\"que"), None] {
             let Ruling::Correct(why) = judges.judge(&call, input) else { panic!("{input:?} was answered") };

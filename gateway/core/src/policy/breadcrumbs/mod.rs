@@ -4,11 +4,13 @@
 
 mod done;
 mod evidence;
+mod guard;
 mod path;
 mod tool;
 
 pub use done::{Done, Seen};
 pub use evidence::BadSchema;
+pub use guard::{Allowed, StepGuard};
 pub use path::{Change, How, Laid, Left, Opened, Progress};
 pub use tool::{COMPLETE_STEP, complete_tool, said};
 
@@ -41,6 +43,10 @@ pub struct Step {
     /// A file with a JSON schema: with `complete_step` the model gives evidence of this shape.
     #[serde(default)]
     pub evidence: Option<prose::File>,
+    /// The calls that it has use for: rules as in `lockdown.allow`. Leave it out to keep to the
+    /// policy's own, which hold in any case.
+    #[serde(default)]
+    pub tools: Option<Allowed>,
     /// Requests after which it counts as stuck.
     #[serde(default)]
     pub max_turns: MaxTurns,

@@ -70,6 +70,11 @@ impl RuleSet {
         scoped(&self.allow, &name).next().is_some()
     }
 
+    /// The rules of `allow`, as they are written.
+    pub fn allowed(&self) -> impl Iterator<Item = &str> {
+        self.allow.iter().map(Rule::as_str)
+    }
+
     /// Whether no rule keeps any call from anything.
     #[must_use]
     pub fn is_open(&self) -> bool {
