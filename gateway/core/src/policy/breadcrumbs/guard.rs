@@ -11,12 +11,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Path;
+use crate::effects::Effects;
 use crate::effects::table::Table;
-use crate::policy::lockdown::Refused;
 use crate::policy::lockdown::examples::BadRules;
 use crate::policy::lockdown::place::Folders;
 use crate::policy::lockdown::rule::Rule;
 use crate::policy::lockdown::rules::{Facts, RuleSet, Unknown, Verdict};
+use crate::policy::lockdown::{Refused, effects_of};
 use crate::stream::guard::Ruling;
 use crate::wire::event::Call;
 
@@ -46,12 +47,17 @@ impl From<Allowed> for Vec<String> {
 
 impl Allowed {
     fn needs_input(&self, call: &Call) -> bool {
-        self.0.needs_arguments(&call.name, call.namespace.as_deref())
+        let takes_programs = Table::shipped().takes_programs(&call.name);
+        self.0.needs_arguments(&call.name, call.namespace.as_deref()) || takes_programs && !self.0.is_open()
     }
 
     fn judge(&self, call: &Call, input: Option<&str>, folders: &Folders) -> Verdict {
         let (table, namespace) = (Table::shipped(), call.namespace.as_deref());
-        let effects = table.effects(&call.name, namespace, input.unwrap_or_default());
+        let effects = match input {
+            Some(input) => effects_of(table, (&call.name, namespace), input),
+            None if self.needs_input(call) => Effects::unclear("what it is called with cannot be told"),
+            None => Effects::default(),
+        };
         let facts = |name, namespace, effects| Facts { name, namespace, kind: table.kind(name), effects, folders };
         let verdict = self.0.judge(facts(&call.name, namespace, &effects));
         let (Verdict::Allow, Some(program)) = (&verdict, &effects.program) else { return verdict };

@@ -30,6 +30,7 @@ use crate::wire::json::Json;
 use crate::wire::tools::Tool;
 use crate::wire::tools::offer::Offer;
 
+pub(in crate::policy) use warden::effects_of;
 pub use warden::{Refused, Replaced, Setting, Warden};
 
 /// As written: `lockdown:` in `policy.yaml`.

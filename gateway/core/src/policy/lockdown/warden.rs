@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::effects::table::Table;
 use crate::effects::{Called, Effects};
 use crate::policy::lockdown::place::Folders;
 use crate::policy::lockdown::replace::AgentTools;
@@ -180,14 +181,19 @@ impl Judge for Warden {
     }
 }
 
+/// What a call does, where its arguments are such that every reader reads them alike.
+pub(in crate::policy) fn effects_of(table: &Table, (name, namespace): (&str, Option<&str>), input: &str) -> Effects {
+    // Some agents mend arguments that do not parse, and run what comes of it.
+    let takes_text = !input.trim_start().starts_with('{');
+    if !takes_text && !is_object(input) {
+        return Effects::unclear("its arguments are no JSON object that every reader reads alike");
+    }
+    table.effects(name, namespace, input)
+}
+
 impl Rules {
     pub(super) fn effects(&self, name: &str, namespace: Option<&str>, input: &str) -> Effects {
-        // Some agents mend arguments that do not parse, and run what comes of it.
-        let takes_text = !input.trim_start().starts_with('{');
-        if !takes_text && !is_object(input) {
-            return Effects::unclear("its arguments are no JSON object that every reader reads alike");
-        }
-        self.table.effects(name, namespace, input)
+        effects_of(&self.table, (name, namespace), input)
     }
 
     pub(super) fn verdict(&self, setting: &Setting, call: &Call, effects: &Effects) -> Verdict {
