@@ -78,11 +78,15 @@ fn script(place: &Place, page: &str) -> String {
     json!({ "scenarios": [{ "name": "long", "turns": turns }] }).to_string()
 }
 
-/// With all that changes a prompt: standing text, passages, calls that are refused and corrected
-/// within the reply, calls that Jetway answers, alone and beside others.
+/// With all that changes a prompt: standing text, passages, steps, calls that are refused and
+/// corrected within the reply, calls that Jetway answers, alone and beside others.
 const EVERYTHING: &str = "
 context: { docs: docs, standing: standing.md, allowance: 500, min_score: 0.1 }
 lockdown: { allow: ['*'], deny: [Agent, Workflow, { rule: 'reads(**/.env*)', reason: Leave it. }] }
+breadcrumbs:
+  - { id: one, prompt: one.md, done: { result: three } }
+  - { id: two, prompt: two.md }
+  - { id: last, prompt: last.md }
 ";
 
 fn everything(agent: Agent) -> String {
@@ -96,6 +100,7 @@ fn everything(agent: Agent) -> String {
         json!([shell("echo five"), search]),
         json!([shell("cat .env"), shell("echo six")]),
         json!([shell("echo seven")]),
+        json!([{ "tool": "complete_step", "input": { "summary": "Done." } }]),
         json!([search]),
     ];
     let mut turns: Vec<Value> = calls.iter().map(|calls| json!({ "calls": calls })).collect();
@@ -110,18 +115,22 @@ fn grows_only_at_its_end(agent: Agent, list: &str, front: &[&str]) {
     place.put(".env", "KEY=zebra\n");
     let provider = provider(&everything(agent));
     let jetway = Setup::new(&provider.url()).with(EVERYTHING).file("open/docs/greetings.md", PAGE);
+    let steps = ["one", "two", "last"].into_iter();
+    let jetway = steps.fold(jetway, |jetway, step| jetway.file(&format!("open/{step}.md"), &format!("STEP {step}")));
     let jetway = jetway.file("open/standing.md", "Greetings are polite.\n").start();
     let task = "How does a greeting of Jetway count its lines?";
     let ran = agent.run(&place, &jetway.url(), "sk-dummy", task);
     assert!(ran.code == Some(0) && ran.out.contains(DONE), "{ran:?}");
     let bodies: Vec<_> =
         provider.seen().into_iter().map(|seen| String::from_utf8(seen.body.to_vec()).unwrap()).collect();
-    assert_eq!(bodies.len(), 9, "each turn of the model was asked for once");
+    assert_eq!(bodies.len(), 10, "each turn of the model was asked for once");
     let sent: Vec<HashMap<&str, &RawValue>> = bodies.iter().map(|body| serde_json::from_str(body).unwrap()).collect();
     for text in ["Greetings are polite.", "A greeting of Jetway counts its lines", "\"search_docs\""] {
         assert!(bodies[0].contains(text), "{text}: {}", bodies[0]);
     }
     assert!(bodies.iter().all(|body| !body.contains("zebra")));
+    let steps = |at: usize| ["STEP one", "STEP two", "STEP last"].map(|step| bodies[at].contains(step));
+    assert_eq!([0, 3, 9].map(steps), [[true, false, false], [true, true, false], [true; 3]]);
     let mut before = String::new();
     for (turn, sent) in sent.iter().enumerate() {
         for key in front {
