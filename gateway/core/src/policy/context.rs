@@ -15,7 +15,7 @@ use crate::policy::prose;
 use crate::retrieval::airplane::Airplane;
 use crate::retrieval::host::{Barred, Hosts};
 use crate::retrieval::page::in_words;
-use crate::retrieval::profile::{Profile, Tags, detect};
+use crate::retrieval::profile::{Fit, Profile, Tags, detect};
 use crate::retrieval::search::{Hit, Index};
 use crate::retrieval::source::{Source, Sources};
 
@@ -191,7 +191,11 @@ fn within<'a>(room: usize, rules: &Rules, index: &'a Index, asked: Asked<'_>) ->
     let Asked { task, profile, now } = asked;
     let mut left = room;
     let mut chosen: Vec<Hit<'a>> = Vec::new();
-    for hit in index.search(task, RANKED).into_iter().filter(|hit| is_fit(hit, profile)) {
+    let fits = |hit: Hit<'a>| Some((hit, fit(&hit, profile))).filter(|(_, fit)| fit.is_fit());
+    let mut hits: Vec<_> = index.search(task, RANKED).into_iter().filter_map(fits).collect();
+    // Of two that fit the words alike, the one for this very framework.
+    hits.sort_by(|a, b| (b.0.score * weight(b.1)).total_cmp(&(a.0.score * weight(a.1))));
+    for (hit, _) in hits {
         let is_new = chosen.iter().all(|other| other.chunk.text != hit.chunk.text);
         let size = passage(&hit, now).len();
         let is_refused = rules.stale == Stale::Refuse && hit.page.is_some_and(|page| page.is_stale(now));
@@ -205,10 +209,21 @@ fn within<'a>(room: usize, rules: &Rules, index: &'a Index, asked: Asked<'_>) ->
     chosen
 }
 
+/// What a section counts for beside its words. Never enough to bring one in that has none of them:
+/// what is too little is told by the score alone.
+fn weight(fit: Fit) -> f32 {
+    match fit {
+        Fit::Framework { leading: true, .. } => 1.3,
+        Fit::Framework { .. } => 1.15,
+        Fit::Language { .. } => 1.1,
+        Fit::Neutral | Fit::Not => 1.0,
+    }
+}
+
 /// Whether a section is for this project: by the tags of its page, or else by its code.
-fn is_fit(hit: &Hit<'_>, profile: &Profile) -> bool {
+fn fit(hit: &Hit<'_>, profile: &Profile) -> Fit {
     let tags = hit.page.map(|page| &page.tags).filter(|tags| **tags != Tags::default());
-    tags.map_or_else(|| detect(&hit.chunk.text).fits(profile), |tags| tags.fits(profile)).is_fit()
+    tags.map_or_else(|| detect(&hit.chunk.text).fits(profile), |tags| tags.fits(profile))
 }
 
 /// The text to insert for chosen sections; empty for none.
@@ -395,6 +410,39 @@ mod tests {
         };
         assert_eq!(shown("apples"), ["large", "same"]);
         assert_eq!(shown("Add apples to my Python project."), ["large", "same", "best"]);
+    }
+
+    #[test]
+    fn of_two_that_fit_the_words_alike_the_one_for_the_project_is_nearest_to_the_task() {
+        let page = |name: &str, framework: &str| Page {
+            name: name.into(),
+            source: "docs".into(),
+            version: "v".into(),
+            tags: Tags { languages: Vec::new(), frameworks: vec![framework.into()] },
+            fetched: NOW,
+            confirmed: NOW,
+            max_age: None,
+        };
+        let alike =
+            |name: &str| Chunk { page: name.into(), headings: vec!["h".into()], text: format!("apples {name}") };
+        for tagged in ["one", "two"] {
+            let index = Index::new(vec![alike("one"), alike("two")]).with_pages([page(tagged, "django")]);
+            let profile = Profile::of_words("Add it to my Django app.");
+            let asked = Asked { task: "apples", profile: &profile, now: NOW };
+            let chosen = decide(&rules(1_000, 0.0, Stale::Mark), &index, asked);
+            assert_eq!(chosen.last().map(|hit| hit.chunk.page.as_str()), Some(tagged));
+        }
+        let shown = |tagged: &str, min_score: f32| {
+            let index = index().with_pages([page(tagged, "django")]);
+            let profile = Profile::of_words("Add it to my Django app.");
+            let asked = Asked { task: "apples pears", profile: &profile, now: NOW };
+            let chosen = decide(&rules(1_000, min_score, Stale::Mark), &index, asked);
+            chosen.iter().map(|hit| hit.chunk.page.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(shown("other", 0.0), ["large", "best", "same"], "only words bring a section in");
+        assert_eq!(shown("best", 0.0).last().map(String::as_str), Some("same"), "words count for more");
+        let score = index().search("apples pears", 5).iter().map(|hit| hit.score).fold(0.0, f32::max);
+        assert_eq!(shown("same", score * 1.1), Vec::<String>::new(), "what is too little stays so");
     }
 
     #[test]

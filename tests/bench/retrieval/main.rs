@@ -1,0 +1,50 @@
+//! How well what answers a question is found, and how fast: over the shipped documentation, and over
+//! a public set where `tests/bench/retrieval/public` has fetched it (or `JETWAY_SET` names one).
+//! `cargo bench -p jetway-core --bench retrieval` reports; nothing here is asserted.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench stops where nothing can be measured, and reports"
+)]
+#![expect(clippy::disallowed_methods, reason = "sets lie in files, and time is what is measured")]
+#![expect(clippy::cast_precision_loss, reason = "they are counts of questions")]
+
+mod set;
+
+use std::path::Path;
+use std::time::Instant;
+
+use set::{Figures, Question, Set, measure};
+
+fn main() {
+    println!("{:<36} {:<24} {:>9} {:>7} {:>12}", "set", "ranking", "recall@5", "MRR", "ms a query");
+    report("shipped documentation", &Set::shipped());
+    let home = std::env::var("XDG_CACHE_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cache")));
+    let public = home.map(|home| format!("{home}/jetway/retrieval/inspect-evals-0.28.0.json"));
+    match std::env::var("JETWAY_SET").or(public) {
+        Ok(file) if Path::new(&file).is_file() => {
+            // As `tests/bench/retrieval/public` makes it.
+            let set: Set = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+            report("tau2 banking knowledge", &set);
+        }
+        _ => println!("the public set is not here: tests/bench/retrieval/public fetches it"),
+    }
+}
+
+fn report(name: &str, set: &Set) {
+    let (index, engine, pages) = (set.sections(), set.whole(), set.pages_only());
+    let name = format!("{name} ({}/{})", set.pages.len(), set.questions.len());
+    line(&name, "whole pages, plain words", &pages, |ask| set.by_pages(&engine, ask));
+    line(&name, "Jetway, pages", &pages, |ask| Set::by_sections(&index, ask));
+    if set.questions.iter().any(|question| question.finds.iter().any(|finds| finds.contains('#'))) {
+        line(&name, "Jetway, sections", &set.questions, |ask| Set::sections_of(&index, ask));
+    }
+}
+
+fn line(name: &str, ranking: &str, questions: &[Question], rank: impl Fn(&str) -> Vec<String>) {
+    let begun = Instant::now();
+    let Figures { recall, mrr } = measure(questions, rank);
+    let each = begun.elapsed().as_secs_f64() * 1_000.0 / questions.len() as f64;
+    println!("{name:<36} {ranking:<24} {recall:>9.3} {mrr:>7.3} {each:>12.3}");
+}
