@@ -30,6 +30,13 @@ fn the_shipped_configuration_and_policies_are_sound() {
 }
 
 #[test]
+fn nothing_is_doubtful_in_the_shipped_policies() {
+    let output = jetway_support::jetway(&root(), &["check", "--strict"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("All sound."), "{said}");
+}
+
+#[test]
 fn alerts_speak_of_metrics_that_there_are() {
     let metrics = std::fs::read_to_string(root().join("gateway/src/metrics.rs")).unwrap();
     let mut count = 0;

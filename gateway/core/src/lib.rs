@@ -1,10 +1,11 @@
 //! What Jetway decides. Pure: no clock, no files, no environment, no async.
 //!
 //! Floors, lowest first; a module imports only from lower ones:
-//! `glob`, `secret`, `tokens`, `units`, `wire` < `stream`, `effects`, `overlay`, `redact` < `retrieval`, `price` < `policy`.
+//! `glob`, `secret`, `tokens`, `units`, `wire` < `stream`, `effects`, `overlay`, `redact` < `retrieval`, `price` < `policy` < `lint`.
 
 pub mod effects;
 pub mod glob;
+pub mod lint;
 pub mod overlay;
 pub mod policy;
 pub mod price;

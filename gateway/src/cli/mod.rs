@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod docs;
 mod keys;
+mod lint;
 mod out;
 mod policy;
 mod runs;

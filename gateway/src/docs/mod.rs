@@ -18,10 +18,37 @@ pub use shelf::Shelf;
 pub use status::{Failing, OfPage, OfSource, status};
 pub use tend::{Tending, tend};
 
+use jetway_core::policy::context::Rules;
+use jetway_core::retrieval::source::Kind;
+
+use crate::config::{Policy, Problem};
 use crate::secret;
 
 /// The most fetches at once, of all policies together.
 pub const AT_ONCE: usize = 8;
+
+/// The pages that were written by hand, each by its file, from the policy's folder, and by its name.
+///
+/// # Errors
+/// [`Problem`] when one cannot be read.
+pub fn written(policy: &Policy) -> Result<Vec<Written>, Problem> {
+    let mut written = Vec::new();
+    for source in policy.context.iter().flat_map(Rules::sources) {
+        let Kind::Folder(folder) = &source.kind else { continue };
+        for leaf in folder::read(&policy.folder.join(folder))? {
+            written.push(Written { file: format!("{folder}/{}", leaf.path), name: leaf.path, text: leaf.text });
+        }
+    }
+    Ok(written)
+}
+
+/// A page as it lies in a folder.
+#[derive(Debug, Clone)]
+pub struct Written {
+    pub file: String,
+    pub name: String,
+    pub text: String,
+}
 
 /// The version of a page: a digest of its text. Long enough that nobody can make two texts of one.
 #[must_use]

@@ -135,6 +135,12 @@ impl Rules {
         self.docs.as_slice()
     }
 
+    /// The score below which a section is not inserted.
+    #[must_use]
+    pub fn min_score(&self) -> f32 {
+        self.min_score
+    }
+
     /// Bytes that may be inserted at once.
     #[must_use]
     pub fn room(&self) -> usize {

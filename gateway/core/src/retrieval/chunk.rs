@@ -38,13 +38,18 @@ pub fn cut(page: &str, markdown: &str) -> Vec<Chunk> {
             keep(&mut chunks, page, &headings, &mut text);
             headings.retain(|(above, _)| *above < level);
             headings.push((level, title.to_owned()));
-        } else {
+        } else if fence.is_some() || !is_mark(line) {
             text.push_str(line);
             text.push('\n');
         }
     }
     keep(&mut chunks, page, &headings, &mut text);
     chunks
+}
+
+/// A word to the lint is not for models.
+fn is_mark(line: &str) -> bool {
+    line.trim().starts_with("<!-- lint: ") && line.trim().ends_with("-->")
 }
 
 fn keep(chunks: &mut Vec<Chunk>, page: &str, headings: &[(usize, String)], text: &mut String) {
@@ -81,13 +86,14 @@ fn heading(line: &str) -> Option<(usize, &str)> {
     ((1..=6).contains(&level) && !title.is_empty()).then_some((level, title))
 }
 
-struct Fence {
+/// A fence that is open.
+pub(crate) struct Fence {
     mark: char,
     length: usize,
 }
 
 impl Fence {
-    fn opened_by(line: &str) -> Option<Self> {
+    pub(crate) fn opened_by(line: &str) -> Option<Self> {
         let line = line.trim_start_matches([' ', '>', '-', '*', '\t']);
         let mark = line.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
         let length = line.chars().take_while(|found| *found == mark).count();
@@ -95,7 +101,7 @@ impl Fence {
         (length >= 3 && !is_inline).then_some(Self { mark, length })
     }
 
-    fn is_closed_by(&self, line: &str) -> bool {
+    pub(crate) fn is_closed_by(&self, line: &str) -> bool {
         let line = line.trim_start_matches([' ', '>', '\t']);
         let length = line.chars().take_while(|found| *found == self.mark).count();
         length >= self.length && line[length..].trim().is_empty()
@@ -133,6 +139,7 @@ mod tests {
     fn front_matter_and_empty_sections_are_left_out() {
         check("---\ntitle: x\n---\n# A\n## B\nb\n", &[("A > B", "b")]);
         check("---\nno end\n# A\na", &[("", "---\nno end"), ("A", "a")]);
+        check("# A\n<!-- lint: allow dead-link -->\na\n", &[("A", "a")]);
         check("", &[]);
         check("only text", &[("", "only text")]);
     }

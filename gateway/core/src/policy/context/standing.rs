@@ -50,6 +50,12 @@ impl Standing {
         Shown { source: self.file.clone(), text: self.text.clone(), page: None }
     }
 
+    /// Its name in the policy's folder.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text

@@ -115,6 +115,12 @@ impl Profile {
         profile
     }
 
+    /// A project of which only its languages are known.
+    #[must_use]
+    pub fn of_languages(languages: &[String]) -> Self {
+        Self { languages: languages.to_vec(), ..Self::default() }
+    }
+
     /// What a person's words alone tell.
     #[must_use]
     pub fn of_words(text: &str) -> Self {
