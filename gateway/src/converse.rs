@@ -99,6 +99,9 @@ impl Talk {
         let more = guard.continuation().ok_or_else(|| Lost::BrokeOff(String::from("its turn cannot be told again")))?;
         self.outbound = behind(&self.outbound, &self.request, &more)?;
         self.turns += 1;
+        if let Some(trail) = &self.trail {
+            trail.go_on();
+        }
         exchange.turned(reading).await;
         let bytes = self.outbound.len() as u64;
         let hold = match budget::reserve_again(bytes, self.turns, exchange).await {
@@ -153,12 +156,18 @@ impl Talk {
     /// Keeps what the agent was not told, for its next request. Without it that is valid too, so a
     /// failure is only reported.
     pub async fn remember(&self, guard: &Guard<Judges>, exchange: &mut Exchange) {
+        self.keep_edit(guard, exchange).await;
         if let Some(trail) = &self.trail {
             exchange.record.steps_left = trail.left();
             if let Err(error) = trail.keep(&exchange.jetway().state).await {
                 tracing::error!(exchange = exchange.record.id, %error, "how far a run has come could not be kept");
             }
         }
+    }
+
+    /// First of the two: an edit without progress is told again, and progress without an edit is
+    /// progress that the model knows nothing of.
+    async fn keep_edit(&self, guard: &Guard<Judges>, exchange: &Exchange) {
         let Some(made) = guard.made() else { return };
         let Some(anchor) = history::anchor(&self.request, &made.given) else { return };
         let edit = Edit { anchor, told: made.told, answers: made.answers, substituted: made.substituted };

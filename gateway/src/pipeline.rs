@@ -182,8 +182,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     let edits = overlay::recall(&jetway, policy, &conversation).await;
     let who = Who { run: &run, told, is_reply, is_sub_agent: is_sub_agent(&head.headers) };
     let shelf = Shelf::of(gate, policy, index.as_ref(), &profile);
-    let called: Vec<_> = edits.iter().flat_map(|edit| edit.substituted.iter().cloned()).collect();
-    let trail = breadcrumbs::follow(&jetway, policy, &asked, (who, shelf, &called)).await?.map(Arc::new);
+    let trail = breadcrumbs::follow(&jetway, policy, &asked, (who, shelf, &edits)).await?.map(Arc::new);
     if let Some(trail) = &trail {
         exchange.walks(trail.step(), trail.left());
     }
@@ -258,7 +257,7 @@ impl<'a> Watched<'a> {
         let Prepared { asked, outbound, desk, trail, .. } = &mut self.prepared;
         let guard = match call.endpoint.is_reply() {
             true => {
-                let step = trail.as_ref().map(|trail| trail.guard(asked));
+                let step = trail.as_ref().map(|trail| trail.guard(asked, call.policy.lockdown.as_ref()));
                 lockdown::guard(call.policy, asked, (std::mem::take(desk), step), outbound.redactions())
             }
             false => None,

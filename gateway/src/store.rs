@@ -21,6 +21,8 @@ pub enum StoreError {
     Database { path: PathBuf, why: String },
     #[error("the database thread has stopped")]
     Stopped,
+    #[error("what is kept of runs cannot be asked for: {0}")]
+    OutOfReach(String),
 }
 
 /// How much a power cut may take.

@@ -164,6 +164,41 @@ fn a_model_that_skips_ahead_is_told_what_is_missing() {
 }
 
 #[test]
+fn a_step_is_read_before_it_can_be_completed() {
+    // Twice in one turn; and then again in a turn that the agent does not tell afterwards.
+    let path = PATH.replace("done: { all: [{ call: 'writes(**/plan.json)' }, complete_step] }", "done: complete_step");
+    let provider = provider(&script(&[json!([bash("ls")]), json!([complete(), complete()]), json!([bash("ls")])]));
+    let jetway = setup(&provider.url(), &path).start();
+    let mut agent = Agent::new(&jetway, "one");
+    agent.turn("app.py");
+    let history = agent.history.clone();
+    agent.turn("app.py");
+    let second = String::from_utf8(provider.seen()[2].body.to_vec()).unwrap();
+    assert!(second.contains("You were given a step just now"), "{second}");
+    assert_eq!(told(second.as_bytes()), &WORDS[..2]);
+    // The reply was lost on its way: what the agent tells has no word of the second step.
+    let mut agent = Agent { jetway: &jetway, run: "one", history };
+    let before = provider.seen().len();
+    agent.turn("app.py");
+    assert_eq!(told(&provider.seen()[before].body), &WORDS[..2], "it is told again");
+    assert_eq!(jetway.exchanges(3).last().unwrap()["step"], "plan");
+}
+
+#[test]
+fn another_run_that_begins_alike_begins_its_own_path() {
+    let provider = provider(&script(&[json!([complete()]), json!([bash("ls")])]));
+    let jetway = setup(&provider.url(), PATH).start();
+    for _ in 0..2 {
+        let before = provider.seen().len();
+        Agent::new(&jetway, "one").turn("app.py");
+        assert_eq!(told(&provider.seen()[before].body), &WORDS[..1]);
+        assert_eq!(told(&provider.seen()[before + 1].body), &WORDS[..2]);
+    }
+    let steps: Vec<Value> = jetway.exchanges(2).iter().map(|exchange| exchange["steps_left"].clone()).collect();
+    assert_eq!(steps[0][0]["step"], steps[1][0]["step"], "{steps:?}");
+}
+
+#[test]
 fn a_step_has_use_for_some_calls_and_the_next_for_others() {
     // In one reply: it writes too early, completes the step, and writes again.
     let provider = provider(&script(&[json!([write_plan()]), json!([complete()]), json!([write_plan()])]));

@@ -170,10 +170,37 @@ fn cached(dialect: Dialect, body: &str, expect: &str) {
     let request = read(dialect, body).unwrap();
     let mut patch = Patch::default();
     request.add_system_text("P", request.lacks_breakpoint(), &mut patch);
-    if request.lacks_breakpoint() {
-        request.add_breakpoint(&mut patch);
-    }
     assert_eq!(std::str::from_utf8(&patch.apply(&request.json).unwrap()).unwrap(), expect);
+}
+
+#[test]
+fn the_last_block_of_what_the_user_says_takes_a_breakpoint() {
+    const MARK: &str = r#""cache_control":{"type":"ephemeral"}"#;
+    let check = |messages: &str, expect: &str| {
+        let body = |messages: &str| format!(r#"{{"model":"m","messages":[{messages}]}}"#);
+        let request = read(Dialect::Messages, &body(messages)).unwrap();
+        let mut patch = Patch::default();
+        request.add_breakpoint(&mut patch);
+        assert_eq!(std::str::from_utf8(&patch.apply(&request.json).unwrap()).unwrap(), body(expect));
+    };
+    let user = |content: &str| format!(r#"{{"role":"user","content":{content}}}"#);
+    check(&user("\"hi\""), &user(&format!(r#"[{{"type":"text","text":"hi",{MARK}}}]"#)));
+    let result = |mark: &str| {
+        user(&format!(
+            r#"[{{"type":"text","text":"a"}},{{{mark}"type":"tool_result","tool_use_id":"t","content":"b"}}]"#
+        ))
+    };
+    check(&result(""), &result(&format!("{MARK},")));
+    check(&result("\"cache_control\":null,"), &result(&format!("{MARK},")));
+    for odd in [
+        user("\" \""),
+        user("[]"),
+        user(r#"[{"type":"text","text":""}]"#),
+        user(r#"[{"type":"new"}]"#),
+        r#"{"role":"assistant","content":"a"}"#.into(),
+    ] {
+        check(&odd, &odd);
+    }
 }
 
 #[test]
@@ -182,15 +209,13 @@ fn breakpoints_are_added_where_an_agent_with_tools_sets_none() {
     let body = |more: &str| format!(r#"{{{more}"tools":[{{"name":"a"}}],"messages":[],"model":"m"}}"#);
     let check = |more: &str, expect: &str| cached(Dialect::Messages, &body(more), &body(expect));
     let block = format!(r#"{{"type":"text","text":"P",{MARK}}}"#);
-    check("", &format!(r#""system":[{block}],{MARK},"#));
-    check(r#""system":"","#, &format!(r#"{MARK},"system":[{block}],"#));
-    check(r#""system":"S","#, &format!(r#"{MARK},"system":[{{"type":"text","text":"S"}},{block}],"#));
-    check(
-        r#""system":[{"type":"text","text":"S"}],"#,
-        &format!(r#"{MARK},"system":[{{"type":"text","text":"S"}},{block}],"#),
-    );
+    check("", &format!(r#""system":[{block}],"#));
+    check(r#""system":"","#, &format!(r#""system":[{block}],"#));
+    check(r#""system":" \n","#, &format!(r#""system":[{block}],"#));
+    check(r#""system":"S","#, &format!(r#""system":[{{"type":"text","text":"S"}},{block}],"#));
+    check(r#""system":[{"type":"text","text":"S"}],"#, &format!(r#""system":[{{"type":"text","text":"S"}},{block}],"#));
     // A null is nobody's mark.
-    check(r#""cache_control":null,"#, &format!(r#""system":[{block}],{MARK},"#));
+    check(r#""cache_control":null,"#, &format!(r#""system":[{block}],"cache_control":null,"#));
     // It has its own.
     let own = format!(r#""system":[{{"type":"text","text":"S",{MARK}}}"#);
     check(&format!("{own}],"), &format!(r#"{own},{{"type":"text","text":"P"}}],"#));
@@ -207,7 +232,9 @@ fn breakpoints_are_added_where_an_agent_with_tools_sets_none() {
 fn tasked(dialect: Dialect, body: &str, expect: &str) {
     let request = read(dialect, body).unwrap();
     let mut patch = Patch::default();
-    request.add_task_text("a \"page\"", &mut patch);
+    if !request.add_task_text("a \"page\"", false, &mut patch) {
+        request.add_system_text("a \"page\"", false, &mut patch);
+    }
     let found = patch.apply(&request.json).unwrap();
     assert_eq!(std::str::from_utf8(&found).unwrap(), expect);
 }

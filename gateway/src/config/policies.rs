@@ -122,7 +122,7 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
         return Err(Problem::at_word(&file, &text, Way::Certificates.name(), message));
     }
     let standing = standing(folder, document.context.as_ref(), (&file, &text))?;
-    let path = path(folder, document.breadcrumbs.as_ref(), (&file, &text))?;
+    let path = path(folder, (document.breadcrumbs.as_ref(), document.context.is_some()), (&file, &text))?;
     let secret = document.identity.introspection().map(|rules| secrets::fetch(rules.secret().clone(), known.secrets));
     let secret = secret.transpose().map_err(|(word, why)| {
         Problem::at_word(&file, &text, &word, format!("identity.introspection.secret: {why}"))
@@ -163,10 +163,17 @@ fn standing(
 /// Reads the files of a policy's steps.
 fn path(
     folder: &Path,
-    rules: Option<&breadcrumbs::Rules>,
+    (rules, has_context): (Option<&breadcrumbs::Rules>, bool),
     (file, text): (&Path, &str),
 ) -> Result<Option<breadcrumbs::Path>, Problem> {
     let Some(rules) = rules else { return Ok(None) };
+    if let Some(step) = rules.steps().iter().find(|step| !step.docs.is_empty() && !has_context) {
+        let message = format!(
+            "the step `{}` has `docs`, and the policy has no `context` that they could be looked up in",
+            step.id
+        );
+        return Err(Problem::at_word(file, text, &format!("id: {}", step.id), message));
+    }
     let read = |id: &str, name: &str| {
         let path = folder.join(name);
         std::fs::read_to_string(&path).map_err(|error| {

@@ -18,11 +18,10 @@ pub(super) const TABLE: &str = "
 ";
 
 impl State {
-    /// The path of a run, and how far it has come; none where it has none, or where Redis cannot be
-    /// asked.
+    /// The path of a run, and how far it has come; none where it has none.
     ///
     /// # Errors
-    /// [`StoreError`] when the database cannot be read.
+    /// [`StoreError`] when that is not known.
     pub async fn path(&self, run: &str) -> Result<Option<(Path, Progress)>, StoreError> {
         let texts: Option<(String, String)> = match self {
             Self::Embedded(store) => {
@@ -37,7 +36,9 @@ impl State {
                 let mut get = redis::cmd("MGET");
                 get.arg(key(run, "path")).arg(key(run, "progress"));
                 let found: Result<(Option<String>, Option<String>), _> = link.command(&get).await;
-                known(found).and_then(|(path, progress)| path.zip(progress))
+                // Taken for none, it would begin anew and lose where the run is.
+                let (path, progress) = found.map_err(|error| StoreError::OutOfReach(error.to_string()))?;
+                path.zip(progress)
             }
         };
         let read = |(path, progress): (String, String)| {
@@ -79,15 +80,18 @@ impl State {
         let progress = json(progress);
         match self {
             Self::Embedded(store) => {
-                let run = run.to_owned();
+                let (run, now) = (run.to_owned(), Timestamp::now().as_second());
                 let update = move |transaction: &rusqlite::Transaction<'_>| {
-                    transaction.execute("UPDATE path SET progress = ?2 WHERE run = ?1", params![run, progress])
+                    let sql = "UPDATE path SET progress = ?2, at = ?3 WHERE run = ?1";
+                    transaction.execute(sql, params![run, progress, now])
                 };
                 store.call(update).await.map(|_| ())
             }
             Self::Shared(link) => {
                 let mut set = redis::cmd("SET");
                 known(link.command::<()>(set.arg(key(run, "progress")).arg(progress).arg("EX").arg(EXPIRES)).await);
+                let mut expire = redis::cmd("EXPIRE");
+                known(link.command::<()>(expire.arg(key(run, "path")).arg(EXPIRES)).await);
                 Ok(())
             }
         }

@@ -3,15 +3,17 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use jetway_core::effects::table::Table;
+use jetway_core::overlay::Edit;
 use jetway_core::policy::breadcrumbs::{Change, How, Laid, Left, Path, Progress, Seen, StepGuard, complete_tool, said};
 use jetway_core::policy::context::{self, Asked, airplanes};
 use jetway_core::policy::desk::{Answer, Clerk, DeskTool};
-use jetway_core::policy::lockdown::Setting;
 use jetway_core::policy::lockdown::place::Folders;
+use jetway_core::policy::lockdown::{self, Setting};
 use jetway_core::retrieval::airplane::Airplane;
 use jetway_core::retrieval::profile::Profile;
 use jetway_core::retrieval::search::Index;
-use jetway_core::wire::history;
+use jetway_core::wire::history::{self, Past};
 use jetway_core::wire::request::Request;
 use jetway_core::wire::results::{Fresh, fresh};
 use jiff::Timestamp;
@@ -84,6 +86,14 @@ pub struct Trail {
 struct Walked {
     progress: Progress,
     left: Vec<Left>,
+    /// The step by which the calls of this turn of the model's are judged.
+    judged: usize,
+    /// Whether the model was given a step in this turn, which it has not read yet.
+    is_given: bool,
+    /// Whether the step that it is at stands in the prompt.
+    is_told: bool,
+    /// Whether there is something to keep.
+    is_changed: bool,
 }
 
 /// Who asks, and whether it may be led: a run's main conversation with tools is, and its
@@ -104,14 +114,21 @@ pub async fn follow(
     jetway: &Jetway,
     policy: &Policy,
     request: &Request,
-    (who, shelf, called): (Who<'_>, Shelf, &[(String, String)]),
+    (who, shelf, edits): (Who<'_>, Shelf, &[Edit]),
 ) -> Result<Option<Trail>, StoreError> {
     let Some(own) = &policy.path else { return Ok(None) };
     if who.is_sub_agent || request.tools().is_empty() || request.replies != 1 {
         return Ok(None);
     }
     let now = Timestamp::now().as_millisecond();
+    let turns = history::turns(request);
     let kept = jetway.state.path(who.run).await?;
+    // An agent without sessions begins two runs alike. Where the model has not spoken yet, a path that
+    // had gone on is another run's.
+    let is_others = |progress: &Progress| {
+        who.is_reply && turns.is_empty() && progress.at > 0 && progress.has_opened(who.told.conversation)
+    };
+    let kept = kept.filter(|(_, progress)| !is_others(progress));
     let is_new = kept.is_none();
     let (path, mut progress) = match kept {
         Some((path, progress)) => (Arc::new(path), progress),
@@ -124,21 +141,34 @@ pub async fn follow(
         shown.extend(told.shown.iter().map(Passage::of));
         told.text
     };
-    let opening = progress.open(who.told.conversation, |progress| tell(progress.at));
+    let opening = progress.open(who.told.conversation, |progress| match progress.ended {
+        Some(step) => path.tell_end(step),
+        None => tell(progress.at),
+    });
     let mut left = Vec::new();
+    let mut is_told = true;
     if who.is_reply {
         let results = fresh(request);
         let folders = Folders { working: Setting::working(&history::preamble(request)), ..Folders::default() };
-        let seen: Vec<Seen<'_>> = results.iter().map(|result| seen(result, called, &folders)).collect();
-        match progress.observe(path.steps(), &seen, now) {
+        let table = policy.lockdown.as_ref().map_or(Table::shipped(), |rules| rules.table());
+        let called = |result: &Fresh| called(edits, &result.call);
+        let seen: Vec<Seen<'_>> =
+            results.iter().map(|result| Seen { result, called: called(result), folders: &folders, table }).collect();
+        is_told = is_in_prompt(&path, &progress, &opening, (request, edits, &turns));
+        match progress.observe(path.steps(), (&seen, turns.len()), now) {
             Some(Change::Left(step)) => {
                 let text = if step.how == How::Ended { path.tell_end(step.step) } else { tell(progress.at) };
-                progress.lay(&seen, text);
+                is_told = progress.lay(&seen, text);
                 left.push(step);
+            }
+            // The turn in which it was told is not told by the agent: it hung up, or went back.
+            _ if !is_told => {
+                let text = tell(progress.at);
+                is_told = progress.lay(&seen, text);
             }
             Some(Change::Nudge) => {
                 let text = path.remind(&progress);
-                progress.lay(&seen, text);
+                progress.remind(&seen, text);
             }
             None => {}
         }
@@ -151,13 +181,37 @@ pub async fn follow(
     }
     let step = path.steps().get(before.at).map(|step| step.id.clone());
     let laid = progress.laid.clone();
-    let progress = Arc::new(Mutex::new(Walked { progress, left }));
+    let judged = progress.judged();
+    let walked = Walked { progress, left, judged, is_told, ..Walked::default() };
+    let progress = Arc::new(Mutex::new(walked));
     Ok(Some(Trail { run: who.run.to_owned(), path, shelf, progress, opening, laid, step, shown }))
 }
 
-fn seen<'a>(result: &'a Fresh, called: &'a [(String, String)], folders: &'a Folders) -> Seen<'a> {
-    let own = called.iter().find(|(call, _)| *call == result.call).map(|(_, name)| name.as_str());
-    Seen { result, called: own, folders }
+/// The tool that the model called, where the agent got the call in other words.
+fn called<'a>(edits: &'a [Edit], call: &str) -> Option<&'a str> {
+    let mut all = edits.iter().flat_map(|edit| &edit.substituted);
+    all.find(|(id, _)| id == call).map(|(_, name)| name.as_str())
+}
+
+/// Whether the model is told in this prompt which step it is at: with the task, behind a result, or
+/// in a turn that the agent still tells.
+fn is_in_prompt(
+    path: &Path,
+    progress: &Progress,
+    opening: &str,
+    (request, edits, turns): (&Request, &[Edit], &[Past]),
+) -> bool {
+    let Some(step) = path.steps().get(progress.at) else { return true };
+    let plain = format!("<jetway_step id=\"{}\" number=", step.id);
+    let quoted = plain.replace('"', "\\\"");
+    let laid = progress.laid.iter().filter(|laid| laid.text.contains(&plain));
+    let calls: Vec<String> = history::outcomes(request).into_iter().map(|outcome| outcome.call).collect();
+    let told = edits
+        .iter()
+        .filter(|edit| edit.told.contains(&quoted) || edit.answers.iter().any(|answer| answer.text.contains(&plain)));
+    opening.contains(&plain)
+        || laid.clone().any(|laid| calls.contains(&laid.call))
+        || told.clone().any(|edit| turns.iter().any(|past| past.anchor == edit.anchor))
 }
 
 impl Trail {
@@ -204,9 +258,19 @@ impl Trail {
         let clerk: Clerk = Box::new(move |call| {
             let (_, evidence) = said(call)?;
             let mut walked = walked.lock().unwrap_or_else(PoisonError::into_inner);
+            if walked.is_given {
+                return Err(String::from(
+                    "You were given a step just now: read it, and do it, before you complete it.",
+                ));
+            }
+            if !walked.is_told {
+                (walked.is_told, walked.is_given) = (true, true);
+                return Ok(shelf.tell(&path, walked.progress.at));
+            }
             path.check_evidence(walked.progress.at, evidence.as_deref())?;
             let left = walked.progress.complete(path.steps(), Timestamp::now().as_millisecond())?;
             walked.left.push(left);
+            (walked.is_given, walked.is_changed) = (true, true);
             Ok(shelf.tell(&path, walked.progress.at))
         });
         Some(DeskTool { tool, clerk })
@@ -214,20 +278,32 @@ impl Trail {
 
     /// What judges calls by the step that the run is at.
     #[must_use]
-    pub fn guard(&self, request: &Request) -> StepGuard {
+    pub fn guard(&self, request: &Request, lockdown: Option<&Arc<lockdown::Rules>>) -> StepGuard {
         let walked = Arc::clone(&self.progress);
-        let at = move || walked.lock().unwrap_or_else(PoisonError::into_inner).progress.at;
+        let at = move || walked.lock().unwrap_or_else(PoisonError::into_inner).judged;
         let folders = Folders { working: Setting::working(&history::preamble(request)), ..Folders::default() };
-        StepGuard::new(Arc::clone(&self.path), Box::new(at), folders)
+        StepGuard::new(Arc::clone(&self.path), Box::new(at), folders, lockdown.cloned())
     }
 
-    /// Keeps what the model's calls changed. Until it is kept the agent has not been told.
+    /// The model goes on within the reply, and has read what it was given.
+    pub fn go_on(&self) {
+        let mut walked = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        walked.is_given = false;
+        walked.progress.is_mixed = false;
+        walked.judged = walked.progress.judged();
+    }
+
+    /// Keeps what the model's calls changed, if they did. Until it is kept the agent has not been
+    /// told.
     ///
     /// # Errors
     /// [`StoreError`] when it could not be.
     pub async fn keep(&self, state: &State) -> Result<(), StoreError> {
         let progress = {
-            let walked = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut walked = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            if !std::mem::take(&mut walked.is_changed) {
+                return Ok(());
+            }
             walked.progress.clone()
         };
         state.keep_progress(&self.run, &progress).await

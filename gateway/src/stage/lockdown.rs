@@ -126,7 +126,7 @@ pub fn guard(
     // Of several replies at once nobody can tell which one the agent goes on with.
     let may_answer = request.replies == 1;
     let is_shadow = policy.lockdown.as_ref().is_some_and(|rules| rules.mode == Mode::Shadow);
-    match (desk.is_empty(), &warden) {
+    match (desk.is_empty() && step.is_none(), &warden) {
         (true, None) => None,
         // With a desk calls of ours are answered also then, and all others pass.
         (true, Some(_)) if is_shadow => Some(Guard::looking_on(Judges { desk, warden, step }, request.dialect)),

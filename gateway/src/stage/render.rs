@@ -5,7 +5,8 @@ use bytes::Bytes;
 use jetway_core::overlay::prefix::Prefix;
 use jetway_core::overlay::{self, Applied, Edit};
 use jetway_core::wire::facts::Caching;
-use jetway_core::wire::patch::Overlap;
+use jetway_core::wire::history;
+use jetway_core::wire::patch::{Overlap, Patch};
 use jetway_core::wire::request::Request;
 
 use crate::config::Policy;
@@ -122,16 +123,7 @@ impl Draft<'_> {
             lockdown::learn(policy, request, (&overlay, searcher), trail.map_or(&[], Trail::laid), &mut patch);
         let rules = policy.context.as_ref();
         let caches = is_reply && rules.is_some_and(|rules| rules.breakpoint) && request.lacks_breakpoint();
-        if !context.standing().is_empty() {
-            request.add_system_text(context.standing(), caches, &mut patch);
-        }
-        if caches {
-            request.add_breakpoint(&mut patch);
-        }
-        let task = format!("{}{}", context.text(), trail.map_or("", Trail::opening));
-        if !task.is_empty() {
-            request.add_task_text(&task, &mut patch);
-        }
+        add(request, (context, trail), caches, &mut patch);
         let most = policy.budget.output_limit().into_iter().chain(lesser.output_limit).min();
         let output_limit = match most {
             Some(most) if is_reply => Some(request.limit_output(most, &mut patch)),
@@ -152,5 +144,22 @@ impl Draft<'_> {
             remote: request.remote,
         };
         Ok(Outbound { bytes, output_limit, model, facts, hides_usage, overlay, prefix, redactions })
+    }
+}
+
+/// Adds what is known before the model's first word, and the breakpoints of an agent that sets none.
+fn add(request: &Request, (context, trail): (&Context, Option<&Trail>), caches: bool, patch: &mut Patch) {
+    let mut standing = context.standing().to_owned();
+    let task = format!("{}{}", context.text(), trail.map_or("", Trail::opening));
+    // The first request ends where its task does.
+    let is_last = history::turns(request).is_empty();
+    if !task.is_empty() && !request.add_task_text(&task, caches && is_last, patch) {
+        standing.push_str(&task);
+    }
+    if !standing.is_empty() {
+        request.add_system_text(&standing, caches, patch);
+    }
+    if caches && (task.is_empty() || !is_last) {
+        request.add_breakpoint(patch);
     }
 }

@@ -89,17 +89,17 @@ impl Request {
     }
 
     /// Adds text for the task at hand behind the last block of the message that it was set in: the
-    /// user's last one before the model's first word. Where there is none, as standing text.
-    pub fn add_task_text(&self, text: &str, patch: &mut Patch) {
+    /// user's last one before the model's first word, with a breakpoint behind it as in
+    /// [`Self::add_system_text`]. Returns whether there is such a message.
+    #[must_use]
+    pub fn add_task_text(&self, text: &str, has_breakpoint: bool, patch: &mut Patch) -> bool {
         let root = self.json.root();
         let added = match self.dialect {
-            Dialect::Messages => messages::request::add_task_text(root, text, patch),
+            Dialect::Messages => messages::request::add_task_text(root, text, has_breakpoint, patch),
             Dialect::Chat => chat::request::add_task_text(root, text, patch),
             Dialect::Responses => responses::request::add_task_text(root, text, patch),
         };
-        if added.is_none() {
-            self.add_system_text(text, false, patch);
-        }
+        added.is_some()
     }
 
     /// Whether nobody asks the provider to cache this although it is one turn of many: its dialect

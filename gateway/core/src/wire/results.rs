@@ -33,10 +33,13 @@ type Calls = HashMap<String, (String, Option<String>, String)>;
 
 /// How agents whose dialect has no word for it say that a call failed.
 static FAILED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)\A\s*(?:error|failed)\b|\bexit(?:ed)?(?:\s+with)?(?:\s+code)?[: ]+[1-9][0-9]*\b").ok()
+    Regex::new(
+        r#"(?im)\A\s*(?:error|failed)\b|^\W*(?:(?:process|command)\s+)?exit(?:ed)?(?:\s+with)?\s+(?:code|status):?\s+[1-9][0-9]*\W*$|<returncode>[1-9]|"exit_code":\s*[1-9]"#,
+    )
+    .ok()
 });
-/// Of a result so much is looked at for such words.
-const HEAD: usize = 2_000;
+/// Of each end of a result so much is looked at for such words.
+const END: usize = 2_000;
 
 /// The results that came since the model spoke last, in order.
 #[must_use]
@@ -68,8 +71,8 @@ pub fn fresh(request: &Request) -> Vec<Fresh> {
 }
 
 fn says_failed(text: &str) -> bool {
-    let head = &text[..text.floor_char_boundary(HEAD)];
-    FAILED.as_ref().is_some_and(|failed| failed.is_match(head))
+    let (head, tail) = (text.floor_char_boundary(END), text.ceil_char_boundary(text.len().saturating_sub(END)));
+    FAILED.as_ref().is_some_and(|failed| failed.is_match(&text[..head]) || failed.is_match_at(text, tail))
 }
 
 /// The calls that a message or an item answers, and whether it says that they failed.
@@ -181,6 +184,14 @@ mod tests {
         check(Dialect::Chat, &chat("ok"), &[("bash", "{}", false, "ok")]);
         check(Dialect::Chat, &chat("Error: no such file"), &[("bash", "{}", true, "Error: no such file")]);
         check(Dialect::Chat, &chat("no errors"), &[("bash", "{}", false, "no errors")]);
+        let script = "> tsc || exit 1";
+        check(Dialect::Chat, &chat(script), &[("bash", "{}", false, script)]);
+        let long = format!("{}\\nCommand exited with code 1", "line ".repeat(1_000));
+        let said = long.replace("\\n", "\n");
+        check(Dialect::Chat, &chat(&long), &[("bash", "{}", true, &said)]);
+        for said in ["Exit Code: 1", "<returncode>2</returncode>"] {
+            check(Dialect::Chat, &chat(said), &[("bash", "{}", true, said)]);
+        }
         let responses = |said: &str| {
             format!(
                 r#"{{"type":"function_call","call_id":"x","name":"exec_command","arguments":"{{}}"}},{{"type":"function_call_output","call_id":"x","output":"{said}"}}"#

@@ -83,6 +83,8 @@ pub struct Seen<'a> {
     /// The tool that the model called, where the agent got the call in other words.
     pub called: Option<&'a str>,
     pub folders: &'a Folders,
+    /// What tools do.
+    pub table: &'a Table,
 }
 
 impl Seen<'_> {
@@ -92,13 +94,14 @@ impl Seen<'_> {
             return false;
         }
         let namespace = namespace.as_deref();
-        let effects = Table::shipped().effects(name, namespace, input);
+        let effects = self.table.effects(name, namespace, input);
+        let tells = |name: &str, namespace, effects| {
+            rule.tells((name, namespace), (self.table.kind(name), effects), self.folders)
+        };
         let own = [Some(name.as_str()), self.called].into_iter().flatten();
-        own.into_iter().any(|name| rule.tells((name, namespace), &effects, self.folders))
+        own.into_iter().any(|name| tells(name, namespace, &effects))
             // A program's calls count as if they came alone.
-            || effects.program.iter().flat_map(|program| &program.calls).any(|called| {
-                rule.tells((&called.name, None), &called.effects, self.folders)
-            })
+            || effects.program.iter().flat_map(|program| &program.calls).any(|called| tells(&called.name, None, &called.effects))
     }
 }
 
@@ -177,6 +180,9 @@ impl Done {
                 Some("a group of `done` has nothing in it, so nothing could complete the step")
             }
             Self::All(parts) | Self::Any(parts) => parts.iter().find_map(Self::flaw),
+            Self::Call(rule) if ["complete_step", "search_docs", "show_airplane"].contains(&rule.0.as_str()) => Some(
+                "`call` is about tools of the agent's, and this one is Jetway's own; for the model's word write `complete_step` alone",
+            ),
             _ => None,
         }
     }
@@ -203,7 +209,8 @@ mod tests {
 
     #[track_caller]
     fn meets(yaml: &str, result: &Fresh, expect: &[usize]) {
-        let seen = Seen { result, called: Some("set_env_values"), folders: &Folders::default() };
+        let seen =
+            Seen { result, called: Some("set_env_values"), folders: &Folders::default(), table: Table::shipped() };
         let met: Vec<usize> = done(yaml).met_by(seen).into_iter().collect();
         assert_eq!(met, expect, "{yaml}");
     }

@@ -17,7 +17,7 @@ use crate::policy::lockdown::examples::BadRules;
 use crate::policy::lockdown::place::Folders;
 use crate::policy::lockdown::rule::Rule;
 use crate::policy::lockdown::rules::{Facts, RuleSet, Unknown, Verdict};
-use crate::policy::lockdown::{Refused, effects_of};
+use crate::policy::lockdown::{self, Refused, effects_of};
 use crate::stream::guard::Ruling;
 use crate::wire::event::Call;
 
@@ -46,16 +46,16 @@ impl From<Allowed> for Vec<String> {
 }
 
 impl Allowed {
-    fn needs_input(&self, call: &Call) -> bool {
-        let takes_programs = Table::shipped().takes_programs(&call.name);
+    fn needs_input(&self, call: &Call, table: &Table) -> bool {
+        let takes_programs = table.takes_programs(&call.name);
         self.0.needs_arguments(&call.name, call.namespace.as_deref()) || takes_programs && !self.0.is_open()
     }
 
-    fn judge(&self, call: &Call, input: Option<&str>, folders: &Folders) -> Verdict {
-        let (table, namespace) = (Table::shipped(), call.namespace.as_deref());
+    fn judge(&self, call: &Call, input: Option<&str>, (folders, table): (&Folders, &Table)) -> Verdict {
+        let namespace = call.namespace.as_deref();
         let effects = match input {
             Some(input) => effects_of(table, (&call.name, namespace), input),
-            None if self.needs_input(call) => Effects::unclear("what it is called with cannot be told"),
+            None if self.needs_input(call, table) => Effects::unclear("what it is called with cannot be told"),
             None => Effects::default(),
         };
         let facts = |name, namespace, effects| Facts { name, namespace, kind: table.kind(name), effects, folders };
@@ -79,13 +79,19 @@ pub struct StepGuard {
     path: Arc<Path>,
     at: At,
     folders: Folders,
+    /// Whose table says what tools do.
+    lockdown: Option<Arc<lockdown::Rules>>,
     refused: Vec<Refused>,
 }
 
 impl StepGuard {
     #[must_use]
-    pub fn new(path: Arc<Path>, at: At, folders: Folders) -> Self {
-        Self { path, at, folders, refused: Vec::new() }
+    pub fn new(path: Arc<Path>, at: At, folders: Folders, lockdown: Option<Arc<lockdown::Rules>>) -> Self {
+        Self { path, at, folders, lockdown, refused: Vec::new() }
+    }
+
+    fn table(&self) -> &Table {
+        self.lockdown.as_ref().map_or(Table::shipped(), |rules| rules.table())
     }
 
     /// Calls that were refused.
@@ -98,13 +104,15 @@ impl StepGuard {
     #[must_use]
     pub fn needs_input(&self, call: &Call) -> bool {
         let steps = self.path.steps().iter().skip((self.at)());
-        steps.filter_map(|step| step.tools.as_ref()).any(|allowed| allowed.needs_input(call))
+        steps.filter_map(|step| step.tools.as_ref()).any(|allowed| allowed.needs_input(call, self.table()))
     }
 
     /// What is to be done with a call that this step has no use for.
     pub fn judge(&mut self, call: &Call, input: Option<&str>) -> Option<Ruling> {
         let step = self.path.steps().get((self.at)())?;
-        let Verdict::Refuse { why, .. } = step.tools.as_ref()?.judge(call, input, &self.folders) else { return None };
+        let Verdict::Refuse { why, .. } = step.tools.as_ref()?.judge(call, input, (&self.folders, self.table())) else {
+            return None;
+        };
         let (tool, id) = (&call.name, &step.id);
         if self.refused.len() < MOST_KEPT {
             self.refused.push(Refused { tool: tool.clone(), rule: format!("step {id}") });
@@ -129,7 +137,7 @@ mod tests {
         let rules: Rules = serde_saphyr::from_str(&yaml).unwrap();
         let texts = ["a", "b"].map(|prose| Texts { prose: prose.into(), schema: None });
         let path = Path::new(rules, texts.to_vec()).unwrap();
-        StepGuard::new(Arc::new(path), Box::new(move || at), Folders::default())
+        StepGuard::new(Arc::new(path), Box::new(move || at), Folders::default(), None)
     }
 
     #[track_caller]

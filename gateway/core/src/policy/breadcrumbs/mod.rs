@@ -283,8 +283,23 @@ fn check_prose(text: &str) -> Result<(), BadProse> {
     match text.trim().len() {
         0 => Err(BadProse::Empty),
         large if large > MOST_BYTES => Err(BadProse::Large(large)),
-        _ => fill(text, &Profile::default()).map(|_| ()),
+        _ => samples().iter().try_for_each(|profile| fill(text, profile).map(|_| ())),
     }
+}
+
+/// Projects of which all, nothing and one thing each is known, so that every branch is tried.
+fn samples() -> Vec<Profile> {
+    let some = || vec![String::from("some")];
+    let known = |languages: bool, frameworks: bool, managers: bool| {
+        let of = |is_known: bool| if is_known { some() } else { Vec::new() };
+        let mut profile = Profile::of_languages(&of(languages));
+        profile.frameworks = of(frameworks);
+        profile.managers = of(managers);
+        profile
+    };
+    let kinds =
+        [(false, false, false), (true, false, false), (false, true, false), (false, false, true), (true, true, true)];
+    kinds.into_iter().map(|(languages, frameworks, managers)| known(languages, frameworks, managers)).collect()
 }
 
 /// Fills in what is known of the project.
@@ -367,6 +382,8 @@ mod tests {
         let unknown = wrong("Fine.\nUse {{ framework }}.");
         assert!(unknown.starts_with("line 2: ") && unknown.contains("{{ frameworks }}"), "{unknown}");
         assert!(wrong("{% if %}").starts_with("line 1: "));
+        assert!(wrong("{% if frameworks %}{{ framework }}{% endif %}").starts_with("line 1: "));
+        assert!(wrong("{% if languages %}{{ frameworks[0] }}{% endif %}").starts_with("line 1: "));
         assert!(wrong("{% for a in range(100000) %}{% endfor %}").starts_with("line 1: "));
     }
 

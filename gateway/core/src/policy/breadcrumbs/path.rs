@@ -20,12 +20,23 @@ pub struct Progress {
     pub at: usize,
     /// The conditions of that step that are met.
     pub met: BTreeSet<usize>,
-    /// Requests since the step began.
+    /// Turns of the model's since the step began.
     pub turns: u32,
+    /// Turns of the model's that the last request told: one that tells no more is sent again.
+    pub told: Option<usize>,
+    /// Whether something is to be done about a step that takes too long.
+    pub is_due: bool,
+    /// The step at which the path ended early.
+    pub ended: Option<usize>,
     /// When it began, in milliseconds since 1970.
     pub since: i64,
-    /// Calls whose results completed an earlier step: they say nothing of this one.
+    /// Calls whose results say nothing of this step: they were there before it was told.
     pub counted: Vec<String>,
+    /// The calls whose results the last request brought.
+    pub last: Vec<String>,
+    /// Whether results that come next are of calls that were made with the one that completed the
+    /// step before.
+    pub is_mixed: bool,
     /// What was told behind results.
     pub laid: Vec<Laid>,
     /// What conversations were told with their task.
@@ -94,11 +105,20 @@ impl Progress {
         Self { since: now, ..Self::default() }
     }
 
-    /// Takes in a request with these results. What it returns is to be told behind the last of them
-    /// by [`Self::lay`]; where none of them has a text the path stays as it is.
-    pub fn observe(&mut self, steps: &[Step], seen: &[Seen<'_>], now: i64) -> Option<Change> {
+    /// Takes in a request with these results, which tells so many turns of the model's. What it
+    /// returns is to be told behind the last of the results by [`Self::lay`]; where none of them has a
+    /// text that waits.
+    pub fn observe(&mut self, steps: &[Step], (seen, told): (&[Seen<'_>], usize), now: i64) -> Option<Change> {
         let step = steps.get(self.at)?;
-        self.turns = self.turns.saturating_add(1);
+        let most = step.max_turns.get();
+        if self.told.replace(told) != Some(told) {
+            self.turns = self.turns.saturating_add(1);
+            self.is_due |= self.turns.is_multiple_of(most);
+            if std::mem::take(&mut self.is_mixed) {
+                self.counted.extend(seen.iter().map(|seen| seen.result.call.clone()));
+            }
+        }
+        self.last = seen.iter().map(|seen| seen.result.call.clone()).collect();
         let new = seen.iter().filter(|seen| !self.counted.contains(&seen.result.call));
         let met: Vec<usize> = new.flat_map(|seen| step.done.met_by(*seen)).collect();
         self.met.extend(met);
@@ -107,8 +127,7 @@ impl Progress {
         if step.done.holds(&self.met) {
             return Some(Change::Left(self.leave(How::Completed, seen, now)));
         }
-        let most = step.max_turns.get();
-        if self.turns < most || !self.turns.is_multiple_of(most) {
+        if !std::mem::take(&mut self.is_due) {
             return None;
         }
         Some(match step.on_stuck {
@@ -116,6 +135,7 @@ impl Progress {
             Stuck::Skip => Change::Left(self.leave(How::Skipped, seen, now)),
             Stuck::End => {
                 let left = self.leave(How::Ended, seen, now);
+                self.ended = Some(left.step);
                 self.at = steps.len();
                 Change::Left(left)
             }
@@ -134,8 +154,19 @@ impl Progress {
         met.extend(step.done.said());
         match step.done.wants(&met) {
             Some(wants) => Err(format!("The step `{}` is not done yet. What is missing: {wants}.", step.id)),
-            None => Ok(self.leave(How::Completed, &[], now)),
+            None => {
+                let left = self.leave(How::Completed, &[], now);
+                self.counted = std::mem::take(&mut self.last);
+                self.is_mixed = true;
+                Ok(left)
+            }
         }
+    }
+
+    /// The step by which calls are judged: a path that ended early stays at its last.
+    #[must_use]
+    pub fn judged(&self) -> usize {
+        self.ended.unwrap_or(self.at)
     }
 
     fn leave(&mut self, how: How, seen: &[Seen<'_>], now: i64) -> Left {
@@ -143,18 +174,30 @@ impl Progress {
         self.at += 1;
         self.met.clear();
         self.turns = 0;
+        self.is_due = false;
         self.since = now;
         self.counted = seen.iter().map(|seen| seen.result.call.clone()).collect();
         left
     }
 
-    /// Keeps what is told behind the last result that has a text.
-    pub fn lay(&mut self, seen: &[Seen<'_>], text: String) {
-        if let Some(last) = seen.iter().rfind(|seen| !seen.result.texts.is_empty())
-            && self.laid.len() < MOST_LAID
-        {
-            self.laid.push(Laid { call: last.result.call.clone(), text });
+    /// Keeps what is told behind the last result that has a text. Returns whether there is one.
+    pub fn lay(&mut self, seen: &[Seen<'_>], text: String) -> bool {
+        let last = seen.iter().rfind(|seen| !seen.result.texts.is_empty());
+        self.laid.extend(last.map(|last| Laid { call: last.result.call.clone(), text }));
+        last.is_some()
+    }
+
+    /// Reminds of a step, unless so much was told already that a run cannot be meant to end.
+    pub fn remind(&mut self, seen: &[Seen<'_>], text: String) {
+        if self.laid.len() < MOST_LAID {
+            self.lay(seen, text);
         }
+    }
+
+    /// Whether this conversation was told something with its task.
+    #[must_use]
+    pub fn has_opened(&self, conversation: &str) -> bool {
+        self.opened.iter().any(|opened| opened.conversation == conversation)
     }
 
     /// What this conversation was told with its task. One that is not known yet takes the path up
@@ -164,9 +207,10 @@ impl Progress {
             return known.text.clone();
         }
         let text = text(self);
-        if self.opened.len() < MOST_OPENED {
-            self.opened.push(Opened { conversation: conversation.to_owned(), text: text.clone() });
+        if self.opened.len() >= MOST_OPENED {
+            self.opened.remove(0);
         }
+        self.opened.push(Opened { conversation: conversation.to_owned(), text: text.clone() });
         text
     }
 }
@@ -174,6 +218,7 @@ impl Progress {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::effects::table::Table;
     use crate::policy::lockdown::place::Folders;
     use crate::wire::results::Fresh;
 
@@ -195,12 +240,21 @@ mod tests {
     /// Requests, each with the results that it brings; and what each of them meant.
     #[track_caller]
     fn check(steps: &[Step], requests: &[&[Fresh]], expect: &[&str]) -> Progress {
+        check_told(steps, requests, None, expect)
+    }
+
+    /// The same, with the number of turns that each request tells.
+    #[track_caller]
+    fn check_told(steps: &[Step], requests: &[&[Fresh]], tolds: Option<&[usize]>, expect: &[&str]) -> Progress {
         let mut progress = Progress::begin(0);
         for (at, (results, expect)) in requests.iter().zip(expect).enumerate() {
             let folders = Folders::default();
-            let seen: Vec<Seen<'_>> =
-                results.iter().map(|result| Seen { result, called: None, folders: &folders }).collect();
-            let found = match progress.observe(steps, &seen, 1_000 * (at as i64 + 1)) {
+            let seen: Vec<Seen<'_>> = results
+                .iter()
+                .map(|result| Seen { result, called: None, folders: &folders, table: Table::shipped() })
+                .collect();
+            let told = tolds.as_ref().map_or(at + 1, |tolds| tolds[at]);
+            let found = match progress.observe(steps, (&seen, told), 1_000 * (at as i64 + 1)) {
                 None => String::from("-"),
                 Some(Change::Nudge) => String::from("nudge"),
                 Some(Change::Left(left)) => format!("{} {} {}", left.step, left.how.name(), left.turns),
@@ -245,6 +299,30 @@ mod tests {
         assert_eq!(check(&stuck("nudge"), &requests, &["-", "nudge", "-", "nudge"]).at, 0);
         assert_eq!(check(&stuck("skip"), &requests, &["-", "0 skipped 2", "-", "-"]).at, 1);
         assert_eq!(check(&stuck("end"), &requests, &["-", "0 ended 2", "-", "-"]).at, 3);
+    }
+
+    #[test]
+    fn a_request_that_is_sent_again_is_no_turn() {
+        let yaml = "[{ id: a, prompt: a.md, max_turns: 2, on_stuck: skip }, { id: b, prompt: b.md }]";
+        let read = [result("0", "Read")];
+        let requests: [&[Fresh]; 5] = [&read, &read, &read, &[], &read];
+        check_told(&steps(yaml), &requests, Some(&[1, 1, 1, 2, 3]), &["-", "-", "-", "-", "0 skipped 3"]);
+    }
+
+    #[test]
+    fn what_was_there_before_a_step_was_told_says_nothing_of_it() {
+        let steps =
+            steps("[{ id: a, prompt: a.md }, { id: b, prompt: b.md, done: { call: Edit } }, { id: c, prompt: c.md }]");
+        let folders = Folders::default();
+        let (one, two, three) = (result("1", "Edit"), result("2", "Edit"), result("3", "Edit"));
+        let seen = |result| [Seen { result, called: None, folders: &folders, table: Table::shipped() }];
+        let mut progress = Progress::begin(0);
+        assert_eq!(progress.observe(&steps, (&seen(&one), 1), 1), None);
+        progress.complete(&steps, 2).unwrap();
+        // The request again; then the result of a call that was made beside `complete_step`.
+        assert_eq!(progress.observe(&steps, (&seen(&one), 1), 3), None);
+        assert_eq!(progress.observe(&steps, (&seen(&two), 2), 4), None);
+        assert!(progress.observe(&steps, (&seen(&three), 3), 5).is_some());
     }
 
     #[test]

@@ -193,6 +193,12 @@ impl Rules {
         self.verdict(&setting, &call, &effects)
     }
 
+    /// What the tools of agents do, by this policy.
+    #[must_use]
+    pub fn table(&self) -> &Table {
+        &self.table
+    }
+
     fn kind(&self, name: &str) -> Kind {
         self.table.kind(name)
     }

@@ -10,7 +10,6 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
 pub use crate::effects::table::Kind;
-use crate::effects::table::Table;
 use crate::effects::{Effect, Effects};
 use crate::glob::Glob;
 use crate::policy::lockdown::place::Folders;
@@ -125,8 +124,12 @@ impl Rule {
 
     /// Whether a call surely is one that it is about.
     #[must_use]
-    pub fn tells(&self, (name, namespace): (&str, Option<&str>), effects: &Effects, folders: &Folders) -> bool {
-        let kind = Table::shipped().kind(name);
+    pub fn tells(
+        &self,
+        (name, namespace): (&str, Option<&str>),
+        (kind, effects): (Kind, &Effects),
+        folders: &Folders,
+    ) -> bool {
         self.concerns(&Name::new(name, namespace))
             && (matches!(self.subject, Subject::Tool(_))
                 || effects.list.iter().any(|effect| self.covers(effect, kind, folders)))

@@ -89,7 +89,8 @@ pub(in crate::wire) fn add_system_text(json: &Json, text: &str, has_breakpoint: 
         Some(system) if system.kind() == Kind::Array => patch.add_item(system, &block),
         Some(system) if system.kind() == Kind::String && has_breakpoint => {
             // A block without a text is refused by the provider.
-            let own = Some(system.raw()).filter(|own| *own != "\"\"");
+            let is_empty = system.text().is_none_or(|text| text.trim().is_empty());
+            let own = Some(system.raw()).filter(|_| !is_empty);
             let own = own.map(|own| format!("{{\"type\":\"text\",\"text\":{own}}},")).unwrap_or_default();
             patch.replace(system.span(), format!("[{own}{block}]"));
         }
@@ -107,19 +108,40 @@ pub(in crate::wire) fn add_system_text(json: &Json, text: &str, has_breakpoint: 
     }
 }
 
-/// The provider sets it at the last block that can have one.
+/// At the last block itself: not every provider of this dialect takes one for the whole request.
 pub(in crate::wire) fn add_breakpoint(json: &Json, patch: &mut Patch) {
-    match json.root().get("cache_control") {
+    let last = json.root().get("messages").and_then(|messages| messages.items().last());
+    let content = last.filter(|last| text_of(*last, "role").as_deref() == Some("user"));
+    let Some(content) = content.and_then(|last| last.get("content")) else { return };
+    let is_said = |text: Value<'_>| text.text().is_some_and(|text| !text.trim().is_empty());
+    if is_said(content) {
+        patch.replace(content.span(), format!("[{{\"type\":\"text\",\"text\":{},{BREAKPOINT}}}]", content.raw()));
+        return;
+    }
+    let Some(block) = content.items().last() else { return };
+    let takes_one = match text_of(block, "type").as_deref() {
+        Some("text") => block.get("text").is_some_and(is_said),
+        Some("image" | "document" | "tool_result") => true,
+        _ => false,
+    };
+    match block.get("cache_control") {
+        _ if !takes_one => {}
         Some(null) => patch.replace(null.span(), r#"{"type":"ephemeral"}"#),
-        None => patch.add_member(json.root(), BREAKPOINT),
+        None => patch.add_member(block, BREAKPOINT),
     }
 }
 
 /// As a block of its own, always: agents tell a list of one text as that text once it is not the
 /// last, and to a model both are one block.
-pub(in crate::wire) fn add_task_text(root: Value<'_>, text: &str, patch: &mut Patch) -> Option<()> {
+pub(in crate::wire) fn add_task_text(
+    root: Value<'_>,
+    text: &str,
+    has_breakpoint: bool,
+    patch: &mut Patch,
+) -> Option<()> {
     let content = task_content(root.get("messages")?.items())?;
-    let block = format!("{{\"type\":\"text\",\"text\":{}}}", json::quote(text));
+    let mark = if has_breakpoint { format!(",{BREAKPOINT}") } else { String::new() };
+    let block = format!("{{\"type\":\"text\",\"text\":{}{mark}}}", json::quote(text));
     match content.kind() {
         Kind::Array => patch.add_item(content, &block),
         Kind::String => {
