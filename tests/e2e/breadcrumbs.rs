@@ -317,6 +317,12 @@ fn titles_and_sub_agents_are_not_led() {
         post("/v1/messages", sub.to_string()).header("x-jetway-run", "one").header("x-claude-code-agent-id", "a1");
     assert_eq!(ask.send(jetway.data).status, 200);
     assert_eq!(*provider.seen()[1].body, *sub.to_string().as_bytes());
+    let mut older = sub.clone();
+    older["system"] =
+        json!([{ "type": "text", "text": "x-anthropic-billing-header: cc_version=2.1.1; cc_is_subagent=true;" }]);
+    let ask = post("/v1/messages", older.to_string()).header("x-jetway-run", "one");
+    assert_eq!(ask.send(jetway.data).status, 200);
+    assert_eq!(*provider.seen()[2].body, *older.to_string().as_bytes());
     // The main conversation begins at the first step all the same; one that was compacted goes on.
     let ask = |text: &str| {
         let mut main = sub.clone();

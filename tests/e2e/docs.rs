@@ -317,3 +317,26 @@ fn other_sources_count_as_soon_as_they_are_configured_and_few_pages_are_asked_fo
     jetway.edit("");
     eventually(|| !jetway.metrics().contains(stale));
 }
+
+#[test]
+fn a_page_that_asks_for_what_a_rule_forbids_is_told_with_its_line() {
+    let provider = provider("scenarios: []");
+    let lock = "lockdown: { allow: ['*'], deny: ['reads(**/.env*)'] }\ncontext: { docs: docs, min_score: 0 }\n";
+    let page = "# Keys\nLook at them first.\n```sh\ncat .env\n```\n";
+    let jetway = Setup::new(&provider.url()).with(lock).file("open/docs/keys.md", page).start();
+    let check = |args: &[&str]| {
+        let output = jetway.command(args);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.success(), text)
+    };
+    let (is_sound, said) = check(&["check"]);
+    assert!(is_sound && said.contains("policies/open/docs/keys.md:4: [forbidden] "), "{said}");
+    assert!(said.contains("Sound, with 1 doubt;"), "{said}");
+    let (is_sound, said) = check(&["check", "--strict"]);
+    assert!(!is_sound && said.contains("1 doubt"), "{said}");
+    let report = jetway.json(&["check", "--json"]);
+    assert_eq!(
+        (&report["ok"], &report["doubts"][0]["line"], &report["doubts"][0]["rule"]),
+        (&json!(true), &json!(4), &json!("forbidden"))
+    );
+}

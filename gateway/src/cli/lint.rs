@@ -25,6 +25,8 @@ pub(super) fn findings(gate: &Gate, policy: &Policy) -> Result<Vec<(PathBuf, Fin
         let text = std::fs::read_to_string(policy.folder.join(file)).unwrap_or_default();
         texts.push(prose(file.to_owned(), text));
     }
+    let advice = policy.lockdown.as_ref().and_then(|rules| rules.advice());
+    texts.extend(advice.map(|advice| prose(String::from("policy.yaml"), advice.to_owned())));
     texts.extend(
         airplanes.iter().map(|plane| prose(format!("airplanes/{}/README.md", plane.name), plane.readme.clone())),
     );

@@ -117,7 +117,8 @@ pub async fn follow(
     (who, shelf, edits): (Who<'_>, Shelf, &[Edit]),
 ) -> Result<Option<Trail>, StoreError> {
     let Some(own) = &policy.path else { return Ok(None) };
-    if who.is_sub_agent || request.tools().is_empty() || request.replies != 1 {
+    let preamble = history::preamble(request);
+    if who.is_sub_agent || says_sub_agent(&preamble) || request.tools().is_empty() || request.replies != 1 {
         return Ok(None);
     }
     let now = Timestamp::now().as_millisecond();
@@ -149,7 +150,7 @@ pub async fn follow(
     let mut is_told = true;
     if who.is_reply {
         let results = fresh(request);
-        let folders = Folders { working: Setting::working(&history::preamble(request)), ..Folders::default() };
+        let folders = Folders { working: Setting::working(&preamble), ..Folders::default() };
         let table = policy.lockdown.as_ref().map_or(Table::shipped(), |rules| rules.table());
         let called = |result: &Fresh| called(edits, &result.call);
         let seen: Vec<Seen<'_>> =
@@ -185,6 +186,12 @@ pub async fn follow(
     let walked = Walked { progress, left, judged, is_told, ..Walked::default() };
     let progress = Arc::new(Mutex::new(walked));
     Ok(Some(Trail { run: who.run.to_owned(), path, shelf, progress, opening, laid, step, shown }))
+}
+
+/// Claude Code says it in the first line of its system text too, where its version sends no header.
+fn says_sub_agent(preamble: &[String]) -> bool {
+    let says = |text: &String| text.starts_with("x-anthropic-billing-header:") && text.contains("cc_is_subagent=true");
+    preamble.iter().any(says)
 }
 
 /// The tool that the model called, where the agent got the call in other words.

@@ -70,19 +70,31 @@ fn of_text(rules: &Arc<Rules>, shell: Option<(&str, &str)>, text: &Text) -> Vec<
 /// code in sentences that is plainly one.
 fn commands(lines: &[Line<'_>]) -> Vec<(usize, String)> {
     let mut found: Vec<(usize, String)> = Vec::new();
-    let mut last = 0;
+    // The last line of the fence, and whether the last command is of it.
+    let (mut last, mut is_open) = (0, false);
+    // Where prompts are shown, the rest is what the commands said.
+    let prompts = lines.iter().any(|line| line.fence.is_some() && line.text.trim_start().starts_with("$ "));
+    let is_beside = |text: &str| {
+        let text = text.trim_start();
+        text.starts_with('#') || text.is_empty() || prompts && !text.starts_with("$ ")
+    };
     for line in lines {
         match line.fence {
             Some(word) if SHELLS.contains(&word) => {
+                is_open &= last + 1 == line.number;
+                last = line.number;
+                if is_beside(line.text) {
+                    continue;
+                }
                 let command = line.text.trim_start().strip_prefix("$ ").unwrap_or(line.text);
-                match found.last_mut() {
-                    Some((_, whole)) if last + 1 == line.number && last != 0 => {
+                match found.last_mut().filter(|_| is_open) {
+                    Some((_, whole)) => {
                         whole.push('\n');
                         whole.push_str(command);
                     }
-                    _ => found.push((line.number, command.to_owned())),
+                    None => found.push((line.number, command.to_owned())),
                 }
-                last = line.number;
+                is_open = true;
             }
             Some(_) => {}
             None if is_denied(line.text) => {}
@@ -93,7 +105,7 @@ fn commands(lines: &[Line<'_>]) -> Vec<(usize, String)> {
                     code.split_once(' ').is_some_and(|(first, rest)| PROGRAMS.contains(&first) && !rest.contains('…'))
                 };
                 found.extend(code.filter(is_command).map(|code| (line.number, code.to_owned())));
-                last = 0;
+                is_open = false;
             }
         }
     }

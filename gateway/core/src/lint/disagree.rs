@@ -20,7 +20,12 @@ static GONE: LazyLock<Option<Regex>> = LazyLock::new(|| {
         .ok()
 });
 /// Words for one thing at the end of a variable's name.
-const ENDINGS: [&str; 4] = ["_API_KEY", "_TOKEN", "_KEY", "_SECRET"];
+const ENDINGS: [&str; 3] = ["_API_KEY", "_TOKEN", "_KEY"];
+/// Parts of packages' names that say nothing of whose they are.
+const COMMON: [&str; 16] = [
+    "react", "next", "vue", "nuxt", "svelte", "node", "express", "router", "client", "server", "core", "types",
+    "utils", "http", "test", "plugin",
+];
 
 /// Where something was said, and what.
 struct Said<'a> {
@@ -48,13 +53,17 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     }
     let mut found = Vec::new();
     for (symbol, said) in &imports {
-        found.extend(differing(said, |one, other| {
+        found.extend(differing(said, is_kin, |one, other| {
             format!("It imports `{symbol}` from `{one}`, and {other}. One of them is stale.")
         }));
     }
+    // Names that stand side by side are two things.
+    let is_one =
+        |one: &str, other: &str| !pages.iter().any(|page| has_word(&page.text, one) && has_word(&page.text, other));
     for said in variables.values() {
-        found
-            .extend(differing(said, |one, other| format!("It calls the variable `{one}`, and {other}. Use one name.")));
+        found.extend(differing(said, is_one, |one, other| {
+            format!("It calls the variable `{one}`, and {other}. Use one name.")
+        }));
     }
     found.extend(pages.iter().flat_map(|text| gone(&pages, text)));
     found
@@ -86,12 +95,19 @@ fn imported(line: &Line<'_>) -> Vec<(String, String)> {
 }
 
 /// The first of each pair of pages for the same projects that say something else.
-fn differing(said: &[Said<'_>], sentence: impl Fn(&str, &str) -> String) -> Vec<Finding> {
+fn differing(
+    said: &[Said<'_>],
+    is_same: impl Fn(&str, &str) -> bool,
+    sentence: impl Fn(&str, &str) -> String,
+) -> Vec<Finding> {
     let mut found = Vec::new();
     for (at, one) in said.iter().enumerate() {
-        let other = said[..at]
-            .iter()
-            .find(|other| other.what != one.what && other.text.file != one.text.file && meet(one.text, other.text));
+        let other = said[..at].iter().find(|other| {
+            other.what != one.what
+                && is_same(&one.what, &other.what)
+                && other.text.file != one.text.file
+                && meet(one.text, other.text)
+        });
         if let Some(other) = other {
             let where_to = format!("{}:{} says `{}`", other.text.file, other.line, other.what);
             found.push(Finding {
@@ -104,6 +120,16 @@ fn differing(said: &[Said<'_>], sentence: impl Fn(&str, &str) -> String) -> Vec<
         }
     }
     found
+}
+
+/// Whether two packages are of one maker, by their names: `posthog-js/react`, `@posthog/react`.
+fn is_kin(one: &str, other: &str) -> bool {
+    let parts = |module: &str| -> Vec<String> {
+        let parts = module.split(|c: char| !c.is_alphanumeric());
+        parts.filter(|part| part.len() > 3 && !COMMON.contains(part)).map(str::to_lowercase).collect()
+    };
+    let other = parts(other);
+    parts(one).iter().any(|part| other.contains(part))
 }
 
 /// Whether one project could be shown both.

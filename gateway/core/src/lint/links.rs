@@ -1,5 +1,6 @@
 //! Links to pages and headings that are not there. Addresses of the web are not asked.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -39,8 +40,16 @@ fn flaw(facts: &Facts<'_>, from: &Text, link: &str) -> Option<String> {
     };
     let anchor = anchor?;
     let headings = lines(&page.text);
-    let has =
-        headings.iter().any(|line| line.fence.is_none() && line.text.starts_with('#') && slug(line.text) == anchor);
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    // Of headings that are alike the second is numbered.
+    let mut named = |heading: &str| {
+        let slug = slug(heading);
+        let count = seen.entry(slug.clone()).or_default();
+        *count += 1;
+        if *count == 1 { slug } else { format!("{slug}-{}", *count - 1) }
+    };
+    let mut headings = headings.iter().filter(|line| line.fence.is_none() && line.text.starts_with('#'));
+    let has = headings.any(|line| named(line.text) == anchor);
     (!has).then(|| format!("{target} has no heading of that name"))
 }
 

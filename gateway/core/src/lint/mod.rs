@@ -106,6 +106,13 @@ fn lines(text: &str) -> Vec<Line<'_>> {
     found
 }
 
+/// Whether the clause before this place says that something is not to be done.
+fn is_denied_before(line: &str, at: usize) -> bool {
+    let before = &line[..at];
+    let clause = before.rfind([',', ';', ':', '.']).map_or(before, |end| &before[end..]);
+    is_denied(clause)
+}
+
 /// The words that say that something is not to be done.
 fn is_denied(sentence: &str) -> bool {
     let words = sentence.to_lowercase();

@@ -74,6 +74,7 @@ fn tools_that_are_refused() {
     bad("# A\nEdit it with `MultiEdit`.\n", "docs/a.md:2 refused-tool");
     good("# A\nCall `Read` first, then `Bash`.\n");
     good("# A\nDo not use the `WebFetch` tool.\n");
+    bad("# A\nIf you do not know it, use the `WebFetch` tool.\n", "docs/a.md:2 refused-tool");
     good("# A\nCall `captureException` with `error`.\n");
     good("# A\n```js\nuse(`WebFetch`) // tool\n```\n");
     good("# A\n<!-- lint: allow refused-tool -->\nLook it up with the `WebFetch` tool.\n");
@@ -85,6 +86,8 @@ fn what_a_rule_forbids() {
     bad("# A\nRun `cat app/.env.local` to see the key.\n", "docs/a.md:2 forbidden");
     bad("# A\nThen open the file `.env` and add it.\n", "docs/a.md:2 forbidden");
     good("# A\n```sh\nnpm install x\n```\n");
+    good("# A\n```console\n$ ls -a\ncat .env\n```\n");
+    bad("# A\n```sh\n# look\n\ncat .env\n```\n", "docs/a.md:5 forbidden");
     good("# A\nNever run `cat .env`. Do not read `.env`.\n");
     good("# A\nOpen `src/app.ts`. The `.env` file stays closed.\n");
     good("# A\n```text\ncat .env\n```\n");
@@ -116,6 +119,8 @@ fn links_that_lead_nowhere() {
     both("#a", &[]);
     both("https://example.com/none.md", &[]);
     both("sub/c.md", &["docs/a.md:2 dead-link"]);
+    good("# A\n[b](#twice-1)\n## Twice\none\n## Twice\ntwo\n");
+    bad("# A\n[b](#twice-2)\n## Twice\none\n## Twice\ntwo\n", "docs/a.md:2 dead-link");
     both("sub/b.md#three", &["docs/a.md:2 dead-link"]);
     both("#b", &["docs/a.md:2 dead-link"]);
     good("# A\n`[b](none.md)` is a link.\n".replace('`', "```").as_str());
@@ -161,6 +166,9 @@ fn pages_that_disagree() {
     let key = |name: &str| format!("# {name}\nSet `{name}` first.\n");
     two(&key("POSTHOG_KEY"), &key("POSTHOG_TOKEN"), [ts, ts], &["docs/b.md:1 disagreement"]);
     two(&key("POSTHOG_KEY"), &key("POSTHOG_HOST"), [ts, ts], &[]);
+    let router = |module: &str| format!("# {module}\n```ts\nimport {{ Router }} from '{module}'\n```\n");
+    two(&router("express"), &router("vue-router"), [ts, ts], &[]);
+    two(&key("STRIPE_KEY"), &format!("{}And `STRIPE_KEY`.\n", key("STRIPE_TOKEN")), [ts, ts], &[]);
     let py: &[&str] = &["python"];
     two(&key("POSTHOG_KEY"), &key("POSTHOG_TOKEN"), [ts, py], &[]);
     let gone = "# A\n`identifyUser` was renamed to `identify`.\n";

@@ -57,7 +57,7 @@ pub fn fresh(request: &Request) -> Vec<Fresh> {
     if answered.is_empty() {
         return Vec::new();
     }
-    let calls = calls(request.dialect, &items);
+    let calls = calls(request.dialect, &items[..=last], &|id: &str| answered.iter().any(|(call, _)| call == id));
     let said = outcomes(request);
     let result = |(call, failed): (String, bool)| {
         let (name, namespace, input) = calls.get(&call)?.clone();
@@ -94,8 +94,10 @@ fn answers(dialect: Dialect, item: Value<'_>) -> Vec<(String, bool)> {
     }
 }
 
-fn calls(dialect: Dialect, items: &[Value<'_>]) -> Calls {
+/// Those that are wanted: what was written into files by now need not be copied for them.
+fn calls(dialect: Dialect, items: &[Value<'_>], is_wanted: &dyn Fn(&str) -> bool) -> Calls {
     let mut calls = Calls::new();
+    let id_of = |holder: Value<'_>, name: &str| text_of(holder, name).filter(|id| is_wanted(id));
     let input = |holder: Value<'_>, names: &[&str]| {
         let value = names.iter().find_map(|name| holder.get(name));
         value.map(|value| value.text().unwrap_or_else(|| value.raw().into()).into_owned()).unwrap_or_default()
@@ -104,7 +106,7 @@ fn calls(dialect: Dialect, items: &[Value<'_>]) -> Calls {
         match dialect {
             Dialect::Messages => {
                 for block in item.get("content").into_iter().flat_map(Value::items) {
-                    if let (Some(id), Some(name)) = (text_of(block, "id"), text_of(block, "name")) {
+                    if let (Some(id), Some(name)) = (id_of(block, "id"), text_of(block, "name")) {
                         calls.insert(id, (name, None, input(block, &["input"])));
                     }
                 }
@@ -112,7 +114,7 @@ fn calls(dialect: Dialect, items: &[Value<'_>]) -> Calls {
             Dialect::Chat => {
                 for call in item.get("tool_calls").into_iter().flat_map(Value::items) {
                     let Some(own) = call.get("function").or_else(|| call.get("custom")) else { continue };
-                    if let (Some(id), Some(name)) = (text_of(call, "id"), text_of(own, "name")) {
+                    if let (Some(id), Some(name)) = (id_of(call, "id"), text_of(own, "name")) {
                         calls.insert(id, (name, None, input(own, &["arguments", "input"])));
                     }
                 }
@@ -122,7 +124,7 @@ fn calls(dialect: Dialect, items: &[Value<'_>]) -> Calls {
                 // A tool of the provider's kind has no other name than its kind.
                 let Some(kind) = kind.strip_suffix("_call") else { continue };
                 let name = text_of(*item, "name").unwrap_or_else(|| kind.to_owned());
-                if let Some(id) = text_of(*item, "call_id") {
+                if let Some(id) = id_of(*item, "call_id") {
                     let inputs = input(*item, &["arguments", "input", "action"]);
                     calls.insert(id, (name, text_of(*item, "namespace"), inputs));
                 }

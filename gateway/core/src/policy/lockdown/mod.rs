@@ -193,6 +193,12 @@ impl Rules {
         self.verdict(&setting, &call, &effects)
     }
 
+    /// What a model is told with every refusal.
+    #[must_use]
+    pub fn advice(&self) -> Option<&str> {
+        self.advice.as_deref()
+    }
+
     /// What the tools of agents do, by this policy.
     #[must_use]
     pub fn table(&self) -> &Table {
