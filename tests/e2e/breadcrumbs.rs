@@ -121,6 +121,8 @@ fn steps_come_one_at_a_time_and_in_order() {
             &WORDS[..4], // behind the result that says that they pass
         ]
     );
+    let last = String::from_utf8(provider.seen().pop().unwrap().body.to_vec()).unwrap();
+    assert_eq!(WORDS.map(|word| last.matches(word).count()), [1; 4], "each is told once: {last}");
     let first = String::from_utf8(provider.seen()[0].body.to_vec()).unwrap();
     assert!(first.contains("ALPHA: look at django.") && first.contains("number=\\\"1\\\" of=\\\"3\\\""), "{first}");
     growing(&provider);

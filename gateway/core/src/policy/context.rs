@@ -156,6 +156,8 @@ impl Rules {
 
 /// Sections are looked at this far down the ranking.
 const RANKED: usize = 24;
+/// And this far by those that are for other projects, of which there may be many.
+const SEARCHED: usize = 300;
 /// Bytes of documentation that make a token, as a rule of thumb.
 const BYTES_PER_TOKEN: usize = 4;
 
@@ -198,7 +200,7 @@ fn within<'a>(room: usize, rules: &Rules, index: &'a Index, asked: Asked<'_>) ->
     let mut left = room;
     let mut chosen: Vec<Hit<'a>> = Vec::new();
     let fits = |hit: Hit<'a>| Some((hit, fit(&hit, profile))).filter(|(_, fit)| fit.is_fit());
-    let mut hits: Vec<_> = index.search(task, RANKED).into_iter().filter_map(fits).collect();
+    let mut hits: Vec<_> = index.search(task, SEARCHED).into_iter().filter_map(fits).take(RANKED).collect();
     // Of two that fit the words alike, the one for this very framework.
     hits.sort_by(|a, b| (b.0.score * weight(b.1)).total_cmp(&(a.0.score * weight(a.1))));
     for (hit, _) in hits {
@@ -416,6 +418,29 @@ mod tests {
         };
         assert_eq!(shown("apples"), ["large", "same"]);
         assert_eq!(shown("Add apples to my Python project."), ["large", "same", "best"]);
+    }
+
+    #[test]
+    fn pages_for_other_projects_crowd_nobody_out() {
+        let page = |name: String, language: &str| Page {
+            name,
+            source: "docs".into(),
+            version: "v".into(),
+            tags: Tags { languages: vec![language.into()], frameworks: Vec::new() },
+            fetched: NOW,
+            confirmed: NOW,
+            max_age: None,
+        };
+        let chunk = |name: &str, text: String| Chunk { page: name.into(), headings: vec!["h".into()], text };
+        let many = |n: usize| chunk(&format!("other{n}"), format!("apples apples {n}"));
+        let own = chunk("own", format!("apples {}", "filler ".repeat(20)));
+        let index = Index::new((0..60).map(many).chain([own]).collect());
+        let pages = (0..60).map(|n| page(format!("other{n}"), "rust")).chain([page("own".into(), "python")]);
+        let index = index.with_pages(pages);
+        let profile = Profile::of_words("Add it to my Python project.");
+        let asked = Asked { task: "apples", profile: &profile, now: NOW };
+        let chosen = decide(&rules(1_000, 0.0, Stale::Mark), &index, asked);
+        assert_eq!(chosen.iter().map(|hit| hit.chunk.page.as_str()).collect::<Vec<_>>(), ["own"]);
     }
 
     #[test]
