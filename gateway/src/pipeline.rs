@@ -257,7 +257,7 @@ impl<'a> Watched<'a> {
         let Prepared { asked, outbound, desk, trail, .. } = &mut self.prepared;
         let guard = match call.endpoint.is_reply() {
             true => {
-                let step = trail.as_ref().map(|trail| trail.guard(asked, call.policy.lockdown.as_ref()));
+                let step = trail.as_ref().map(|trail| trail.guard(call.policy.lockdown.as_ref()));
                 lockdown::guard(call.policy, asked, (std::mem::take(desk), step), outbound.redactions())
             }
             false => None,

@@ -79,6 +79,8 @@ pub struct Trail {
     step: Option<String>,
     /// What of documents and airplanes is told for the first time.
     shown: Vec<Passage>,
+    /// Where its agent works.
+    folders: Folders,
 }
 
 /// How far it has come, and what of it is new.
@@ -148,9 +150,9 @@ pub async fn follow(
     });
     let mut left = Vec::new();
     let mut is_told = true;
+    let folders = Folders { working: Setting::working(&preamble), ..Folders::default() };
     if who.is_reply {
         let results = fresh(request);
-        let folders = Folders { working: Setting::working(&preamble), ..Folders::default() };
         let table = policy.lockdown.as_ref().map_or(Table::shipped(), |rules| rules.table());
         let called = |result: &Fresh| called(edits, &result.call);
         let seen: Vec<Seen<'_>> =
@@ -185,7 +187,7 @@ pub async fn follow(
     let judged = progress.judged();
     let walked = Walked { progress, left, judged, is_told, ..Walked::default() };
     let progress = Arc::new(Mutex::new(walked));
-    Ok(Some(Trail { run: who.run.to_owned(), path, shelf, progress, opening, laid, step, shown }))
+    Ok(Some(Trail { run: who.run.to_owned(), path, shelf, progress, opening, laid, step, shown, folders }))
 }
 
 /// Claude Code says it in the first line of its system text too, where its version sends no header.
@@ -211,14 +213,18 @@ fn is_in_prompt(
     let Some(step) = path.steps().get(progress.at) else { return true };
     let plain = format!("<jetway_step id=\"{}\" number=", step.id);
     let quoted = plain.replace('"', "\\\"");
-    let laid = progress.laid.iter().filter(|laid| laid.text.contains(&plain));
-    let calls: Vec<String> = history::outcomes(request).into_iter().map(|outcome| outcome.call).collect();
-    let told = edits
+    let is_laid = || {
+        let mut laid = progress.laid.iter().filter(|laid| laid.text.contains(&plain)).peekable();
+        // Results are many, and looked at only where something was laid behind one.
+        laid.peek().is_some() && {
+            let outcomes = history::outcomes(request);
+            laid.any(|laid| outcomes.iter().any(|outcome| outcome.call == laid.call))
+        }
+    };
+    let mut told = edits
         .iter()
         .filter(|edit| edit.told.contains(&quoted) || edit.answers.iter().any(|answer| answer.text.contains(&plain)));
-    opening.contains(&plain)
-        || laid.clone().any(|laid| calls.contains(&laid.call))
-        || told.clone().any(|edit| turns.iter().any(|past| past.anchor == edit.anchor))
+    opening.contains(&plain) || told.any(|edit| turns.iter().any(|past| past.anchor == edit.anchor)) || is_laid()
 }
 
 impl Trail {
@@ -285,11 +291,10 @@ impl Trail {
 
     /// What judges calls by the step that the run is at.
     #[must_use]
-    pub fn guard(&self, request: &Request, lockdown: Option<&Arc<lockdown::Rules>>) -> StepGuard {
+    pub fn guard(&self, lockdown: Option<&Arc<lockdown::Rules>>) -> StepGuard {
         let walked = Arc::clone(&self.progress);
         let at = move || walked.lock().unwrap_or_else(PoisonError::into_inner).judged;
-        let folders = Folders { working: Setting::working(&history::preamble(request)), ..Folders::default() };
-        StepGuard::new(Arc::clone(&self.path), Box::new(at), folders, lockdown.cloned())
+        StepGuard::new(Arc::clone(&self.path), Box::new(at), self.folders.clone(), lockdown.cloned())
     }
 
     /// The model goes on within the reply, and has read what it was given.

@@ -151,15 +151,15 @@ impl Draft<'_> {
 fn add(request: &Request, (context, trail): (&Context, Option<&Trail>), caches: bool, patch: &mut Patch) {
     let mut standing = context.standing().to_owned();
     let task = format!("{}{}", context.text(), trail.map_or("", Trail::opening));
-    // The first request ends where its task does.
-    let is_last = history::turns(request).is_empty();
-    if !task.is_empty() && !request.add_task_text(&task, caches && is_last, patch) {
+    // The first request ends where its task does. Looked at only where it matters.
+    let is_last = caches && !task.is_empty() && history::turns(request).is_empty();
+    if !task.is_empty() && !request.add_task_text(&task, is_last, patch) {
         standing.push_str(&task);
     }
     if !standing.is_empty() {
         request.add_system_text(&standing, caches, patch);
     }
-    if caches && (task.is_empty() || !is_last) {
+    if caches && !is_last {
         request.add_breakpoint(patch);
     }
 }

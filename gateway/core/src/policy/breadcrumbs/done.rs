@@ -7,10 +7,16 @@ use regex::Regex;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::COMPLETE_STEP;
 use crate::effects::table::Table;
+use crate::policy::context::airplanes::SHOW_AIRPLANE;
+use crate::policy::context::on_demand::SEARCH_DOCS;
 use crate::policy::lockdown::place::Folders;
 use crate::policy::lockdown::rule::{BadRule, Rule};
 use crate::wire::results::Fresh;
+
+/// Tools of ours: no agent ever runs them.
+const OWN: [&str; 3] = [COMPLETE_STEP, SEARCH_DOCS, SHOW_AIRPLANE];
 
 /// As written, and as meant.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -180,7 +186,7 @@ impl Done {
                 Some("a group of `done` has nothing in it, so nothing could complete the step")
             }
             Self::All(parts) | Self::Any(parts) => parts.iter().find_map(Self::flaw),
-            Self::Call(rule) if ["complete_step", "search_docs", "show_airplane"].contains(&rule.0.as_str()) => Some(
+            Self::Call(rule) if OWN.contains(&rule.0.as_str()) => Some(
                 "`call` is about tools of the agent's, and this one is Jetway's own; for the model's word write `complete_step` alone",
             ),
             _ => None,
