@@ -292,6 +292,19 @@ fn a_turn_of_which_nothing_is_left_cannot_be_told_again() {
     assert_eq!(Turn::new(Dialect::Responses).told(), None);
 }
 
+/// Found by fuzzing: the input was written into a body that is no object, and told what is no JSON.
+#[test]
+fn a_call_whose_body_is_no_object_cannot_be_told_again() {
+    let told = |body: &str| {
+        let entry = format!(r#"{{"index":0,"id":"c","custom":{body}}}"#);
+        let chunk = format!(r#"{{"choices":[{{"index":0,"delta":{{"tool_calls":[{entry}]}}}}]}}"#);
+        let mut turn = Turn::new(Dialect::Chat);
+        turn.push(&Frame::written(None, &chunk));
+        turn.told().is_some()
+    };
+    assert_eq!([r#"{"name":"n","input":"i"}"#, "{}", "true", "[]", "\"n\""].map(told), [true, true, false, false, false]);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

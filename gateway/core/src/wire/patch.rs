@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::wire::json::{Json, Member, Value};
+use crate::wire::json::{Json, Kind, Member, Value};
 
 /// Two changes wanted the same bytes. A bug of ours, and the request is refused for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -48,12 +48,14 @@ impl Patch {
 
     /// Adds members (written as `"key":value`) to the front of an object.
     pub fn add_member(&mut self, object: Value<'_>, member: &str) {
+        debug_assert_eq!(object.kind(), Kind::Object, "members are of objects: {}", object.raw());
         let comma = if object.members().next().is_some() { "," } else { "" };
         self.insert(object.span().start + 1, format!("{member}{comma}"));
     }
 
     /// Adds an item behind the last one of an array.
     pub fn add_item(&mut self, array: Value<'_>, item: &str) {
+        debug_assert_eq!(array.kind(), Kind::Array, "items are of arrays: {}", array.raw());
         match array.items().last() {
             Some(last) => self.insert(last.span().end, format!(",{item}")),
             None => self.insert(array.span().start + 1, item),

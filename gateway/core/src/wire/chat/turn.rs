@@ -133,8 +133,8 @@ impl Call {
     fn told(&self) -> Option<String> {
         let entry = Json::read(self.entry.clone().into()).ok()?;
         let root = entry.root();
-        let (body, member) =
-            if self.is_custom { (root.get("custom")?, "input") } else { (root.get("function")?, "arguments") };
+        let (kind, member) = if self.is_custom { ("custom", "input") } else { ("function", "arguments") };
+        let body = root.get(kind).filter(|body| body.kind() == Kind::Object)?;
         let input = format!("\"{}\"", self.input);
         let mut patch = Patch::default();
         match body.get(member) {
@@ -142,7 +142,6 @@ impl Call {
             None => patch.add_member(body, &format!("\"{member}\":{input}")),
         }
         if root.get("type").is_none() {
-            let kind = if self.is_custom { "custom" } else { "function" };
             patch.add_member(root, &format!("\"type\":\"{kind}\""));
         }
         patch.remove_members(root, &["index"]);
