@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Policy, Problem};
 use crate::docs::Shelf;
+use crate::endings::Endings;
 use crate::keys::Keys;
 use crate::learned::Learned;
 use crate::ledger::{Embedded, Ledger, Redis};
@@ -122,6 +123,8 @@ pub struct Jetway {
     pub searchers: Searchers,
     /// How far conversations had come.
     pub prefixes: Prefixes,
+    /// Runs that have not ended.
+    pub endings: Endings,
     /// What projects are.
     pub profiles: Profiles,
     /// What the issuers of tokens said, and the way to ask them.
@@ -196,6 +199,7 @@ impl Jetway {
             metrics,
             searchers: Searchers::new(Arc::clone(&keyed)),
             prefixes: Prefixes::default(),
+            endings: Endings::default(),
             profiles: Profiles::default(),
             keyed,
             tokens,

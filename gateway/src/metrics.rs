@@ -25,6 +25,7 @@ pub struct Metrics {
     pub calls_refused: IntCounterVec,
     pub passages: IntCounterVec,
     pub steps: Steps,
+    pub runs: Runs,
     pub docs_fetches: IntCounterVec,
     pub docs_stale: IntGaugeVec,
     pub inner_turns: IntCounterVec,
@@ -84,6 +85,33 @@ impl Steps {
     }
 }
 
+/// Runs that came to their end.
+#[derive(Debug, Clone)]
+pub struct Runs {
+    pub ended: IntCounterVec,
+    /// Those under a policy that asks, by what came of that.
+    pub asked: IntCounterVec,
+    pub findings: IntCounterVec,
+}
+
+impl Runs {
+    fn new(new: &New<'_>) -> prometheus::Result<Self> {
+        Ok(Self {
+            ended: new.counters("jetway_runs_ended_total", "Runs that ended, by how.", &["policy", "ending"])?,
+            asked: new.counters(
+                "jetway_questions_total",
+                "Runs that ended under a policy that asks its agents, by what came of that.",
+                &["policy", "result"],
+            )?,
+            findings: new.counters(
+                "jetway_findings_total",
+                "What agents said that should be changed, by kind.",
+                &["policy", "kind", "severity"],
+            )?,
+        })
+    }
+}
+
 /// Milliseconds to ten minutes: what replies of language models take.
 const REPLY_SECONDS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 240.0, 600.0];
 /// Ten microseconds to a second: what we add.
@@ -127,6 +155,7 @@ impl Metrics {
             tools_removed: new.counters("jetway_tools_removed_total", "Tools taken out of requests.", &["policy"])?,
             calls_refused: new.counters("jetway_calls_refused_total", "Tool calls taken out of replies.", &["policy"])?,
             steps: Steps::new(&new)?,
+            runs: Runs::new(&new)?,
             passages: new.counters("jetway_passages_total", "Passages put before a model, counted once a request.", &["policy"])?,
             docs_fetches: new.counters("jetway_docs_fetches_total", "Pages of documentation that were asked for, by what came of it.", &["policy", "result"])?,
             docs_stale: new.gauges("jetway_docs_stale_pages", "Pages of documentation that are older than their source's max_age.", &["policy"])?,

@@ -1,5 +1,7 @@
 //! Questions of ours behind a conversation, in each dialect.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
 use jetway_core::wire::Dialect;
 use jetway_core::wire::event::Frame;
 use jetway_core::wire::history;

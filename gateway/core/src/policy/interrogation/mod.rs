@@ -85,6 +85,21 @@ impl Ending {
     }
 }
 
+/// How long it takes until a run of which nothing more is heard counts as ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// After the model ended its turn.
+    pub quiet: Duration,
+    /// In the middle of its work.
+    pub abandoned: Duration,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self { quiet: quiet().0, abandoned: abandoned().0 }
+    }
+}
+
 /// As written: `interrogation:` in `policy.yaml`.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -168,8 +183,7 @@ pub struct Rules {
     pub most: Micros,
     pub max_tokens: u64,
     pub model: Option<String>,
-    pub quiet: Duration,
-    pub abandoned: Duration,
+    pub waits: Waits,
     callers_credential: bool,
 }
 
@@ -218,8 +232,7 @@ impl TryFrom<Document> for Rules {
             most: most_usd.0,
             max_tokens,
             model,
-            quiet: quiet.0,
-            abandoned: abandoned.0,
+            waits: Waits { quiet: quiet.0, abandoned: abandoned.0 },
             callers_credential,
         })
     }

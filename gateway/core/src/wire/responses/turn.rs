@@ -7,6 +7,7 @@ use crate::wire::hold::MOST_KEPT;
 use crate::wire::json::{self, Json, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
+use crate::wire::responses::reply::is_run_by_agent;
 use crate::wire::turn::Answer;
 
 #[derive(Debug, Clone, Default)]
@@ -102,9 +103,8 @@ impl Turn {
     }
 
     pub(in crate::wire) fn calls(&self) -> bool {
-        let kind = |item: &String| Json::read(item.clone().into()).ok().and_then(|item| text_of(item.root(), "type"));
-        let is_agents = |kind: &str| kind.ends_with("_call") && !PROVIDERS.contains(&kind);
-        self.items.values().filter_map(kind).any(|kind| is_agents(&kind))
+        let mut items = self.items.values().filter_map(|item| Json::read(item.clone().into()).ok());
+        items.any(|item| is_run_by_agent(item.root()))
     }
 
     pub(in crate::wire) fn words(&self) -> String {
@@ -141,10 +141,6 @@ impl Turn {
         (!told.is_empty()).then(|| told.join(","))
     }
 }
-
-/// Calls that the provider answers itself.
-const PROVIDERS: &[&str] =
-    &["web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_call"];
 
 /// What a call is to run, in whichever of its members that stands.
 fn input_of(item: Value<'_>) -> Option<String> {
