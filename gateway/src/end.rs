@@ -39,7 +39,8 @@ pub async fn end(call: Call<'_>, exchange: &mut Exchange) -> Result<Response<Byt
     if !is_known {
         return Err(Refusal::NoRun { run: named.to_owned() });
     }
-    exchange.record.run = Some(run.clone());
+    // It is no turn of that run, which would open it again.
+    exchange.record.detail = Some(format!("ended {run}"));
     let mut response = Response::new(Bytes::from(format!("{}\n", json!({ "run": run, "ended": true }))));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)

@@ -33,8 +33,6 @@ pub struct Prompt {
     /// As they were sent, the credential among them.
     pub headers: HeaderMap,
     pub provider: String,
-    /// Whether the credential is one of the caller's own.
-    pub is_callers: bool,
     /// The request as it was sent.
     pub body: Bytes,
     /// The model's turn behind it; none where that broke off, or waits for results.
@@ -57,8 +55,12 @@ pub struct Left {
     /// How its run ends if nothing more comes, and the sentence that went with it.
     pub ending: Ending,
     pub detail: Option<String>,
+    /// How its path ended, where it did so in this exchange.
+    pub path_end: Option<Ending>,
     /// How long nothing more may come until then.
     pub wait: Duration,
+    /// Whether the credential that paid was one of the caller's own.
+    pub is_callers: bool,
     /// What the model saw, where there is something new.
     pub prompt: Option<Prompt>,
     /// What of it the question tells: where the run was, what it was shown, what it was refused.
@@ -86,6 +88,8 @@ pub struct Part {
     pub path_end: Option<Ending>,
     /// Whether the model's last turn has a call that the agent has to answer.
     pub calls: bool,
+    /// Whether the credential that pays is one of the caller's own.
+    pub is_callers: bool,
     /// What the model saw, where it may be asked about it.
     pub prompt: Option<Prompt>,
 }
@@ -95,14 +99,13 @@ impl Part {
     #[must_use]
     pub fn leave(self, record: &Record, outcome: Outcome) -> Left {
         let Waits { quiet, abandoned } = self.waits;
-        let (ending, wait) = match (outcome, self.path_end) {
-            (Outcome::Complete, Some(end)) if !self.calls => (end, Duration::ZERO),
-            (Outcome::Complete, _) if self.calls => (Ending::Abandoned, abandoned),
-            (Outcome::Complete, _) => (Ending::Quiet, quiet),
-            (Outcome::Refused, _) => (Ending::Refused, quiet),
-            (Outcome::Cut, _) => (Ending::Cut, quiet),
-            (Outcome::ProviderRefused | Outcome::ProviderFailed, _) => (Ending::Failed, quiet),
-            (Outcome::ClientGone, _) => (Ending::Abandoned, quiet),
+        let (ending, wait) = match outcome {
+            Outcome::Complete if self.calls => (Ending::Abandoned, abandoned),
+            Outcome::Complete => (Ending::Quiet, quiet),
+            Outcome::Refused => (Ending::Refused, quiet),
+            Outcome::Cut => (Ending::Cut, quiet),
+            Outcome::ProviderRefused | Outcome::ProviderFailed => (Ending::Failed, quiet),
+            Outcome::ClientGone => (Ending::Abandoned, quiet),
         };
         let told = Told {
             policy_version: record.policy_version.clone(),
@@ -110,7 +113,8 @@ impl Part {
             shown: record.passages.iter().map(|shown| (shown.source.clone(), shown.hash.clone())).collect(),
             refused: record.calls_refused.iter().map(|call| (call.tool.clone(), call.rule.clone())).collect(),
         };
-        Left { role: self.role, ending, detail: record.detail.clone(), wait, prompt: self.prompt, told }
+        let Self { role, path_end, is_callers, prompt, .. } = self;
+        Left { role, ending, path_end, detail: record.detail.clone(), wait, is_callers, prompt, told }
     }
 }
 
@@ -131,6 +135,8 @@ pub struct Over {
     pub whose: Whose,
     pub ending: Ending,
     pub detail: Option<String>,
+    /// Whether its last request was paid for by a credential of its caller's.
+    pub is_callers: bool,
     pub prompt: Option<Prompt>,
     pub told: Told,
 }
@@ -146,7 +152,10 @@ struct Open {
     /// When it ends, if nothing more comes.
     due: Option<Instant>,
     ending: Option<Ending>,
+    /// How its path ended.
+    path_end: Option<Ending>,
     detail: Option<String>,
+    is_callers: bool,
     prompt: Option<Prompt>,
     told: Told,
     /// How long nothing more may come.
@@ -212,9 +221,15 @@ impl Endings {
         // How a run ends is known by its main conversation alone, once that is known.
         if left.role == Role::Main || (left.role == Role::Aside && !open.has_main) {
             open.has_main = left.role == Role::Main;
-            (open.ending, open.detail) = (Some(left.ending), left.detail);
+            open.path_end = left.path_end.or(open.path_end);
+            // Whoever has come to the end of its path is not waited for once it has ended its turn.
+            let (ending, wait) = match (left.ending, open.path_end) {
+                (Ending::Quiet, Some(end)) => (end, Duration::ZERO),
+                (ending, _) => (ending, left.wait),
+            };
+            (open.ending, open.detail, open.wait) = (Some(ending), left.detail, Some(wait));
             open.told.add(left.told);
-            open.wait = Some(left.wait);
+            open.is_callers |= left.is_callers;
             open.prompt = left.prompt.or(open.prompt.take());
         }
         let due = Instant::now().checked_add(open.wait.unwrap_or(left.wait)).filter(|_| open.busy == 0);
@@ -305,8 +320,8 @@ impl Known {
         self.put_off(run, None);
         let open = self.runs.remove(run)?;
         self.bytes -= open.weight();
-        let Open { whose, ending, detail, prompt, told, .. } = open;
-        Some(Over { whose, ending: ending.unwrap_or(Ending::Abandoned), detail, prompt, told })
+        let Open { whose, ending, detail, is_callers, prompt, told, .. } = open;
+        Some(Over { whose, ending: ending.unwrap_or(Ending::Abandoned), detail, is_callers, prompt, told })
     }
 }
 
@@ -345,7 +360,6 @@ mod tests {
             query: None,
             headers: HeaderMap::new(),
             provider: String::from("openai"),
-            is_callers: false,
             body: Bytes::from_static(body),
             told: None,
         };
@@ -353,7 +367,9 @@ mod tests {
             role,
             ending,
             detail: None,
+            path_end: None,
             wait: Duration::from_secs(wait),
+            is_callers: false,
             prompt: (!body.is_empty()).then_some(prompt),
             told: Told::default(),
         }

@@ -149,7 +149,7 @@ impl Exchange {
             let (jetway, run) = (Arc::clone(&self.jetway), whose.run.clone());
             self.jetway.tasks.spawn(async move { jetway.state.seen(&run, jetway.endings.here()).await });
         }
-        self.part = Some(Part { whose, role, waits, path_end: None, calls: false, prompt: None });
+        self.part = Some(Part { whose, role, waits, path_end: None, calls: false, is_callers: false, prompt: None });
     }
 
     /// The model has said all of a turn.

@@ -266,8 +266,8 @@ impl<'a> Watched<'a> {
     /// What the model sees is kept until the run ends, where it may be asked about it.
     fn keep_prompt(&self, call: Call<'_>, exchange: &mut Exchange) {
         let Some(part) = exchange.part.as_mut().filter(|part| part.role != Role::Sub) else { return };
-        let is_callers = self.upstream.takes_the_callers();
-        if !interrogation::keeps(call.policy, &part.whose.run, is_callers) {
+        part.is_callers = self.upstream.takes_the_callers();
+        if !interrogation::keeps(call.policy, &part.whose.run, part.is_callers) {
             return;
         }
         let Prepared { asked, outbound, .. } = &self.prepared;
@@ -278,7 +278,6 @@ impl<'a> Watched<'a> {
             query: call.head.uri.query().map(str::to_owned),
             headers: self.headers.clone(),
             provider: self.upstream.provider.name.clone(),
-            is_callers,
             body: outbound.bytes().clone(),
             told: None,
         });

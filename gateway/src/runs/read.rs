@@ -67,6 +67,15 @@ pub fn show(connection: &Connection, id: &str) -> rusqlite::Result<Option<(Line,
     Ok(Some((run, exchanges)))
 }
 
+/// What the agent of a run said should be changed.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn findings(connection: &Connection, run: &str) -> rusqlite::Result<Vec<Line>> {
+    let mut statement = connection.prepare("SELECT * FROM finding WHERE run = ?1 ORDER BY at, id")?;
+    statement.query_map([run], line)?.collect()
+}
+
 /// What operators changed by hand, the newest first.
 ///
 /// # Errors

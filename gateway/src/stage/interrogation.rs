@@ -142,15 +142,11 @@ async fn asked(
     (own, over): (&Interrogation, &Over),
     exchange: &str,
 ) -> Result<Vec<Finding>, Unasked> {
-    let facts = Facts {
-        lot: lot(&over.whose.run),
-        is_known: over.prompt.is_some(),
-        is_callers: over.prompt.as_ref().is_some_and(|prompt| prompt.is_callers),
-    };
+    let facts = Facts { lot: lot(&over.whose.run), is_known: over.prompt.is_some(), is_callers: over.is_callers };
     own.rules.decide(&facts)?;
     let prompt = over.prompt.as_ref().ok_or(Unasked::Unknown)?;
     let policy = gate.config.policies.get(&over.whose.policy).ok_or(Unasked::Unknown)?;
-    let (upstream, headers) = target(gate, policy, &own.rules, prompt)?;
+    let (upstream, headers) = target(gate, policy, &own.rules, (over, prompt))?;
     let sheet = Sheet::draw_up((jetway, gate, policy), own, (over, prompt), exchange)?;
     sheet.reserve(jetway, policy, exchange).await?;
     let begun = Instant::now();
@@ -207,7 +203,7 @@ fn target<'a>(
     gate: &'a Gate,
     policy: &Policy,
     rules: &Rules,
-    prompt: &Prompt,
+    (over, prompt): (&Over, &Prompt),
 ) -> Result<(&'a Upstream, HeaderMap), Unasked> {
     let serves = |upstream: &&Upstream| match &rules.model {
         Some(model) => upstream.provider.offer.serves(prompt.dialect, model),
@@ -217,7 +213,7 @@ fn target<'a>(
     let mut others = policy.models.providers().iter().filter_map(|name| gate.upstreams.get(name));
     let upstream = own.or_else(|| others.find(serves)).ok_or(Unasked::Failed)?;
     // A caller's credential is for the one provider that it was shown to.
-    if upstream.takes_the_callers() && !(prompt.is_callers && upstream.provider.name == prompt.provider) {
+    if upstream.takes_the_callers() && !(over.is_callers && upstream.provider.name == prompt.provider) {
         return Err(Unasked::Credential);
     }
     let mut headers = prompt.headers.clone();

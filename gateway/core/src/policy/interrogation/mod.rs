@@ -311,11 +311,11 @@ impl Rules {
         if facts.lot >= self.rate {
             return Err(Unasked::Sampled);
         }
-        if !facts.is_known {
-            return Err(Unasked::Unknown);
-        }
         if facts.is_callers && !self.callers_credential {
             return Err(Unasked::Credential);
+        }
+        if !facts.is_known {
+            return Err(Unasked::Unknown);
         }
         Ok(())
     }
