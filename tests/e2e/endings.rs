@@ -402,3 +402,56 @@ fn of_a_fleet_the_one_that_served_last_asks_and_no_other() {
     assert_eq!(post(&format!("/v1/runs/{run}/end"), "").send(first.data).status, 200);
     eventually(|| second.metrics().contains("jetway_runs_ended_total{ending=\"told\",policy=\"open\"} 1"));
 }
+
+#[test]
+fn what_agents_say_is_summed_up_and_held_against_the_last_change() {
+    let django = "There was no page about the Django middleware.";
+    let port = "Nothing says which port the server listens on.";
+    let answer = |texts: &[(&str, &str)]| {
+        let found: Vec<Value> = texts.iter().map(|(kind, text)| json!({ "kind": kind, "text": text })).collect();
+        json!({ "findings": found }).to_string()
+    };
+    let provider = scripted(&answer(&[("missing", django), ("missing", port)]), &json!([]));
+    let asks = "interrogation: { allowance: { usd: 1, every: day }, quiet: 1s }\n";
+    let jetway = House::new(setup(&provider, "quiet: 1s", ""));
+    let job = |name: &str, answered: usize| {
+        let asks = post("/v1/messages", body("Go.").to_string()).header("x-api-key", &jetway.key);
+        assert_eq!(asks.header("x-jetway-run", name).send(jetway.data).status, 200);
+        eventually(|| {
+            let runs = jetway.json(&["runs", "--json"]);
+            runs.as_array().unwrap().iter().filter(|run| run["asked"] == "answered").count() == answered
+        });
+    };
+    assert_eq!(jetway.json(&["feedback", "--json"]), json!([]));
+    job("one", 1);
+    job("two", 2);
+    let groups = jetway.json(&["feedback", "--json"]);
+    let short = |groups: &Value| -> Vec<String> {
+        let groups = groups.as_array().unwrap().iter();
+        groups.map(|g| format!("{} {} {}", g["status"], g["runs"], g["text"])).collect()
+    };
+    assert_eq!(short(&groups), [format!("\"open\" 2 {port:?}"), format!("\"open\" 2 {django:?}")]);
+
+    let later = [("missing", "It is nowhere said which port the server listens on."), ("wrong", "<b>v1</b> is gone.")];
+    let asked =
+        json!({ "name": "asked", "when": { "contains": TAG }, "by": "request", "turns": [{ "text": answer(&later) }] });
+    provider.play(jetway_scripted::Script::parse(&json!({ "scenarios": [asked] }).to_string()).unwrap());
+    jetway.edit(&format!("{asks}budget: {{ output_limit: 900 }}"));
+    job("three", 3);
+    let groups = jetway.json(&["feedback", "--json"]);
+    let expect = [
+        String::from("\"new\" 1 \"<b>v1</b> is gone.\""),
+        format!("\"open\" 3 {:?}", later[0].1),
+        format!("\"gone\" 2 {django:?}"),
+    ];
+    assert_eq!(short(&groups), expect);
+    assert_eq!(groups[1]["versions"].as_object().unwrap().len(), 2, "{groups}");
+
+    let text = |args: &[&str]| String::from_utf8(jetway.command(args).stdout).unwrap();
+    let table = text(&["feedback", "--current"]);
+    assert!(table.contains("<b>v1</b> is gone.") && !table.contains("Django"), "{table}");
+    let report = text(&["feedback", "--markdown"]);
+    assert!(report.contains("## New since the last change") && report.contains("\\<b\\>v1"), "{report}");
+    assert!(text(&["feedback", "--policy", "other"]).starts_with("Nothing in the last 30d."));
+    assert!(text(&["runs", "show", groups[0]["examples"][0].as_str().unwrap()]).contains("its agent said"));
+}

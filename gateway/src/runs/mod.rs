@@ -1,5 +1,6 @@
 //! Runs: what is kept while one is under way, and the log of every exchange.
 
+pub mod feedback;
 pub mod log;
 mod path;
 pub mod read;

@@ -4,7 +4,7 @@
 //! The first finding of a group leads it, and others join the group whose leader they are most like:
 //! the same findings in the same order are always the same groups.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, HashMap};
 
 use bm25::Tokenizer;
 
@@ -29,42 +29,83 @@ pub struct Item<'a> {
 
 struct Leader<'a> {
     item: Item<'a>,
-    words: BTreeSet<String>,
+    /// How many different words it has.
+    words: usize,
     members: Vec<usize>,
 }
 
 /// The groups, each a list of places in `items`, in the order in which they began.
 #[must_use]
 pub fn group(items: &[Item<'_>]) -> Vec<Vec<usize>> {
-    let stemmer = Words::default();
+    let mut book = Book::default();
     let mut leaders: Vec<Leader<'_>> = Vec::new();
     for (at, item) in items.iter().enumerate() {
-        let words: BTreeSet<String> = stemmer.tokenize(item.text).into_iter().collect();
+        let words = book.words(item.text);
         let mut best: Option<(usize, usize)> = None;
-        for (number, leader) in leaders.iter().enumerate() {
+        for (number, both) in book.shared(&words) {
+            let leader = &leaders[number];
             let needed = if is_of_one(item, &leader.item) { ALIKE_OF_ONE } else { ALIKE };
-            let alike = likeness(&words, &leader.words);
+            let alike = 200 * both / (words.len() + leader.words);
             if item.kind == leader.item.kind && alike >= needed && best.is_none_or(|(_, most)| alike > most) {
                 best = Some((number, alike));
             }
         }
         match best {
             Some((number, _)) => leaders[number].members.push(at),
-            None => leaders.push(Leader { item: *item, words, members: vec![at] }),
+            None => {
+                book.enter(leaders.len(), &words);
+                leaders.push(Leader { item: *item, words: words.len(), members: vec![at] });
+            }
         }
     }
     leaders.into_iter().map(|leader| leader.members).collect()
+}
+
+/// Which leaders have which words, so that a finding is compared with those alone that share some.
+#[derive(Default)]
+struct Book {
+    stemmer: Words,
+    numbers: HashMap<String, usize>,
+    /// By a word's number: the leaders that have it.
+    leaders: Vec<Vec<usize>>,
+}
+
+impl Book {
+    /// The numbers of a text's words, each once. A text without words has one of its own.
+    fn words(&mut self, text: &str) -> Vec<usize> {
+        let mut words = self.stemmer.tokenize(text);
+        if words.is_empty() {
+            words.push(String::new());
+        }
+        let mut found = Vec::with_capacity(words.len());
+        for word in words {
+            let next = self.numbers.len();
+            found.push(*self.numbers.entry(word).or_insert(next));
+        }
+        self.leaders.resize(self.numbers.len(), Vec::new());
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// The leaders that share words with these, and how many.
+    fn shared(&self, words: &[usize]) -> BTreeMap<usize, usize> {
+        let mut shared = BTreeMap::new();
+        for leader in words.iter().flat_map(|word| &self.leaders[*word]) {
+            *shared.entry(*leader).or_insert(0) += 1;
+        }
+        shared
+    }
+
+    fn enter(&mut self, leader: usize, words: &[usize]) {
+        words.iter().for_each(|word| self.leaders[*word].push(leader));
+    }
 }
 
 /// Whether both speak of the same thing, and of none that differs.
 fn is_of_one(a: &Item<'_>, b: &Item<'_>) -> bool {
     let pairs = [(a.tool, b.tool), (a.document, b.document), (a.step, b.step)];
     pairs.iter().any(|(a, b)| a.is_some() && a == b) && pairs.iter().all(|(a, b)| a.is_none() || b.is_none() || a == b)
-}
-
-fn likeness(a: &BTreeSet<String>, b: &BTreeSet<String>) -> usize {
-    let both = a.intersection(b).count();
-    (200 * both).checked_div(a.len() + b.len()).unwrap_or(100)
 }
 
 #[cfg(test)]

@@ -5,10 +5,12 @@
 mod answer;
 mod group;
 mod question;
+mod report;
 
 pub use answer::{Finding, Kind, Severity, read};
 pub use group::{Item, group};
 pub use question::{Question, Story, TAG};
+pub use report::{Group, Noted, Status, Version, report};
 
 use std::time::Duration;
 
