@@ -4,7 +4,7 @@
 //! import each other; a test reads the `use` lines and holds them.
 //!
 //! `errand, recent, secret, telemetry` < `store, tls` < `config` < `link` < `airplanes, keys, learned, ledger, rates, runs`
-//! < `amend, endings, metrics, mint, prefixes, profiles, redaction, upstream` < `docs, tokens` < `gate` < `tab` < `call, exchange` < `receive, stage`
+//! < `amend, endings, metrics, mint, prefixes, profiles, redaction, upstream` < `docs, tokens` < `gate` < `replay, tab` < `call, exchange` < `receive, stage`
 //! < `converse, dispatch, refusal` < `reply` < `catalog, end, usage` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
 
@@ -38,6 +38,7 @@ pub mod receive;
 pub mod recent;
 pub mod redaction;
 pub mod refusal;
+pub mod replay;
 pub mod reply;
 pub mod runs;
 pub mod secret;

@@ -3,8 +3,7 @@
 use jetway_core::overlay::Applied;
 use jetway_core::policy::breadcrumbs::{Laid, StepGuard};
 use jetway_core::policy::desk::{Desk, Judges};
-use jetway_core::policy::lockdown::place::Folders;
-use jetway_core::policy::lockdown::replace::{AgentTool, AgentTools};
+use jetway_core::policy::lockdown::replace::AgentTools;
 use jetway_core::policy::lockdown::{Mode, Setting, Warden};
 use jetway_core::redact::{Action, Finding};
 use jetway_core::stream::guard::Guard;
@@ -12,8 +11,8 @@ use jetway_core::wire::history;
 use jetway_core::wire::json;
 use jetway_core::wire::patch::Patch;
 use jetway_core::wire::request::Request;
+use jetway_core::wire::tools::Tool;
 use jetway_core::wire::tools::offer::{NewTool, Offer};
-use jetway_core::wire::tools::{Shape, Tool};
 
 use crate::config::Policy;
 use crate::redaction::Searcher;

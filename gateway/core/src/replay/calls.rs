@@ -134,6 +134,7 @@ mod tests {
     fn each_call_is_judged_once() {
         let mut reader = Reader::new(rules("{ allow: ['*'], deny: ['reads(**/.env*)', WebFetch] }"), "wizard");
         let env = ("Bash", json!({ "command": "cat .env" }));
+        let one = [env.clone()];
         let ls = ("Bash", json!({ "command": "ls" }));
         let ours = ("complete_step", json!({ "summary": "s" }));
         let fates = |judged: Vec<Judged>| judged.into_iter().map(|judged| judged.fate).collect::<Vec<_>>();
@@ -141,8 +142,8 @@ mod tests {
         assert!(reader.would_offer("Bash") && !reader.would_offer("WebFetch"));
         assert_eq!(fates(reader.read(&request(&[]), false)), []);
         let refused = Fate::Refused(String::from("deny reads(**/.env*)"));
-        assert_eq!(fates(reader.read(&request(&[env.clone()]), false)), [refused]);
-        assert_eq!(fates(reader.read(&request(&[env.clone()]), false)), []);
+        assert_eq!(fates(reader.read(&request(&one), false)), [refused]);
+        assert_eq!(fates(reader.read(&request(&one), false)), []);
         assert_eq!(fates(reader.read(&request(&[env.clone(), ours.clone(), ls.clone()]), false)), [Fate::Allowed]);
         // A conversation that was shortened has nothing new until it is longer again.
         assert_eq!(fates(reader.read(&request(&[env]), false)), []);
