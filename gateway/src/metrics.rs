@@ -27,6 +27,7 @@ pub struct Metrics {
     pub steps: Steps,
     pub docs_fetches: IntCounterVec,
     pub docs_stale: IntGaugeVec,
+    pub embeddings: IntCounterVec,
     pub inner_turns: IntCounterVec,
     pub prefix_breaks: IntCounterVec,
     pub decide: Histogram,
@@ -130,6 +131,7 @@ impl Metrics {
             passages: new.counters("jetway_passages_total", "Passages put before a model, counted once a request.", &["policy"])?,
             docs_fetches: new.counters("jetway_docs_fetches_total", "Pages of documentation that were asked for, by what came of it.", &["policy", "result"])?,
             docs_stale: new.gauges("jetway_docs_stale_pages", "Pages of documentation that are older than their source's max_age.", &["policy"])?,
+            embeddings: new.counters("jetway_embeddings_total", "Texts that a model was asked the meaning of, for ranking: sections of documentation and queries, by what came of it.", &["policy", "about", "result"])?,
             inner_turns: new.counters(
                 "jetway_inner_turns_total",
                 "Times that a model went on within a reply, after Jetway had answered it.",

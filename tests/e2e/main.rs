@@ -8,6 +8,7 @@ mod budgets;
 mod bytes;
 mod context;
 mod docs;
+mod embeddings;
 mod faults;
 mod fleet;
 mod identity;
