@@ -131,6 +131,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let tending = docs::Tending {
         // What plays a script does so on this machine alone.
         tls: if options.demo { None } else { Some(tls::client()?) },
+        embedder: jetway.embedder.clone(),
         metrics: jetway.metrics.clone(),
         tasks: jetway.tasks.clone(),
         stop: stop.clone(),

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Policy, Problem};
-use crate::docs::Shelf;
+use crate::docs::{Embedder, Shelf};
 use crate::endings::Endings;
 use crate::keys::Keys;
 use crate::learned::Learned;
@@ -129,6 +129,8 @@ pub struct Jetway {
     pub profiles: Profiles,
     /// What the issuers of tokens said, and the way to ask them.
     pub tokens: Tokens,
+    /// What asks what texts mean.
+    pub embedder: Embedder,
     /// Places for requests that are served at once.
     pub places: Arc<Semaphore>,
     /// What must be finished before the process may end: settlements, open connections.
@@ -188,6 +190,7 @@ impl Jetway {
             }
         };
         let tokens = Tokens::new(tls::client()?, tasks.clone(), metrics.clone());
+        let embedder = Embedder::new(tls::client()?, metrics.clone());
         Ok(Arc::new(Self {
             gate: ArcSwap::from_pointee(gate),
             ledger,
@@ -203,6 +206,7 @@ impl Jetway {
             profiles: Profiles::default(),
             keyed,
             tokens,
+            embedder,
             places,
             tasks,
             tending,

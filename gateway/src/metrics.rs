@@ -26,8 +26,7 @@ pub struct Metrics {
     pub passages: IntCounterVec,
     pub steps: Steps,
     pub runs: Runs,
-    pub docs_fetches: IntCounterVec,
-    pub docs_stale: IntGaugeVec,
+    pub docs: Docs,
     pub inner_turns: IntCounterVec,
     pub prefix_breaks: IntCounterVec,
     pub decide: Histogram,
@@ -82,6 +81,36 @@ impl Steps {
             let seconds = u64::try_from(left.millis / 1000).unwrap_or_default();
             self.seconds.with_label_values(&[policy, &left.step]).inc_by(seconds);
         }
+    }
+}
+
+/// Documentation: where it comes from, how old it is, and what it means.
+#[derive(Debug, Clone)]
+pub struct Docs {
+    pub fetches: IntCounterVec,
+    pub stale: IntGaugeVec,
+    pub embeddings: IntCounterVec,
+}
+
+impl Docs {
+    fn new(new: &New<'_>) -> prometheus::Result<Self> {
+        Ok(Self {
+            fetches: new.counters(
+                "jetway_docs_fetches_total",
+                "Pages of documentation that were asked for, by what came of it.",
+                &["policy", "result"],
+            )?,
+            stale: new.gauges(
+                "jetway_docs_stale_pages",
+                "Pages of documentation that are older than their source's max_age.",
+                &["policy"],
+            )?,
+            embeddings: new.counters(
+                "jetway_embeddings_total",
+                "Texts that a model was asked the meaning of, for ranking: sections of documentation and queries, by what came of it.",
+                &["policy", "about", "result"],
+            )?,
+        })
     }
 }
 
@@ -157,8 +186,7 @@ impl Metrics {
             steps: Steps::new(&new)?,
             runs: Runs::new(&new)?,
             passages: new.counters("jetway_passages_total", "Passages put before a model, counted once a request.", &["policy"])?,
-            docs_fetches: new.counters("jetway_docs_fetches_total", "Pages of documentation that were asked for, by what came of it.", &["policy", "result"])?,
-            docs_stale: new.gauges("jetway_docs_stale_pages", "Pages of documentation that are older than their source's max_age.", &["policy"])?,
+            docs: Docs::new(&new)?,
             inner_turns: new.counters(
                 "jetway_inner_turns_total",
                 "Times that a model went on within a reply, after Jetway had answered it.",
@@ -242,7 +270,7 @@ impl Metrics {
     /// Forgets how many pages of a policy are stale, which is no more.
     pub fn forget_docs(&self, policy: &str) {
         // It is an error only where there was nothing to forget.
-        drop(self.docs_stale.remove_label_values(&[policy]));
+        drop(self.docs.stale.remove_label_values(&[policy]));
     }
 
     /// The text that Prometheus reads.

@@ -213,7 +213,7 @@ fn passages(gate: &Gate, policy: &Policy, request: &Request, at: Timestamp) -> B
     let (Some(rules), Some(index)) = (&policy.context, gate.index(&policy.name)) else { return BTreeSet::new() };
     let planes = gate.airplanes.get(&policy.name).map_or(&[][..], |planes| planes);
     let profile = Profile::read(request);
-    let asked = Asked { task: request.task(), profile: &profile, now: at };
+    let asked = Asked { task: request.task(), profile: &profile, now: at, nearness: None };
     context::compose(rules, &index, planes, asked).shown.into_iter().map(|shown| shown.source).collect()
 }
 

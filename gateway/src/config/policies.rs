@@ -31,6 +31,8 @@ pub struct Policy {
     /// How often the model may be answered within one reply.
     pub inner_turns: u32,
     pub context: Option<context::Rules>,
+    /// What goes with `context.embeddings`. None also for an operator whose shell does not have it.
+    pub embeddings_key: Option<SecretString>,
     /// What stands in every conversation.
     pub standing: Option<Arc<Standing>>,
     /// The steps that runs begin with from now on.
@@ -137,6 +139,11 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
     let secret = secret.transpose().map_err(|(word, why)| {
         Problem::at_word(&file, &text, &word, format!("identity.introspection.secret: {why}"))
     })?;
+    let embeddings = document.context.as_ref().and_then(|rules| rules.embeddings.as_ref());
+    let key = embeddings.and_then(|rules| rules.key.clone()).map(|key| secrets::fetch_anyway(key, known.secrets));
+    let key = key
+        .transpose()
+        .map_err(|(word, why)| Problem::at_word(&file, &text, &word, format!("context.embeddings.key: {why}")))?;
     Ok(Policy {
         name,
         folder: folder.to_owned(),
@@ -148,6 +155,7 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
         lockdown: document.lockdown.map(Arc::new),
         inner_turns: document.inner_turns.count(),
         context: document.context,
+        embeddings_key: key.flatten(),
         standing: standing.map(Arc::new),
         path: path.map(Arc::new),
         interrogation: interrogation.map(Arc::new),

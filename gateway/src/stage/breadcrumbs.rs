@@ -55,7 +55,9 @@ impl Shelf {
             let now = Timestamp::now();
             if let Some(index) = &self.index {
                 let queries = step.docs.join("\n");
-                let chosen = context::decide(rules, index, Asked { task: &queries, profile: &self.profile, now });
+                // By words alone: they are an operator's, who can say what the pages say.
+                let asked = Asked { task: &queries, profile: &self.profile, now, nearness: None };
+                let chosen = context::decide(rules, index, asked);
                 more.text.push_str(&context::render(&chosen, now));
                 more.shown.extend(context::shown(&chosen));
             }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
 
 pub mod client;
+pub mod embeddings;
 pub mod fixed;
 pub mod issuer;
 pub mod pages;
