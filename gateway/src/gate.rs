@@ -130,7 +130,7 @@ pub struct Jetway {
     pub places: Arc<Semaphore>,
     /// What must be finished before the process may end: settlements, open connections.
     pub tasks: TaskTracker,
-    /// What goes on for the ledger until `close`, when all else is finished.
+    /// What goes on for the ledger and the run log until `close`, when all else is finished.
     pub tending: TaskTracker,
     pub close: CancellationToken,
 }
@@ -143,7 +143,6 @@ pub mod files {
     pub const KEYS: &str = "keys.db";
     pub const LEDGER: &str = "ledger.db";
     pub const JOURNAL: &str = "ledger-journal.db";
-    pub const RUNS: &str = "runs.db";
     pub const STATE: &str = "state.db";
     pub const DOCS: &str = "docs";
 }
@@ -161,7 +160,7 @@ impl Jetway {
         format!("run_{}", &self.keyed.digest(facts)[..20])
     }
 
-    /// Opens the state, and begins to tend the ledger.
+    /// Opens the state, and begins to tend the ledger and the run log.
     ///
     /// # Errors
     /// When a file cannot be used.
@@ -184,6 +183,7 @@ impl Jetway {
                 (Arc::new(ledger), conversations)
             }
         };
+        let log = Log::open(&gate.config.runs, &state, (&tending, close.clone()))?;
         let tokens = Tokens::new(tls::client()?, tasks.clone(), metrics.clone());
         Ok(Arc::new(Self {
             gate: ArcSwap::from_pointee(gate),
@@ -192,7 +192,7 @@ impl Jetway {
             rates: Rates::default(),
             keys: Keys::open(&state.join(files::KEYS))?,
             state: conversations,
-            log: Log::open(&state.join(files::RUNS))?,
+            log,
             metrics,
             searchers: Searchers::new(Arc::clone(&keyed)),
             prefixes: Prefixes::default(),

@@ -1,9 +1,16 @@
 //! Runs: what is kept while one is under way, and the log of every exchange.
 
+mod journal;
 pub mod log;
 mod path;
+mod postgres;
 pub mod read;
+mod row;
+mod schema;
 pub mod state;
+#[cfg(test)]
+mod suite;
+mod tally;
 
 use std::sync::Arc;
 

@@ -7,6 +7,7 @@ pub mod client;
 pub mod fixed;
 pub mod issuer;
 pub mod pages;
+pub mod postgres;
 pub mod redis;
 pub mod tap;
 pub mod tls;
