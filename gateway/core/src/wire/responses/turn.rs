@@ -101,6 +101,23 @@ impl Turn {
         if self.is_odd { None } else { Some(self.pieces.get(&at).map_or(0, String::len)) }
     }
 
+    pub(in crate::wire) fn calls(&self) -> bool {
+        let kind = |item: &String| Json::read(item.clone().into()).ok().and_then(|item| text_of(item.root(), "type"));
+        let is_agents = |kind: &str| kind.ends_with("_call") && !PROVIDERS.contains(&kind);
+        self.items.values().filter_map(kind).any(|kind| is_agents(&kind))
+    }
+
+    pub(in crate::wire) fn words(&self) -> String {
+        let mut words = String::new();
+        for item in self.items.values().filter_map(|item| Json::read(item.clone().into()).ok()) {
+            if text_of(item.root(), "type").as_deref() == Some("message") {
+                let parts = item.root().get("content").into_iter().flat_map(Value::items);
+                parts.filter_map(|part| text_of(part, "text")).for_each(|text| words.push_str(&text));
+            }
+        }
+        words
+    }
+
     pub(in crate::wire) fn told(&self) -> Option<String> {
         if self.is_odd {
             return None;
@@ -124,6 +141,10 @@ impl Turn {
         (!told.is_empty()).then(|| told.join(","))
     }
 }
+
+/// Calls that the provider answers itself.
+const PROVIDERS: &[&str] =
+    &["web_search_call", "file_search_call", "code_interpreter_call", "image_generation_call", "mcp_call"];
 
 /// What a call is to run, in whichever of its members that stands.
 fn input_of(item: Value<'_>) -> Option<String> {
