@@ -135,7 +135,7 @@ pub struct Jetway {
     pub places: Arc<Semaphore>,
     /// What must be finished before the process may end: settlements, open connections.
     pub tasks: TaskTracker,
-    /// What goes on for the ledger until `close`, when all else is finished.
+    /// What goes on for the ledger and the run log until `close`, when all else is finished.
     pub tending: TaskTracker,
     pub close: CancellationToken,
 }
@@ -148,7 +148,6 @@ pub mod files {
     pub const KEYS: &str = "keys.db";
     pub const LEDGER: &str = "ledger.db";
     pub const JOURNAL: &str = "ledger-journal.db";
-    pub const RUNS: &str = "runs.db";
     pub const STATE: &str = "state.db";
     pub const DOCS: &str = "docs";
 }
@@ -166,7 +165,7 @@ impl Jetway {
         format!("run_{}", &self.keyed.digest(facts)[..20])
     }
 
-    /// Opens the state, and begins to tend the ledger.
+    /// Opens the state, and begins to tend the ledger and the run log.
     ///
     /// # Errors
     /// When a file cannot be used.
@@ -189,6 +188,7 @@ impl Jetway {
                 (Arc::new(ledger), conversations)
             }
         };
+        let log = Log::open(&gate.config.runs, &state, (&tending, close.clone()))?;
         let tokens = Tokens::new(tls::client()?, tasks.clone(), metrics.clone());
         let embedder = Embedder::new(tls::client()?, metrics.clone());
         Ok(Arc::new(Self {
@@ -198,7 +198,7 @@ impl Jetway {
             rates: Rates::default(),
             keys: Keys::open(&state.join(files::KEYS))?,
             state: conversations,
-            log: Log::open(&state.join(files::RUNS))?,
+            log,
             metrics,
             searchers: Searchers::new(Arc::clone(&keyed)),
             prefixes: Prefixes::default(),
