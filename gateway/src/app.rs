@@ -188,8 +188,8 @@ async fn purge(jetway: Arc<Jetway>, stop: CancellationToken) {
             () = tokio::time::sleep(BETWEEN_PURGES) => {}
         }
         let now = jiff::Timestamp::now();
-        let keep = jetway.gate.load().config.runs.keep;
-        let runs = async { if let Some(keep) = keep { jetway.log.purge(now, keep).await } else { Ok(()) } };
+        let kept = jetway.gate.load().config.runs.clone();
+        let runs = jetway.log.purge(now, &kept);
         let (ledger, state, keys, runs) =
             tokio::join!(jetway.ledger.purge(), jetway.state.purge(now), jetway.keys.purge(now), runs);
         let text = |error: crate::store::StoreError| error.to_string();

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use jetway_core::policy::breadcrumbs::StepGuard;
 use jetway_core::policy::budget::Gone;
 use jetway_core::policy::budget::account::Standing;
@@ -22,12 +23,15 @@ use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use crate::bodies;
+use crate::config::Bodies;
 use crate::endings::{Part, Role, Whose};
 use crate::errand::Patience;
 use crate::gate::{Gate, Jetway};
 use crate::ledger::Charge;
 use crate::metrics::Labels;
 use crate::rates::Admission;
+use crate::runs::body::Body;
 use crate::runs::state::State;
 use crate::runs::{CallRefused, CallReplaced, Outcome, Passage, Record, StepLeft};
 use crate::store::StoreError;
@@ -65,6 +69,8 @@ pub struct Exchange {
     placed: usize,
     /// What it does in its run; none of what asks for no reply.
     pub part: Option<Part>,
+    /// What was sent and said, where it is kept.
+    body: Option<Body>,
     done: bool,
 }
 
@@ -94,6 +100,7 @@ impl Exchange {
             lesser: Lesser::default(),
             placed: 0,
             part: None,
+            body: None,
             done: false,
         }
     }
@@ -156,6 +163,16 @@ impl Exchange {
         self.part = Some(Part { whose, role, waits, path_end: None, calls: false, is_callers: false, prompt: None });
     }
 
+    /// This is sent. Where a reply takes more turns, the last counts, in which all others are told.
+    pub fn sends(&mut self, bytes: &Bytes) {
+        if let Some(prompt) = self.part.as_mut().and_then(|part| part.prompt.as_mut()) {
+            prompt.body = bytes.clone();
+        }
+        if self.jetway.gate.load().config.runs.bodies != Bodies::None {
+            self.body.get_or_insert_default().sent = bytes.clone();
+        }
+    }
+
     /// The model has said all: a turn, and with it and those before it these calls, of which the agent
     /// got those that were not refused and not answered by us.
     pub fn said(&mut self, turn: &wire::turn::Turn, mut calls: Vec<String>) {
@@ -164,6 +181,9 @@ impl Exchange {
             if let Some(at) = calls.iter().position(|call| short(call) == *kept_back) {
                 calls.swap_remove(at);
             }
+        }
+        if let Some(body) = &mut self.body {
+            body.said = turn.told();
         }
         let Some(part) = &mut self.part else { return };
         part.calls = !calls.is_empty();
@@ -295,6 +315,17 @@ impl Exchange {
             self.jetway.endings.left(&run, part.leave(&record, outcome));
         }
         let last = self.turn(record.model.clone().unwrap_or_default());
+        if let Some(body) = self.body.take() {
+            let body = Body {
+                exchange: record.id.clone(),
+                run: record.run.clone(),
+                user: record.user.clone(),
+                at: record.at,
+                ..body
+            };
+            let policy = record.policy.as_ref().and_then(|policy| self.gate.config.policies.get(policy));
+            bodies::keep(&self.jetway, policy, body);
+        }
         let ended = Ended { jetway: Arc::clone(&self.jetway), record, last };
         self.jetway.tasks.spawn(ended.conclude());
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use arc_swap::ArcSwap;
 use jetway_core::policy::models::Offer;
@@ -125,6 +126,8 @@ pub struct Jetway {
     pub prefixes: Prefixes,
     /// Runs that have not ended.
     pub endings: Endings,
+    /// Bytes of bodies that wait to be written.
+    pub bodies: AtomicUsize,
     /// What projects are.
     pub profiles: Profiles,
     /// What the issuers of tokens said, and the way to ask them.
@@ -203,6 +206,7 @@ impl Jetway {
             searchers: Searchers::new(Arc::clone(&keyed)),
             prefixes: Prefixes::default(),
             endings: Endings::default(),
+            bodies: AtomicUsize::default(),
             profiles: Profiles::default(),
             keyed,
             tokens,

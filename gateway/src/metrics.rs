@@ -121,6 +121,7 @@ pub struct Runs {
     /// Those under a policy that asks, by what came of that.
     pub asked: IntCounterVec,
     pub findings: IntCounterVec,
+    pub bodies: IntCounterVec,
 }
 
 impl Runs {
@@ -136,6 +137,11 @@ impl Runs {
                 "jetway_findings_total",
                 "What agents said that should be changed, by kind.",
                 &["policy", "kind", "severity"],
+            )?,
+            bodies: new.counters(
+                "jetway_bodies_total",
+                "Bodies that were to be kept, by what came of it.",
+                &["result"],
             )?,
         })
     }

@@ -122,6 +122,9 @@ async fn serve(call: Call<'_>, body: &mut Incoming, mut exchange: Exchange) -> R
     };
     let (watched, response) = Watched::of(prepared, sent);
     watched.keep_prompt(call, &mut exchange);
+    if call.endpoint.is_reply() {
+        exchange.sends(watched.prepared.outbound.bytes());
+    }
     Box::pin(answer(call, watched, response, exchange)).await
 }
 

@@ -137,6 +137,12 @@ impl Store {
         })
     }
 
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether the thread is there to take jobs.
     #[must_use]
     pub fn is_alive(&self) -> bool {

@@ -146,13 +146,50 @@ pub(in crate::config) struct Redis {
 }
 
 /// The run log.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct Runs {
     /// How long runs and their exchanges are kept, such as 90d; by default for ever.
+    #[serde(default)]
     pub keep: Option<Span>,
+    /// Whether the requests that models got, and what they said, are kept: none, redacted, full.
+    #[serde(default)]
+    pub bodies: Bodies,
+    /// How long bodies are kept.
+    #[serde(default = "bodies_age")]
+    pub bodies_age: Span,
+    /// How much of bodies is kept in all, compressed; of more the oldest go.
+    #[serde(default = "bodies_size")]
+    pub bodies_size: Size,
     /// Where a fleet keeps its runs; by default they are kept in the folder of the state.
+    #[serde(default)]
     pub postgres: Option<Postgres>,
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self { keep: None, bodies: Bodies::None, bodies_age: bodies_age(), bodies_size: bodies_size(), postgres: None }
+    }
+}
+
+/// What is kept of bodies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Bodies {
+    #[default]
+    None,
+    /// Without the secrets that are known, and always in part: who reads them reads what people wrote.
+    Redacted,
+    /// As they were.
+    Full,
+}
+
+fn bodies_age() -> Span {
+    Span(std::time::Duration::from_secs(7 * 86_400))
+}
+
+fn bodies_size() -> Size {
+    Size(10 << 30)
 }
 
 /// PostgreSQL 14 or newer. What it was not told yet is kept in the folder of the state.

@@ -25,7 +25,7 @@ pub use jetway_core::units;
 pub use ledger::{Redis, Servers};
 pub use policies::{Interrogation, Policy};
 pub use providers::{Credentials, Provider, Timeouts};
-pub use runs::{Postgres, Runs};
+pub use runs::{Bodies, Postgres, Runs};
 pub use yaml::Problem;
 
 use crate::tls::server::Server;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::Uri;
 use secrecy::SecretString;
 
+pub use crate::config::document::Bodies;
 use crate::config::{Problem, Secrets, document, secrets};
 
 /// What is kept of runs, and where.
@@ -13,6 +14,10 @@ use crate::config::{Problem, Secrets, document, secrets};
 pub struct Runs {
     /// How long; none for ever.
     pub keep: Option<Duration>,
+    pub bodies: Bodies,
+    pub bodies_age: Duration,
+    /// In bytes.
+    pub bodies_size: u64,
     /// None where it is in the folder of the state.
     pub postgres: Option<Postgres>,
 }
@@ -47,7 +52,12 @@ pub(in crate::config) fn load(
     if keep.is_some_and(|keep| keep < SHORTEST) {
         return Err(at("keep", String::from("`keep` must be at least 1d")));
     }
-    let Some(postgres) = document.postgres else { return Ok(Runs { keep, postgres: None }) };
+    let bodies_size = document.bodies_size.0 as u64;
+    let runs = Runs { keep, bodies: document.bodies, bodies_age: document.bodies_age.0, bodies_size, postgres: None };
+    if runs.bodies_age.is_zero() || bodies_size == 0 {
+        return Err(at("bodies_", String::from("bodies that are kept for no time or in no room are `bodies: none`")));
+    }
+    let Some(postgres) = document.postgres else { return Ok(runs) };
     let mut parsed = Vec::with_capacity(postgres.urls.len());
     for url in &postgres.urls {
         parsed.push(address(url).map_err(|why| at(url, why))?);
@@ -82,7 +92,7 @@ pub(in crate::config) fn load(
         authority,
         timeout: postgres.timeout.0,
     };
-    Ok(Runs { keep, postgres: Some(postgres) })
+    Ok(Runs { postgres: Some(postgres), ..runs })
 }
 
 /// Whether what is sent to it never leaves this machine.

@@ -12,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Postgres, Runs};
+use crate::runs::body::Body;
 use crate::runs::journal::Journal;
 use crate::runs::postgres::{Forwarder, Wire, days, within};
+use crate::runs::read::Reader;
 pub use crate::runs::row::Action;
-use crate::runs::row::{self, Cell, Row};
+use crate::runs::row::{self, Cell, Row, Table};
 use crate::runs::schema::{self, Dialect};
 use crate::runs::tally::{self, tallies};
 use crate::runs::{Ended, Record};
@@ -101,6 +103,16 @@ impl Log {
         Ok(())
     }
 
+    /// Writes a body down.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be written.
+    pub async fn keep_body(&self, body: Body) -> Result<(), StoreError> {
+        let packed = tokio::task::spawn_blocking(move || Row::of_body(&body)).await;
+        let row = packed.map_err(std::io::Error::other).flatten();
+        self.keep(row.map_err(|error| StoreError::Server(error.to_string()))?).await
+    }
+
     /// Writes down what an operator did. It is there when this returns.
     ///
     /// # Errors
@@ -124,12 +136,82 @@ impl Log {
         }
     }
 
-    /// Forgets what ended before then; in PostgreSQL whole days.
+    /// Forgets what is older than an operator wants it to be kept; in PostgreSQL whole days.
     ///
     /// # Errors
     /// [`StoreError`] when the log failed.
-    pub async fn purge(&self, now: Timestamp, keep: std::time::Duration) -> Result<(), StoreError> {
-        let before = days::cut(now, keep);
+    pub async fn purge(&self, now: Timestamp, runs: &Runs) -> Result<(), StoreError> {
+        if let Some(keep) = runs.keep {
+            self.forget(days::cut(now, keep)).await?;
+        }
+        self.forget_bodies(days::cut(now, runs.bodies_age)).await?;
+        let reader = self.reader().await?;
+        if let Some(hour) = fits(&reader.bodies_by_hour().await?, runs.bodies_size) {
+            // What is left of the hour that is too much goes with it.
+            let before = Timestamp::from_millisecond(hour.saturating_mul(HOUR)).unwrap_or(now);
+            drop(reader);
+            self.forget_bodies_before(before).await?;
+        }
+        Ok(())
+    }
+
+    async fn reader(&self) -> Result<Reader, StoreError> {
+        match &self.0 {
+            Kept::Embedded(store) => Reader::embedded(store.path()),
+            Kept::Journal(_, _, settings) | Kept::Server(settings) => Reader::server(settings).await,
+        }
+    }
+
+    async fn forget_bodies(&self, before: Timestamp) -> Result<(), StoreError> {
+        match &self.0 {
+            Kept::Embedded(_) => self.forget_bodies_before(before).await,
+            Kept::Journal(_, _, settings) | Kept::Server(settings) => {
+                Box::pin(async { Wire::connect(settings).await?.forget_bodies(before).await }).await?;
+                Ok(())
+            }
+        }
+    }
+
+    /// To the moment, where a day is too much.
+    async fn forget_bodies_before(&self, before: Timestamp) -> Result<(), StoreError> {
+        match &self.0 {
+            Kept::Embedded(store) => {
+                while store.call(move |transaction| forget_some(transaction, ("body", "at"), before)).await? > 0 {}
+            }
+            Kept::Journal(_, _, settings) | Kept::Server(settings) => {
+                Box::pin(async { Wire::connect(settings).await?.erase("body", ("at", "<"), &before.into()).await })
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Erases all that is kept of a user: runs, exchanges, endings, findings and bodies. Returns how many
+    /// rows.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the log failed.
+    pub async fn erase(&self, user: &str) -> Result<u64, StoreError> {
+        let mut erased = 0;
+        for table in
+            [Table::Body, Table::Finding, Table::Ending, Table::Exchange].map(Table::name).into_iter().chain(["run"])
+        {
+            let user = Cell::from(user);
+            erased += match &self.0 {
+                Kept::Embedded(store) => {
+                    let sql = format!("DELETE FROM {table} WHERE \"user\" = ?1");
+                    store.call(move |transaction| transaction.execute(&sql, [&user])).await? as u64
+                }
+                Kept::Journal(_, _, settings) | Kept::Server(settings) => {
+                    Box::pin(async { Wire::connect(settings).await?.erase(table, ("user", "="), &user).await }).await?
+                }
+            };
+        }
+        Ok(erased)
+    }
+
+    /// Forgets what ended before then; in PostgreSQL whole days.
+    async fn forget(&self, before: Timestamp) -> Result<(), StoreError> {
         match &self.0 {
             Kept::Embedded(store) => while store.call(move |transaction| forget(transaction, before)).await? > 0 {},
             Kept::Journal(_, _, settings) | Kept::Server(settings) => {
@@ -173,19 +255,35 @@ fn insert(transaction: &Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
 
 /// Forgets some of what is older, so that others may write in between. Returns how many rows.
 fn forget(transaction: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<usize> {
-    let old = "DELETE FROM exchange WHERE id IN (SELECT id FROM exchange WHERE at < ?1 LIMIT 1000)";
-    let exchanges = transaction.execute(old, [before.as_millisecond()])?;
-    if exchanges > 0 {
-        return Ok(exchanges);
-    }
-    for (table, moment) in [("ending", "at"), ("finding", "at"), ("run", "ended")] {
-        let old = format!("DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {moment} < ?1 LIMIT 1000)");
-        let forgotten = transaction.execute(&old, [before.as_millisecond()])?;
+    for column in [("exchange", "at"), ("ending", "at"), ("finding", "at"), ("run", "ended")] {
+        let forgotten = forget_some(transaction, column, before)?;
         if forgotten > 0 {
             return Ok(forgotten);
         }
     }
     Ok(0)
+}
+
+fn forget_some(
+    transaction: &Transaction<'_>,
+    (table, moment): (&str, &str),
+    before: Timestamp,
+) -> rusqlite::Result<usize> {
+    let old = format!("DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {moment} < ?1 LIMIT 1000)");
+    transaction.execute(&old, [before.as_millisecond()])
+}
+
+const HOUR: i64 = 3_600_000;
+
+/// The hour since 1970 from which on bodies fit into so many bytes; none where all do. They are given by
+/// hours, the latest first.
+fn fits(by_hour: &[(i64, u64)], most: u64) -> Option<i64> {
+    let mut sum = 0_u64;
+    let too_much = by_hour.iter().find(|(_, bytes)| {
+        sum = sum.saturating_add(*bytes);
+        sum > most
+    });
+    too_much.map(|(hour, _)| hour + 1)
 }
 
 impl ToSql for Cell {

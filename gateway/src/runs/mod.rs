@@ -1,5 +1,6 @@
 //! Runs: what is kept while one is under way, and the log of every exchange.
 
+pub mod body;
 pub mod feedback;
 mod journal;
 pub mod log;

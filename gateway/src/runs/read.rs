@@ -1,13 +1,17 @@
 //! Reading the run log, of whichever store.
 
+use std::collections::HashMap;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 use serde_json::{Map, Value};
 
-use crate::config::Runs;
+use crate::config::{Postgres, Runs};
+use crate::runs::body::unpack;
 use crate::runs::postgres::Wire;
 use crate::runs::row::Cell;
 use crate::runs::schema::{self, Dialect};
@@ -24,6 +28,15 @@ pub struct Filter {
     pub user: Option<String>,
     pub outcome: Option<String>,
     pub limit: u32,
+}
+
+/// What was said in an exchange.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// The request as the model got it.
+    pub sent: Bytes,
+    /// The model's turn, as JSON.
+    pub said: Option<Vec<u8>>,
 }
 
 /// Columns that hold JSON, which is shown as such.
@@ -53,7 +66,7 @@ pub struct Reader(Store);
 
 #[derive(Debug)]
 enum Store {
-    Embedded(Connection),
+    Embedded(Mutex<Connection>),
     Postgres(Box<Wire>),
 }
 
@@ -64,9 +77,42 @@ impl Reader {
     /// [`StoreError`] when it cannot be used.
     pub async fn open(runs: &Runs, state: &Path) -> Result<Self, StoreError> {
         match &runs.postgres {
-            None => Ok(Self(Store::Embedded(log::connect(&state.join(log::FILE))?))),
-            Some(settings) => Ok(Self(Store::Postgres(Box::new(Wire::connect(settings).await?)))),
+            None => Self::embedded(&state.join(log::FILE)),
+            Some(settings) => Self::server(settings).await,
         }
+    }
+
+    pub(super) fn embedded(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self(Store::Embedded(Mutex::new(log::connect(path)?))))
+    }
+
+    pub(super) async fn server(settings: &Postgres) -> Result<Self, StoreError> {
+        Ok(Self(Store::Postgres(Box::new(Wire::connect(settings).await?))))
+    }
+
+    /// Bytes of bodies by the hour since 1970, the latest first.
+    pub(super) async fn bodies_by_hour(&self) -> Result<Vec<(i64, u64)>, StoreError> {
+        let sql = "SELECT at / 3600000 AS hour, CAST(sum(bytes) AS BIGINT) AS bytes FROM body GROUP BY at / 3600000
+            ORDER BY hour DESC";
+        let number = |line: &Line, name: &str| line.get(name).and_then(Value::as_i64).unwrap_or(0);
+        let rows = self.rows(sql, &[]).await?;
+        Ok(rows.iter().map(|line| (number(line, "hour"), number(line, "bytes").unsigned_abs())).collect())
+    }
+
+    /// What was sent and said in the exchanges of a run, by their ids, as far as it is kept.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn bodies(&self, run: &str) -> Result<HashMap<String, Said>, StoreError> {
+        let rows = self.rows("SELECT id, sent, said FROM body WHERE run = $1", &[Cell::from(run)]).await?;
+        let text = |line: &Line, name: &str| line.get(name).and_then(Value::as_str).map(unpack).transpose();
+        let said = |line: &Line| {
+            let failed = |error: std::io::Error| StoreError::Server(format!("a body cannot be read: {error}"));
+            let id = line.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let sent = text(line, "sent").map_err(failed)?.unwrap_or_default();
+            Ok((id, Said { sent: sent.into(), said: text(line, "said").map_err(failed)? }))
+        };
+        rows.iter().map(said).collect()
     }
 
     /// The rows of a query, whose parameters are `$1`, `$2` and so on.
@@ -74,7 +120,8 @@ impl Reader {
         match &self.0 {
             Store::Embedded(connection) => {
                 let failed = |error: rusqlite::Error| StoreError::Server(error.to_string());
-                found(connection, &schema::statement(sql, Dialect::Embedded), cells).map_err(failed)
+                let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+                found(&connection, &schema::statement(sql, Dialect::Embedded), cells).map_err(failed)
             }
             Store::Postgres(wire) => Ok(wire.rows(sql, cells).await?),
         }

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::runs::body::{self, Body};
 use crate::runs::{Ended, Found, Record};
 
 /// The most that is added up: two of them still fit a number.
@@ -85,6 +86,7 @@ pub(super) enum Table {
     Action,
     Ending,
     Finding,
+    Body,
 }
 
 impl Table {
@@ -94,6 +96,7 @@ impl Table {
             Self::Action => "action",
             Self::Ending => "ending",
             Self::Finding => "finding",
+            Self::Body => "body",
         }
     }
 }
@@ -175,6 +178,24 @@ impl Row {
         });
         let ending = Self::new(Table::Ending, cells);
         std::iter::once(ending).chain(found).collect()
+    }
+
+    /// # Errors
+    /// Only where there is no memory.
+    pub(super) fn of_body(said: &Body) -> std::io::Result<Self> {
+        let sent = body::pack(&said.sent)?;
+        let answer = said.said.as_ref().map(|said| body::pack(said.as_bytes())).transpose()?;
+        let bytes = sent.len() + answer.as_ref().map_or(0, String::len);
+        let cells = [
+            ("id", (&said.exchange).into()),
+            ("at", said.at.into()),
+            ("run", said.run.as_ref().into()),
+            ("user", said.user.as_ref().into()),
+            ("bytes", bytes.into()),
+            ("sent", Cell::Text(sent)),
+            ("said", answer.map_or(Cell::Null, Cell::Text)),
+        ];
+        Ok(Self::new(Table::Body, cells))
     }
 
     pub(super) fn of_exchange(record: &Record) -> Self {

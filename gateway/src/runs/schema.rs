@@ -161,6 +161,19 @@ const TABLES: &[&str] = &[
     ) {strict};
     CREATE INDEX finding_at ON finding (at);
     CREATE INDEX finding_run ON finding (run);
+    CREATE TABLE body (
+        id TEXT {key of a day},
+        at {number} NOT NULL,
+        run TEXT,
+        "user" TEXT,
+        bytes {number} NOT NULL,
+        sent TEXT NOT NULL,
+        said TEXT
+    {by day};
+    CREATE INDEX body_at ON body (at);
+    CREATE INDEX body_run ON body (run, at);
+    CREATE INDEX exchange_refused ON exchange (run) WHERE calls_refused <> '[]';
+    CREATE INDEX exchange_detail ON exchange (run) WHERE detail IS NOT NULL;
     ALTER TABLE exchange ADD COLUMN role TEXT;
     ALTER TABLE exchange ADD COLUMN calls TEXT NOT NULL DEFAULT '[]';
     "#,

@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Postgres, Runs};
+use crate::runs::body::Body;
 use crate::runs::log::{Action, Log};
 use crate::runs::postgres::{Failed, Wire};
 use crate::runs::read::{Filter, Line, Reader};
@@ -50,7 +51,7 @@ fn settings(url: &str) -> Postgres {
 
 impl Place {
     fn new(postgres: Option<Postgres>) -> Self {
-        Self { runs: Runs { keep: None, postgres }, state: tempfile::tempdir().unwrap() }
+        Self { runs: Runs { postgres, ..Runs::default() }, state: tempfile::tempdir().unwrap() }
     }
 
     fn embedded() -> Self {
@@ -103,6 +104,12 @@ fn record(id: &str, run: &str) -> Record {
         cost_micros: 7,
         ..Record::default()
     }
+}
+
+/// Rows are kept so many days, and bodies that fit into a kilobyte.
+fn kept(days: u64) -> Runs {
+    let time = Duration::from_secs(days * 86_400);
+    Runs { keep: Some(time), bodies_age: time, bodies_size: 1_000, ..Runs::default() }
 }
 
 fn number(line: &Line, name: &str) -> i64 {
@@ -227,9 +234,50 @@ async fn how_a_run_ended_holds_until_it_goes_on(place: &Place) {
     open.told().await;
     let (run, _) = reader.show("run_a").await.unwrap().unwrap();
     assert!(run["ended_by"].is_null() && run["asked"].is_null(), "{run:?}");
-    open.log.purge(later(86_400 * 3), Duration::from_secs(86_400)).await.unwrap();
+    open.log.purge(later(86_400 * 3), &kept(1)).await.unwrap();
     assert!(reader.findings("run_a").await.unwrap().is_empty());
     open.end().await;
+}
+
+async fn bodies_are_kept_for_so_long_and_in_so_much_room(place: &Place) {
+    let open = place.open();
+    let now = Timestamp::now();
+    let hours = |hours: i64| now.checked_sub(SignedDuration::from_hours(hours)).unwrap();
+    // What cannot be made smaller.
+    let noise: Vec<u8> = (0..600_u32).flat_map(|n| scrambled(n).to_le_bytes()).collect();
+    for (id, age) in [("x_1", 24 * 40), ("x_2", 3), ("x_3", 0)] {
+        let (run, user) = (Some(String::from("run_a")), Some(String::from(if age == 3 { "bob" } else { "ada" })));
+        open.log.write(&Record { at: hours(age), user: user.clone(), ..record(id, "run_a") }).await.unwrap();
+        let said = (age == 0).then(|| String::from("{\"role\":\"assistant\"}"));
+        let sent = if age == 3 { noise.clone().into() } else { bytes::Bytes::from_static(b"{}") };
+        open.log.keep_body(Body { exchange: id.into(), run, user, at: hours(age), sent, said }).await.unwrap();
+    }
+    open.told().await;
+    let reader = place.reader().await;
+    let bodies = reader.bodies("run_a").await.unwrap();
+    assert_eq!((bodies.len(), &bodies["x_2"].sent[..]), (3, &noise[..]));
+    assert_eq!(bodies["x_3"].said.as_deref(), Some(&b"{\"role\":\"assistant\"}"[..]));
+    // The oldest is too old, and the next too much.
+    let keep = Runs { keep: None, ..kept(30) };
+    open.log.purge(now, &keep).await.unwrap();
+    let left: Vec<String> = reader.bodies("run_a").await.unwrap().into_keys().collect();
+    assert_eq!((left, reader.show("run_a").await.unwrap().unwrap().1.len()), (vec![String::from("x_3")], 3));
+    // Whoever is erased is nowhere any more, and others are.
+    assert_eq!(open.log.erase("bob").await.unwrap(), 1);
+    assert!(open.log.erase("ada").await.unwrap() >= 4);
+    assert!(reader.bodies("run_a").await.unwrap().is_empty());
+    assert!(reader.show("run_a").await.unwrap().is_none());
+    open.end().await;
+}
+
+/// Numbers that look like none.
+fn scrambled(seed: u32) -> u32 {
+    let mut x = seed.wrapping_mul(0x9e37_79b9) ^ 0x85eb_ca6b;
+    for _ in 0..3 {
+        x ^= x >> 15;
+        x = x.wrapping_mul(0x2c1b_3c6d);
+    }
+    x
 }
 
 async fn what_is_old_is_forgotten(place: &Place) {
@@ -242,7 +290,7 @@ async fn what_is_old_is_forgotten(place: &Place) {
         open.log.write(&Record { at: days(age), ..record(id, run) }).await.unwrap();
     }
     open.told().await;
-    open.log.purge(now, Duration::from_secs(30 * 86_400)).await.unwrap();
+    open.log.purge(now, &kept(30)).await.unwrap();
     let reader = place.reader().await;
     assert!(reader.show("run_old").await.unwrap().is_none());
     let (run, exchanges) = reader.show("run_long").await.unwrap().unwrap();
@@ -303,6 +351,7 @@ async fn all(place: fn() -> Place) {
     what_is_odd_is_kept(&place()).await;
     actions_are_the_newest_first(&place()).await;
     how_a_run_ended_holds_until_it_goes_on(&place()).await;
+    bodies_are_kept_for_so_long_and_in_so_much_room(&place()).await;
     what_is_old_is_forgotten(&place()).await;
 }
 

@@ -12,15 +12,15 @@ use crate::runs::row::{Row, Table};
 const MILLIS: i64 = 86_400_000;
 
 /// Tables that are partitioned.
-const TABLES: [&str; 1] = ["exchange"];
+const TABLES: [Table; 2] = [Table::Exchange, Table::Body];
 
 /// Days that are made ahead, so that nobody has to at midnight.
 const AHEAD: i64 = 2;
 
 /// Which days these rows are of, since 1970.
 pub(super) fn of(rows: &[&Row]) -> Vec<i64> {
-    let exchanges = rows.iter().filter(|row| row.table == Table::Exchange);
-    exchanges.map(|row| row.get("at").number().div_euclid(MILLIS)).collect()
+    let by_day = rows.iter().filter(|row| TABLES.contains(&row.table));
+    by_day.map(|row| row.get("at").number().div_euclid(MILLIS)).collect()
 }
 
 /// The day of a moment.
@@ -51,7 +51,7 @@ impl Wire {
         missing.dedup();
         for day in missing {
             for table in TABLES {
-                make(&mut self.client, table, day).await?;
+                make(&mut self.client, table.name(), day).await?;
             }
             self.days.insert(day);
         }
@@ -63,28 +63,38 @@ impl Wire {
         self.days.clear();
     }
 
-    /// Drops what is of days before this moment's.
-    pub(in crate::runs) async fn forget(&mut self, before: Timestamp) -> Result<(), Failed> {
+    /// Drops what a table has of days before this moment's. Returns the first day that is left.
+    async fn drop_days(&mut self, table: &str, before: Timestamp) -> Result<i64, Failed> {
         let first = day(before);
         let sql = "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
             WHERE i.inhparent = to_regclass($1)";
-        for table in TABLES {
-            let found = self.client.query(sql, &[&table]).await?;
-            let partitions = found.iter().map(|row| row.get::<_, String>(0));
-            for partition in partitions.filter(|partition| named(table, partition).is_some_and(|day| day < first)) {
-                let transaction = self.client.transaction().await?;
-                // Who writes waits behind a drop that waits, so it does not wait for long.
-                transaction.batch_execute("SET LOCAL lock_timeout = '2s'").await?;
-                transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
-                transaction.batch_execute(&format!("DROP TABLE IF EXISTS {partition}")).await?;
-                transaction.commit().await?;
-            }
+        let found = self.client.query(sql, &[&table]).await?;
+        let partitions = found.iter().map(|row| row.get::<_, String>(0));
+        for partition in partitions.filter(|partition| named(table, partition).is_some_and(|day| day < first)) {
+            let transaction = self.client.transaction().await?;
+            // Who writes waits behind a drop that waits, so it does not wait for long.
+            transaction.batch_execute("SET LOCAL lock_timeout = '2s'").await?;
+            transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+            transaction.batch_execute(&format!("DROP TABLE IF EXISTS {partition}")).await?;
+            transaction.commit().await?;
         }
+        // Whatever is written of these days makes them anew.
+        self.days.retain(|day| *day >= first);
+        Ok(first)
+    }
+
+    /// Drops the bodies of days before this moment's.
+    pub(in crate::runs) async fn forget_bodies(&mut self, before: Timestamp) -> Result<(), Failed> {
+        self.drop_days(Table::Body.name(), before).await.map(drop)
+    }
+
+    /// Drops what is of days before this moment's.
+    pub(in crate::runs) async fn forget(&mut self, before: Timestamp) -> Result<(), Failed> {
+        let first = self.drop_days(Table::Exchange.name(), before).await?;
         for (table, moment) in [("ending", "at"), ("finding", "at"), ("run", "ended")] {
             let old = format!("DELETE FROM {table} WHERE {moment} < $1");
             self.client.execute(&old, &[&first.saturating_mul(MILLIS)]).await?;
         }
-        self.days.retain(|day| *day >= first);
         Ok(())
     }
 }

@@ -195,6 +195,12 @@ impl Wire {
         Ok(transaction.commit().await?)
     }
 
+    /// Deletes the rows of which a column is so. Returns how many.
+    pub(super) async fn erase(&self, table: &str, (column, is): (&str, &str), cell: &Cell) -> Result<u64, Failed> {
+        let sql = format!("DELETE FROM {table} WHERE \"{column}\" {is} $1");
+        Ok(self.client.execute(&sql, &[cell]).await?)
+    }
+
     /// What a query gives.
     pub(super) async fn rows(&self, sql: &str, cells: &[Cell]) -> Result<Vec<Line>, Failed> {
         let parameters: Vec<&(dyn ToSql + Sync)> = cells.iter().map(|cell| cell as _).collect();
