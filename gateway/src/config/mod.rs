@@ -127,6 +127,17 @@ impl Config {
     }
 }
 
+impl Config {
+    /// A policy of any folder, for this gateway: as it was, or as it might be.
+    ///
+    /// # Errors
+    /// [`Problem`] when it is not sound.
+    pub fn policy_in(&self, folder: &Path) -> Result<Policy, Problem> {
+        let names: Vec<String> = self.providers.keys().cloned().collect();
+        policies::policy(folder, &policies::Known { providers: &names, client_ca: true, secrets: Secrets::Leave })
+    }
+}
+
 /// The secret of a fleet. Without a common one a caller who is passed through would be somebody
 /// else to every Jetway, and have a budget with each.
 fn secret(

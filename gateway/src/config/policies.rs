@@ -94,7 +94,7 @@ pub(in crate::config) fn load(
     policies
 }
 
-fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
+pub(in crate::config) fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
     let file = folder.join("policy.yaml");
     let text = yaml::text(&file)?;
     let document: Document = yaml::parse(&file, &text)?;
