@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jetway_core::policy::breadcrumbs::StepGuard;
+use jetway_core::policy::breadcrumbs::{Spent, StepGuard};
 use jetway_core::policy::budget::Gone;
 use jetway_core::policy::budget::account::Standing;
 use jetway_core::policy::budget::hold::Holding;
@@ -30,7 +30,7 @@ use crate::metrics::Labels;
 use crate::rates::Admission;
 use crate::runs::state::State;
 use crate::runs::{CallRefused, CallReplaced, Outcome, Passage, Record, StepLeft};
-use crate::tab::{self, Lesser, Tab};
+use crate::tab::{self, Account, Lesser, Tab};
 
 /// A model's name is the caller's text; more of it is of no use to a log.
 const LONGEST_NAME: usize = 128;
@@ -62,6 +62,8 @@ pub struct Exchange {
     placed: usize,
     /// What it does in its run; none of what asks for no reply.
     pub part: Option<Part>,
+    /// The step of its run that pays for it, where that has an allowance.
+    pub account: Option<Account>,
     done: bool,
 }
 
@@ -91,6 +93,7 @@ impl Exchange {
             lesser: Lesser::default(),
             placed: 0,
             part: None,
+            account: None,
             done: false,
         }
     }
@@ -282,7 +285,7 @@ impl Exchange {
             self.jetway.endings.left(&run, part.leave(&record, outcome));
         }
         let last = self.turn(record.model.clone().unwrap_or_default());
-        let ended = Ended { jetway: Arc::clone(&self.jetway), record, last };
+        let ended = Ended { jetway: Arc::clone(&self.jetway), record, last, account: self.account.take() };
         self.jetway.tasks.spawn(ended.conclude());
     }
 
@@ -353,6 +356,7 @@ struct Ended {
     jetway: Arc<Jetway>,
     record: Record,
     last: Turn,
+    account: Option<Account>,
 }
 
 impl Ended {
@@ -369,6 +373,12 @@ impl Ended {
         jetway.metrics.ended(&self.record, Labels { policy: &policy, model: &model, provider: &provider });
         if let Some(hold) = hold.filter(|_| !charges.is_empty()) {
             settle(&jetway, &policy, &hold, charges).await;
+        }
+        if let Some(Account { run, step }) = self.account {
+            let spent = Spent { micros: self.record.cost_micros, tokens: self.record.usage.total() };
+            if let Err(error) = jetway.state.spend(&run, step, spent).await {
+                tracing::error!(exchange = self.record.id, %error, "what a step has used could not be counted");
+            }
         }
         if !jetway.log.write(self.record) {
             jetway.metrics.log_dropped.inc();
