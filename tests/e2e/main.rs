@@ -19,5 +19,6 @@ mod lockdown;
 mod operations;
 mod secrets;
 mod standing;
+mod steps;
 mod tokens;
 mod turns;
