@@ -151,6 +151,42 @@ fn a_step_asks_for_nothing_that_its_policy_does_not_allow() {
 }
 
 #[test]
+fn what_has_too_little_left_for_the_step_s_model_goes_to_a_cheaper_one_still() {
+    let provider = provider(&script(&[]));
+    let steps = "  - { id: look, prompt: look.md, model: claude-opus-4-7, effort: low }\n";
+    let budget =
+        "budget: { caps: [{ per: user, usd: 0.02, every: day }], on_low: downgrade, downgrade_to: claude-haiku-4-5 }\n";
+    let mut setup = setup(&provider.url(), steps);
+    setup.policies[0].1 += budget;
+    let jetway = setup.start();
+    let answer = Agent::new().turn(&jetway, "");
+    assert_eq!(asked(&provider), pairs(&[(HAIKU, "low")]));
+    let headers = ["x-jetway-downgraded-to", "x-jetway-step-model", "x-jetway-step-effort"];
+    assert_eq!(headers.map(|name| answer.header(name)), [Some(HAIKU), None, Some("low")]);
+    assert_eq!(jetway.exchanges(1)[0]["cost_micros"], 50 + 5 * 10);
+}
+
+#[test]
+fn each_dialect_is_asked_for_the_effort_in_its_own_word() {
+    let provider = provider(&script(&[]));
+    let jetway = setup(&provider.url(), "  - { id: look, prompt: look.md, model: gpt-5.5, effort: low }\n").start();
+    let tool = json!({ "type": "function", "name": "Bash", "parameters": {} });
+    let chat = json!({ "model": "gpt-6", "messages": [{ "role": "user", "content": "Add it." }], "reasoning_effort": "high",
+        "tools": [{ "type": "function", "function": tool }] });
+    let responses = json!({ "model": "gpt-6", "input": "Add it.", "reasoning": { "effort": "high", "summary": "auto" },
+        "tools": [tool] });
+    for (path, body) in [("/v1/chat/completions", chat), ("/v1/responses", responses)] {
+        let answer = post(path, body.to_string()).header("x-jetway-run", path).send(jetway.data);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert_eq!(answer.header("x-jetway-step-model"), Some("gpt-5.5"));
+    }
+    let sent = |at: usize| serde_json::from_slice::<Value>(&provider.seen()[at].body).unwrap();
+    assert_eq!((&sent(0)["model"], &sent(0)["reasoning_effort"]), (&json!("gpt-5.5"), &json!("low")));
+    assert_eq!(sent(1)["model"], "gpt-5.5");
+    assert_eq!(sent(1)["reasoning"], json!({ "effort": "low", "summary": "auto" }));
+}
+
+#[test]
 fn an_effort_is_held_against_the_rules_as_it_is_sent() {
     let provider = provider(&script(&[]));
     let steps = "  - { id: look, prompt: look.md, effort: low }\n";
