@@ -125,6 +125,9 @@ async fn serve(call: Call<'_>, body: &mut Incoming, mut exchange: Exchange) -> R
     };
     let (watched, response) = Watched::of(prepared, sent);
     watched.keep_prompt(call, &mut exchange);
+    if call.endpoint.is_reply() {
+        exchange.sends(watched.prepared.outbound.bytes());
+    }
     Box::pin(answer(call, watched, response, exchange)).await
 }
 
@@ -321,6 +324,7 @@ impl<'a> Watched<'a> {
         Watch {
             meter: Meter::new(call.dialect),
             turn: Turn::new(call.dialect),
+            called: Vec::new(),
             hide: self.prepared.outbound.hides_usage().then_some(HideUsage),
             cut: may_be_cut.then(|| Cut::new(call.dialect)),
             guard,
