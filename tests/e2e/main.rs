@@ -21,5 +21,6 @@ mod runlog;
 mod runs;
 mod secrets;
 mod standing;
+mod steps;
 mod tokens;
 mod turns;
