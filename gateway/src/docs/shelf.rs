@@ -94,25 +94,25 @@ impl Shelf {
             before.with_pages(read.into_iter().map(|(page, _)| page))
         } else {
             let chunks = read.iter().flat_map(|(page, text)| chunk::cut(&page.name, text)).collect();
-            self.meant(&Index::new(chunks).with_pages(read.into_iter().map(|(page, _)| page)))
+            let index = Index::new(chunks).with_pages(read.into_iter().map(|(page, _)| page));
+            if self.endpoint.is_some() { self.meant(&index, &Kept::read(&self.disk.vectors())) } else { index }
         };
         self.held.store(Arc::new(Held { index: Arc::new(index), stamp }));
         Ok(())
     }
 
     /// The same index, with what is kept of what its sections mean.
-    fn meant(&self, index: &Index) -> Index {
+    fn meant(&self, index: &Index, kept: &Kept) -> Index {
         let Some(endpoint) = &self.endpoint else { return index.clone() };
-        let kept = Kept::read(&self.disk.vectors());
-        let keys: Vec<_> = wanted(index).map(|text| key(endpoint, &text)).collect();
+        let keys: Vec<_> = wanted(index).take(kept.room()).map(|text| key(endpoint, &text)).collect();
         // They are of one width, for no others are kept.
         index.with_vectors(Vectors::new(keys.iter().map(|key| kept.find(key))).unwrap_or_default())
     }
 
     /// Takes up what is kept of what its sections mean.
-    pub(super) fn take_vectors(&self) {
+    pub(super) fn take_vectors(&self, kept: &Kept) {
         let held = self.held.load();
-        let index = Arc::new(self.meant(&held.index));
+        let index = Arc::new(self.meant(&held.index, kept));
         self.held.store(Arc::new(Held { index, stamp: held.stamp.clone() }));
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jetway_core::policy::context::standing::Standing;
 use jetway_core::policy::context::{self, Asked, airplanes, on_demand};
 use jetway_core::policy::desk::{Clerk, DeskTool};
-use jetway_core::retrieval::meaning::Nearness;
+use jetway_core::retrieval::meaning::{Nearness, Vector};
 use jetway_core::retrieval::profile::Profile;
 use jetway_core::retrieval::search::{Index, beginning};
 use jetway_core::wire::request::Request;
@@ -14,7 +14,7 @@ use jetway_core::wire::tools::offer::NewTool;
 use jiff::Timestamp;
 
 use crate::config::Policy;
-use crate::docs::{About, Failed};
+use crate::docs::{About, Failed, Shelf};
 use crate::gate::{Gate, Jetway};
 use crate::runs::Passage;
 use crate::runs::state::Inserted;
@@ -100,13 +100,10 @@ async fn nearness((jetway, gate, index): (&Jetway, &Gate, &Index), policy: &Poli
     let begun = &task[..task.floor_char_boundary(MOST_SEARCHED)];
     let found = searcher.ok()?.search(begun);
     let asked = beginning(found.text.as_deref().unwrap_or(begun));
-    let outcome = jetway.embedder.ask(endpoint, &[asked], rules.timeout).await.and_then(|vectors| {
-        let vector = vectors.first().ok_or_else(|| Failed::Other(String::from("it answered nothing")))?;
-        index.nearness(vector).map_err(|why| {
-            shelf.doubt();
-            Failed::Other(why.to_string())
-        })
-    });
+    let outcome = match jetway.embedder.ask(endpoint, &[asked], rules.timeout).await {
+        Ok(answered) => compared(shelf, index, answered).await,
+        Err(why) => Err(why),
+    };
     jetway.embedder.count(&policy.name, About::Query, &outcome, 1);
     // Said once, and not at every task.
     match (&outcome, shelf.is_news(outcome.is_ok())) {
@@ -120,8 +117,21 @@ async fn nearness((jetway, gate, index): (&Jetway, &Gate, &Index), policy: &Poli
     outcome.ok()
 }
 
-/// The most bytes of a task that are searched for secrets before it is cut.
-const MOST_SEARCHED: usize = 256 << 10;
+/// How near the sections are to the one text that was asked about. It is compared with each of them,
+/// which may take as long as reading 64 MiB: not on a thread that serves others meanwhile.
+async fn compared(shelf: &Shelf, index: &Index, answered: Vec<Vector>) -> Result<Nearness, Failed> {
+    let vector = answered.into_iter().next().ok_or_else(|| Failed::Other(String::from("it answered nothing")))?;
+    let vectors = index.vectors();
+    let near = tokio::task::spawn_blocking(move || vectors.nearness(&vector)).await;
+    near.map_err(|error| Failed::Other(error.to_string()))?.map_err(|why| {
+        shelf.doubt();
+        Failed::Other(why.to_string())
+    })
+}
+
+/// The most bytes of a task that are searched for secrets before it is cut: four times what can be
+/// left of it.
+const MOST_SEARCHED: usize = 64 << 10;
 
 /// The tools by which a model asks for more: offered where its agent has tools at all, and none of
 /// these names.

@@ -16,6 +16,15 @@ pub fn asked_of(section: &Chunk) -> String {
 
 /// The most numbers of one direction.
 const WIDEST: usize = 8_192;
+/// The most numbers of all directions together: 64 MiB. A query is compared with every one of them,
+/// which costs as long as it takes to read that once.
+const MOST_NUMBERS: usize = 16 << 20;
+
+/// How many directions of this width there may be.
+#[must_use]
+pub fn room(width: usize) -> usize {
+    MOST_NUMBERS / width.max(1)
+}
 
 /// Why numbers are no direction, or not one of these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -94,6 +103,12 @@ impl Vectors {
             }
         }
         Ok(found)
+    }
+
+    /// How many there may be; no number says how many where none is known yet.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        if self.width == 0 { usize::MAX } else { room(self.width) }
     }
 
     /// How many are known.
@@ -177,6 +192,13 @@ mod tests {
         let some = Vectors::new([None, Some(&one), None]).unwrap();
         assert_eq!([0, 1, 2, 3].map(|at| some.is_known(at)), [false, true, false, false]);
         assert!(!Vectors::default().is_known(0));
+    }
+
+    #[test]
+    fn the_wider_they_are_the_fewer_there_may_be() {
+        assert_eq!([0, 1, 256, WIDEST].map(room), [16 << 20, 16 << 20, 1 << 16, 2_048]);
+        assert_eq!(Vectors::default().room(), usize::MAX);
+        assert_eq!(Vectors::new([Some(&vector(&[1.0; 512]))]).unwrap().room(), 1 << 15);
     }
 
     #[test]

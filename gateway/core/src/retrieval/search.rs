@@ -75,6 +75,12 @@ impl Index {
         self.vectors.known()
     }
 
+    /// What the chunks mean, as far as that is known: to be compared elsewhere.
+    #[must_use]
+    pub fn vectors(&self) -> Arc<Vectors> {
+        Arc::clone(&self.vectors)
+    }
+
     /// The page of each chunk, where it is known, and whether it is known what the chunk means.
     pub fn sections(&self) -> impl Iterator<Item = (Option<&Page>, bool)> {
         let chunks = self.body.chunks.iter().enumerate();

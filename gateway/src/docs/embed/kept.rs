@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use jetway_core::retrieval::meaning::Vector;
+use jetway_core::retrieval::meaning::{Vector, room};
 
 use crate::docs::embed::Endpoint;
 use crate::secret;
@@ -13,8 +13,8 @@ use crate::secret;
 const BEGIN: &[u8] = b"jetway vectors 1\n";
 /// The bytes of a digest at its end.
 const DIGEST: usize = 32;
-/// A larger one is not ours.
-const LARGEST: u64 = 1 << 30;
+/// A larger one is not ours: there is room for 64 MiB of numbers, and what they are known by.
+const LARGEST: u64 = 80 << 20;
 
 /// By what a text is known: a digest of it, of the model that was asked, and of where.
 pub(in crate::docs) type Key = [u8; 16];
@@ -34,13 +34,18 @@ pub(in crate::docs) struct Kept(pub(super) HashMap<Key, Vector>);
 impl Kept {
     /// What is in a file; nothing where there is none.
     pub(in crate::docs) fn read(file: &Path) -> Self {
-        let size = std::fs::metadata(file).map_or(0, |meta| meta.len());
-        let bytes = std::fs::read(file).ok().filter(|_| size <= LARGEST);
+        let is_ours = std::fs::metadata(file).is_ok_and(|meta| meta.len() <= LARGEST);
+        let bytes = if is_ours { std::fs::read(file).ok() } else { None };
         bytes.and_then(|bytes| parsed(&bytes)).unwrap_or_default()
     }
 
     pub(in crate::docs) fn find(&self, key: &Key) -> Option<&Vector> {
         self.0.get(key)
+    }
+
+    /// Of how many sections there is room to know it, as far as that can be told yet.
+    pub(in crate::docs) fn room(&self) -> usize {
+        self.width().map_or(usize::MAX, room)
     }
 
     /// How many numbers each has; none where nothing is known.

@@ -113,7 +113,10 @@ impl Embedder {
         }
         let body = Limited::new(body, LARGEST).collect().await;
         let body = body.map_err(|_| other(format!("its answer broke off, or is larger than {LARGEST} bytes")))?;
-        embeddings::read(&body.to_bytes(), texts.len()).map_err(|why| other(why.to_string()))
+        // About a batch it may be megabytes of digits.
+        let (body, asked) = (body.to_bytes(), texts.len());
+        let read = tokio::task::spawn_blocking(move || embeddings::read(&body, asked)).await;
+        read.map_err(|error| other(error.to_string()))?.map_err(|why| other(why.to_string()))
     }
 
     /// Counts texts by what came of asking about them.

@@ -31,9 +31,9 @@ pub(in crate::docs) fn wanted(index: &Index) -> impl Iterator<Item = String> {
     index.chunks().iter().take(MOST_SECTIONS).map(asked_of)
 }
 
-/// How many they are.
+/// How many they are, of those that there is room for.
 pub(in crate::docs) fn wanted_count(index: &Index) -> usize {
-    index.chunks().len().min(MOST_SECTIONS)
+    index.chunks().len().min(MOST_SECTIONS).min(index.vectors().room())
 }
 
 /// What is to be asked about.
@@ -55,7 +55,7 @@ impl Work {
         let is_doubted = shelf.is_doubted();
         let kept = if is_doubted { Kept::default() } else { Kept::read(&shelf.disk.vectors()) };
         let (mut all, mut lacking) = (HashSet::new(), Vec::new());
-        for text in wanted(&shelf.index()) {
+        for text in wanted(&shelf.index()).take(kept.room()) {
             let key = key(&endpoint, &text);
             if all.insert(key) && kept.find(&key).is_none() {
                 lacking.push((key, text));
@@ -83,6 +83,10 @@ impl Work {
         let (mut unkept, mut refused, mut answered) = (0, 0, 0);
         let mut unread = None;
         while let Some(batch) = batches.pop_front() {
+            // The first answer of all shows how much room there is.
+            if batch.start >= self.kept.room() {
+                break;
+            }
             let texts: Vec<&str> = self.lacking[batch.clone()].iter().map(|(_, text)| text.as_str()).collect();
             let outcome = {
                 // It is closed only with the process.
@@ -133,14 +137,19 @@ impl Work {
     /// Writes what is known, and exchanges the index for one that knows it.
     async fn keep(&mut self) -> Result<(), Failed> {
         self.kept.0.retain(|key, _| self.all.contains(key));
-        let (bytes, shelf) = (self.kept.bytes(), Arc::clone(&self.shelf));
-        let write = move || -> Result<(), String> {
-            shelf.disk.keep_vectors(&bytes).map_err(|error| format!("what it said cannot be kept: {error}"))?;
-            shelf.take_vectors();
-            Ok(())
+        let (kept, shelf) = (std::mem::take(&mut self.kept), Arc::clone(&self.shelf));
+        // Not where requests are served: there may be tens of megabytes to digest.
+        let write = move || {
+            let written = shelf.disk.keep_vectors(&kept.bytes());
+            if written.is_ok() {
+                shelf.take_vectors(&kept);
+            }
+            (kept, written)
         };
         let written = tokio::task::spawn_blocking(write).await;
-        written.unwrap_or_else(|error| Err(error.to_string())).map_err(Failed::Other)
+        let (kept, written) = written.map_err(|error| Failed::Other(error.to_string()))?;
+        self.kept = kept;
+        written.map_err(|error| Failed::Other(format!("what it said cannot be kept: {error}")))
     }
 }
 
@@ -164,6 +173,7 @@ fn batches(texts: &[(Key, String)]) -> Vec<Range<usize>> {
 #[cfg(test)]
 mod tests {
     use jetway_core::retrieval::chunk::Chunk;
+    use jetway_core::retrieval::meaning::Vectors;
 
     use super::*;
 
@@ -185,5 +195,8 @@ mod tests {
         let chunk = |at: usize| Chunk { page: "p".into(), headings: Vec::new(), text: at.to_string() };
         let many = Index::new((0..MOST_SECTIONS + 5).map(chunk).collect());
         assert_eq!((wanted(&many).count(), wanted_count(&many)), (MOST_SECTIONS, MOST_SECTIONS));
+        // Of wide embeddings fewer have room.
+        let wide = Vector::new(vec![1.0; 4_096]).unwrap();
+        assert_eq!(wanted_count(&many.with_vectors(Vectors::new([Some(&wide)]).unwrap())), 4_096);
     }
 }
