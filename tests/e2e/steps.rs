@@ -250,6 +250,24 @@ fn a_step_that_has_used_up_its_allowance_is_stuck() {
 }
 
 #[test]
+fn another_run_that_begins_alike_has_an_allowance_of_its_own() {
+    let provider = provider(&script(&[bash("ls"), bash("ls"), bash("ls")]));
+    let steps = "  - { id: look, prompt: look.md, allowance: { tokens: 120 }, on_stuck: skip }\n  - { id: plan, prompt: plan.md }\n";
+    let jetway = setup(&provider.url(), steps).start();
+    for run in 0..2 {
+        let mut agent = Agent::new();
+        let mut steps = Vec::new();
+        for turn in 1..=3 {
+            agent.turn(&jetway, "app.py");
+            jetway.exchanges(run * 3 + turn);
+            let body = String::from_utf8(provider.seen().pop().unwrap().body.to_vec()).unwrap();
+            steps.push(body.matches("It is time to").count());
+        }
+        assert_eq!(steps, [1, 1, 2], "run {run}");
+    }
+}
+
+#[test]
 fn a_fleet_counts_together_what_a_step_uses() {
     let provider = provider(&script(&[bash("ls"), bash("ls"), bash("ls")]));
     let redis = jetway_support::redis::Redis::start(&[]);

@@ -134,9 +134,8 @@ impl Config {
     /// [`Problem`] when it is not sound.
     pub fn policy_in(&self, folder: &Path) -> Result<Policy, Problem> {
         let names: Vec<String> = self.providers.keys().cloned().collect();
-        let known =
-            policies::Known { providers: &self.providers, names: &names, client_ca: true, secrets: Secrets::Leave };
-        policies::policy(folder, &known)
+        let (providers, secrets) = (&self.providers, Secrets::Leave);
+        policies::policy(folder, &policies::Known { names: &names, providers, client_ca: true, secrets })
     }
 }
 

@@ -179,7 +179,8 @@ pub async fn follow(
         let called = |result: &Fresh| called(edits, &result.call);
         let seen: Vec<Seen<'_>> =
             results.iter().map(|result| Seen { result, called: called(result), folders: &folders, table }).collect();
-        if is_used_up(jetway, who.run, (&path, progress.at)).await? {
+        // What is counted for a path that begins now is of a run before it that began alike.
+        if !is_new && is_used_up(jetway, who.run, (&path, progress.at)).await? {
             progress.use_up();
         }
         is_told = is_in_prompt(&path, &progress, &opening, (request, edits, &turns));
