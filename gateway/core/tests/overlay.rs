@@ -302,7 +302,10 @@ fn a_call_whose_body_is_no_object_cannot_be_told_again() {
         turn.push(&Frame::written(None, &chunk));
         turn.told().is_some()
     };
-    assert_eq!([r#"{"name":"n","input":"i"}"#, "{}", "true", "[]", "\"n\""].map(told), [true, true, false, false, false]);
+    assert_eq!(
+        [r#"{"name":"n","input":"i"}"#, "{}", "true", "[]", "\"n\""].map(told),
+        [true, true, false, false, false]
+    );
 }
 
 proptest! {

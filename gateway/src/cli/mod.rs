@@ -6,7 +6,6 @@ mod check;
 mod demo;
 mod docs;
 mod keys;
-mod lint;
 mod out;
 mod policy;
 mod runs;
