@@ -1,0 +1,368 @@
+//! Budgets, feedback and policies as the page lays them out. Given the accounts of a fleet → users
+//! first, each account with its owner, its cap and how much of it is taken.
+
+use std::collections::BTreeMap;
+
+use jetway_core::lint::Finding;
+use serde::Serialize;
+
+use crate::admin::page::data::{Read, Version};
+use crate::admin::page::html::moment;
+use crate::admin::page::story::{Said, text};
+use crate::amend::Shown;
+use crate::config::Policy;
+use crate::runs::read::Line;
+
+/// The most rows of one table.
+const ROWS: usize = 500;
+
+/// Accounts of one scope.
+#[derive(Debug, Serialize)]
+pub(super) struct Scope {
+    /// `user`, `team`, and what else a cap can be per.
+    name: String,
+    accounts: Vec<Account>,
+    /// Those that are not shown.
+    more: usize,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct Account {
+    who: String,
+    /// Whether the row above is of another.
+    is_first: bool,
+    policy: String,
+    every: String,
+    is_money: bool,
+    unit: String,
+    limit: f64,
+    used: f64,
+    held: f64,
+    owed: f64,
+    left: f64,
+    share: f64,
+    /// The same as a bar has it: in thousandths, and never more than all.
+    width: i64,
+    state: &'static str,
+    renewed: Option<String>,
+}
+
+/// The order in which scopes are shown.
+const SCOPES: [&str; 6] = ["user", "team", "key", "run", "policy", "model"];
+
+/// Accounts by their scope; within one by who it is, and there the fullest first.
+pub(super) fn scopes(accounts: &[Shown], is_wanted: impl Fn(&str, &str, &str) -> bool) -> Vec<Scope> {
+    let mut found: BTreeMap<usize, Scope> = BTreeMap::new();
+    for shown in accounts {
+        let Some((scope, account)) = Account::of(shown) else { continue };
+        if !is_wanted(&account.policy, &account.who, account.state) {
+            continue;
+        }
+        let place = SCOPES.iter().position(|name| *name == scope).unwrap_or(SCOPES.len());
+        let entry = found.entry(place).or_insert_with(|| Scope { name: scope, accounts: Vec::new(), more: 0 });
+        entry.accounts.push(account);
+    }
+    for scope in found.values_mut() {
+        // Whoever is fullest first, with what else is theirs.
+        let mut fullest: BTreeMap<String, f64> = BTreeMap::new();
+        for account in &scope.accounts {
+            let share = fullest.entry(account.who.clone()).or_default();
+            *share = share.max(account.share);
+        }
+        let rank = |account: &Account| fullest.get(&account.who).copied().unwrap_or_default();
+        scope.accounts.sort_by(|a, b| {
+            let whose = rank(b).total_cmp(&rank(a)).then_with(|| a.who.cmp(&b.who));
+            whose.then_with(|| b.share.total_cmp(&a.share))
+        });
+        for at in 1..scope.accounts.len() {
+            scope.accounts[at].is_first = scope.accounts[at].who != scope.accounts[at - 1].who;
+        }
+        scope.more = scope.accounts.len().saturating_sub(ROWS);
+        scope.accounts.truncate(ROWS);
+    }
+    found.into_values().collect()
+}
+
+impl Account {
+    /// Reads an account's name: `wizard/user=ada/usd/day`.
+    fn of(shown: &Shown) -> Option<(String, Self)> {
+        let mut parts = shown.account.splitn(4, '/');
+        let (policy, owner, unit, every) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let (scope, who) = owner.split_once('=')?;
+        // Tokens that are weighed stand with their weights.
+        let unit = unit.split_once(':').map_or(unit, |(unit, _)| unit);
+        #[expect(clippy::cast_possible_truncation, reason = "between nothing and a thousand")]
+        let width = (shown.share.clamp(0.0, 1.0) * 1_000.0) as i64;
+        let account = Self {
+            who: plain(who),
+            is_first: true,
+            policy: policy.to_owned(),
+            every: every.to_owned(),
+            is_money: shown.unit == "usd",
+            unit: unit.to_owned(),
+            limit: shown.limit,
+            used: shown.used,
+            held: shown.held,
+            owed: shown.owed,
+            left: shown.left,
+            share: shown.share,
+            width,
+            state: shown.state,
+            renewed: shown.resets_at.map(moment),
+        };
+        Some((scope.to_owned(), account))
+    }
+}
+
+/// A name as it was before it became a part of an account's: `a%2Fb` was `a/b`.
+fn plain(name: &str) -> String {
+    let mut bytes = Vec::with_capacity(name.len());
+    let mut rest = name.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let code = tail.get(..2).and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
+        match code.filter(|_| *first == b'%') {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Feedback that is about the same thing.
+#[derive(Debug, Serialize)]
+pub(super) struct Group {
+    kind: String,
+    /// The gravest of them.
+    severity: String,
+    about: Option<String>,
+    policy: String,
+    versions: Vec<String>,
+    count: usize,
+    last: String,
+    /// The newest, with the runs that they are from.
+    said: Vec<(Option<String>, Said)>,
+}
+
+/// How many of a group are shown.
+const SAID: usize = 20;
+/// Severities, the gravest first; what else is said comes behind them.
+const SEVERITIES: [&str; 5] = ["critical", "high", "medium", "low", "info"];
+
+/// Groups what was said (the newest first) by policy, kind and what it is about; the gravest and the
+/// most frequent groups first.
+pub(super) fn groups(lines: &[Line]) -> Vec<Group> {
+    let mut found: Vec<Group> = Vec::new();
+    let mut places: BTreeMap<(String, String, Option<String>), usize> = BTreeMap::new();
+    for line in lines {
+        let said = Said::of(line);
+        let (policy, version) = (text(line, "policy").unwrap_or_default(), text(line, "policy_version"));
+        let place = *places.entry((policy.clone(), said.kind.clone(), said.about.clone())).or_insert(found.len());
+        if place == found.len() {
+            found.push(Group {
+                kind: said.kind.clone(),
+                severity: said.severity.clone(),
+                about: said.about.clone(),
+                policy,
+                versions: Vec::new(),
+                count: 0,
+                last: text(line, "at").unwrap_or_default(),
+                said: Vec::new(),
+            });
+        }
+        let group = &mut found[place];
+        group.count += 1;
+        group.versions.extend(version.filter(|version| !group.versions.contains(version)));
+        if gravity(&said.severity) < gravity(&group.severity) {
+            group.severity.clone_from(&said.severity);
+        }
+        if group.said.len() < SAID {
+            group.said.push((text(line, "run"), said));
+        }
+    }
+    found.sort_by_key(|group| (gravity(&group.severity), std::cmp::Reverse(group.count)));
+    found.truncate(ROWS);
+    found
+}
+
+fn gravity(severity: &str) -> usize {
+    SEVERITIES.iter().position(|known| *known == severity).unwrap_or(SEVERITIES.len())
+}
+
+/// A policy as it is in force.
+#[derive(Debug, Serialize)]
+pub(super) struct InForce {
+    name: String,
+    about: String,
+    version: String,
+    /// What it does, in words: `locks tools down`, `40 sections of documents`.
+    does: Vec<String>,
+    steps: Vec<String>,
+    versions: Vec<Was>,
+    doubts: Vec<Doubt>,
+    /// Why there is no saying what is doubtful.
+    unread: Option<String>,
+}
+
+/// A version that exchanges were under.
+#[derive(Debug, Serialize)]
+struct Was {
+    version: String,
+    first: String,
+    last: String,
+    exchanges: i64,
+    is_in_force: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Doubt {
+    file: String,
+    line: usize,
+    rule: &'static str,
+    sentence: String,
+}
+
+impl InForce {
+    pub(super) fn of(
+        policy: &Policy,
+        (sections, airplanes): (usize, usize),
+        versions: &[Version],
+        doubts: Option<&Read<Vec<Finding>>>,
+    ) -> Self {
+        let was = |version: &Version| Was {
+            version: version.version.clone(),
+            first: moment(version.first),
+            last: moment(version.last),
+            exchanges: version.exchanges,
+            is_in_force: version.version == policy.version,
+        };
+        let doubt = |finding: &Finding| Doubt {
+            file: finding.file.clone(),
+            line: finding.line,
+            rule: finding.rule,
+            sentence: finding.sentence.clone(),
+        };
+        let found = doubts.map_or(Ok(&[][..]), |doubts| doubts.as_deref().map_err(Clone::clone));
+        let mine = versions.iter().filter(|version| version.policy == policy.name);
+        Self {
+            name: policy.name.clone(),
+            about: policy.about.trim().to_owned(),
+            version: policy.version.clone(),
+            does: does(policy, sections, airplanes),
+            steps: policy.path.iter().flat_map(|path| path.steps()).map(|step| step.id.clone()).collect(),
+            versions: mine.take(ROWS).map(was).collect(),
+            doubts: found.iter().copied().flatten().take(ROWS).map(doubt).collect(),
+            unread: found.err(),
+        }
+    }
+}
+
+fn does(policy: &Policy, sections: usize, airplanes: usize) -> Vec<String> {
+    let counted = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let steps = policy.path.as_ref().map_or(0, |path| path.steps().len());
+    [
+        (policy.lockdown.is_some(), String::from("locks tools down")),
+        (policy.standing.is_some(), String::from("standing prose")),
+        (sections > 0, format!("{} of documents", counted(sections, "section"))),
+        (airplanes > 0, counted(airplanes, "model airplane")),
+        (steps > 0, counted(steps, "step")),
+    ]
+    .into_iter()
+    .filter_map(|(is_so, words)| is_so.then_some(words))
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn shown(account: &str, share: f64) -> Shown {
+        let state = if share >= 1.0 { "over" } else { "well" };
+        let unit = if account.contains("/usd/") { "usd" } else { "tokens" };
+        Shown {
+            account: account.to_owned(),
+            unit,
+            limit: 10.0,
+            used: 10.0 * share,
+            held: 0.0,
+            owed: 0.0,
+            left: 0.0,
+            share,
+            state,
+            resets_at: None,
+        }
+    }
+
+    #[test]
+    fn accounts_stand_by_scope_with_those_of_the_fullest_first() {
+        let accounts = [
+            shown("p/policy=all/usd/month", 0.9),
+            shown("p/user=bob/usd/day", 0.1),
+            shown("p/user=ada/tokens:1,0.1,1,5/day", 1.2),
+            shown("p/user=bob/usd/5h", 0.5),
+            shown("q/user=a%2Fb%C3%BC/usd/day", 0.0),
+            shown("nonsense", 0.0),
+        ];
+        let check = |scopes: Vec<Scope>, expected: &[&str]| {
+            let row = |scope: &Scope, account: &Account| {
+                format!("{} {} {} {} {}", scope.name, account.who, account.policy, account.every, account.width)
+            };
+            let rows = scopes.iter().flat_map(|scope| scope.accounts.iter().map(|account| row(scope, account)));
+            assert_eq!(rows.collect::<Vec<_>>(), expected);
+        };
+        let all = ["user ada p day 1000", "user bob p 5h 500", "user bob p day 100", "user a/bü q day 0"];
+        check(scopes(&accounts, |_, _, _| true), &[&all[..], &["policy all p month 900"]].concat());
+        check(scopes(&accounts, |policy, who, _| policy == "p" && who == "bob"), &all[1..3]);
+        check(scopes(&accounts, |_, _, state| state != "well"), &all[..1]);
+    }
+
+    #[test]
+    fn a_name_is_read_as_it_was_written() {
+        let check = |name: &str, expected: &str| assert_eq!(plain(name), expected);
+        check("ada", "ada");
+        check("a%2Fb%20c", "a/b c");
+        check("100%", "100%");
+        check("%zz%4", "%zz%4");
+        check("%FF", "\u{fffd}");
+    }
+
+    #[test]
+    fn what_is_said_of_one_thing_is_one_group() {
+        let line = |kind: &str, severity: &str, document: Option<&str>, version: &str| -> Line {
+            let line = json!({
+                "at": "2026-11-25T10:00:00Z", "run": "run_1", "policy": "p", "policy_version": version, "kind": kind,
+                "severity": severity, "document": document, "text": "it says otherwise",
+            });
+            line.as_object().unwrap().clone()
+        };
+        let lines = [
+            line("praise", "info", None, "v2"),
+            line("stale", "low", Some("a.md"), "v2"),
+            line("stale", "high", Some("a.md"), "v1"),
+            line("stale", "low", Some("b.md"), "v1"),
+        ];
+        let found = groups(&lines);
+        let told: Vec<_> = found
+            .iter()
+            .map(|group| {
+                format!("{} {} {:?} {} {:?}", group.kind, group.severity, group.about, group.count, group.versions)
+            })
+            .collect();
+        assert_eq!(
+            told,
+            [
+                "stale high Some(\"a.md\") 2 [\"v2\", \"v1\"]",
+                "stale low Some(\"b.md\") 1 [\"v1\"]",
+                "praise info None 1 [\"v2\"]",
+            ]
+        );
+        assert_eq!(found[0].said.len(), 2);
+    }
+}
