@@ -20,6 +20,7 @@ use crate::admin::{self, Admin};
 use crate::config::{Config, Kind, Problem, Provider, Secrets};
 use crate::gate::{Gate, Jetway, files};
 use crate::serve::{Door, serve};
+use crate::stage::interrogation;
 use crate::{docs, pipeline, secret, tls};
 
 /// Where to start from.
@@ -126,9 +127,11 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let door = Door { tls: None, ..door };
     servers.spawn(serve(admin_listener, door, move |request| admin::handle(Arc::clone(&admin), request)));
     jetway.tasks.spawn(purge(Arc::clone(&jetway), stop.clone()));
+    jetway.tasks.spawn(interrogation::tend(Arc::clone(&jetway), stop.clone()));
     let tending = docs::Tending {
         // What plays a script does so on this machine alone.
         tls: if options.demo { None } else { Some(tls::client()?) },
+        embedder: jetway.embedder.clone(),
         metrics: jetway.metrics.clone(),
         tasks: jetway.tasks.clone(),
         stop: stop.clone(),

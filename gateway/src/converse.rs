@@ -98,6 +98,9 @@ impl Talk {
         }
         let more = guard.continuation().ok_or_else(|| Lost::BrokeOff(String::from("its turn cannot be told again")))?;
         self.outbound = behind(&self.outbound, &self.request, &more)?;
+        if let Some(prompt) = exchange.part.as_mut().and_then(|part| part.prompt.as_mut()) {
+            prompt.body = self.outbound.clone();
+        }
         self.turns += 1;
         if let Some(trail) = &self.trail {
             trail.go_on();
@@ -159,6 +162,7 @@ impl Talk {
         self.keep_edit(guard, exchange).await;
         if let Some(trail) = &self.trail {
             exchange.record.steps_left = trail.left();
+            trail.tell_end(exchange);
             if let Err(error) = trail.keep(&exchange.jetway().state).await {
                 tracing::error!(exchange = exchange.record.id, %error, "how far a run has come could not be kept");
             }

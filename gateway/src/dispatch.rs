@@ -53,7 +53,7 @@ pub fn path_of(endpoint: Endpoint) -> &'static str {
         Endpoint::Reply(Dialect::Chat) => "/chat/completions",
         Endpoint::Reply(Dialect::Responses) => "/responses",
         Endpoint::CountTokens => "/messages/count_tokens",
-        Endpoint::Models | Endpoint::Usage | Endpoint::Probe => "/models",
+        Endpoint::Models | Endpoint::Usage | Endpoint::End | Endpoint::Probe => "/models",
     }
 }
 

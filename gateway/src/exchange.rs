@@ -10,9 +10,11 @@ use jetway_core::policy::budget::account::Standing;
 use jetway_core::policy::budget::hold::Holding;
 use jetway_core::policy::desk::Judges;
 use jetway_core::policy::identity::Caller;
+use jetway_core::policy::interrogation::Waits;
 use jetway_core::policy::lockdown::Warden;
 use jetway_core::stream::meter::Reading;
 use jetway_core::tokens::Family;
+use jetway_core::wire;
 use jetway_core::wire::event::Usage;
 use jetway_core::wire::limits::Allowance;
 use jetway_core::wire::request::Request;
@@ -20,11 +22,13 @@ use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use crate::endings::{Part, Role, Whose};
 use crate::errand::Patience;
 use crate::gate::{Gate, Jetway};
 use crate::ledger::Charge;
 use crate::metrics::Labels;
 use crate::rates::Admission;
+use crate::runs::state::State;
 use crate::runs::{CallRefused, CallReplaced, Outcome, Passage, Record, StepLeft};
 use crate::tab::{self, Lesser, Tab};
 
@@ -56,6 +60,8 @@ pub struct Exchange {
     pub lesser: Lesser,
     /// How many passages were put before the model; what it asked for comes behind them.
     placed: usize,
+    /// What it does in its run; none of what asks for no reply.
+    pub part: Option<Part>,
     done: bool,
 }
 
@@ -84,6 +90,7 @@ impl Exchange {
             patience,
             lesser: Lesser::default(),
             placed: 0,
+            part: None,
             done: false,
         }
     }
@@ -126,6 +133,32 @@ impl Exchange {
         self.record.stream = asked.stream;
         self.streams = asked.stream;
         self.record.run = Some(run.to_owned());
+    }
+
+    /// It is a turn of its run, which does not end while it is under way.
+    pub fn takes_part(&mut self, role: Role, waits: Waits) {
+        let record = &self.record;
+        let whose = Whose {
+            run: record.run.clone().unwrap_or_default(),
+            policy: record.policy.clone().unwrap_or_default(),
+            user: record.user.clone().unwrap_or_default(),
+            team: record.team.clone(),
+        };
+        self.jetway.endings.begun(&whose);
+        if let State::Shared(_) = &self.jetway.state {
+            let (jetway, run) = (Arc::clone(&self.jetway), whose.run.clone());
+            self.jetway.tasks.spawn(async move { jetway.state.seen(&run, jetway.endings.here()).await });
+        }
+        self.part = Some(Part { whose, role, waits, path_end: None, calls: false, is_callers: false, prompt: None });
+    }
+
+    /// The model has said all of a turn.
+    pub fn said(&mut self, turn: &wire::turn::Turn) {
+        let Some(part) = &mut self.part else { return };
+        part.calls = turn.calls();
+        if let Some(prompt) = &mut part.prompt {
+            prompt.told = if part.calls { None } else { turn.told() };
+        }
     }
 
     /// Where its run is on its path.
@@ -244,6 +277,10 @@ impl Exchange {
         let mut record = std::mem::take(&mut self.record);
         record.outcome = Some(outcome);
         record.total_millis = millis(self.begun.elapsed());
+        if let Some(part) = self.part.take() {
+            let run = part.whose.run.clone();
+            self.jetway.endings.left(&run, part.leave(&record, outcome));
+        }
         let last = self.turn(record.model.clone().unwrap_or_default());
         let ended = Ended { jetway: Arc::clone(&self.jetway), record, last };
         self.jetway.tasks.spawn(ended.conclude());

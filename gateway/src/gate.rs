@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Policy, Problem};
-use crate::docs::Shelf;
+use crate::docs::{Embedder, Shelf};
+use crate::endings::Endings;
 use crate::keys::Keys;
 use crate::learned::Learned;
 use crate::ledger::{Embedded, Ledger, Redis};
@@ -122,10 +123,14 @@ pub struct Jetway {
     pub searchers: Searchers,
     /// How far conversations had come.
     pub prefixes: Prefixes,
+    /// Runs that have not ended.
+    pub endings: Endings,
     /// What projects are.
     pub profiles: Profiles,
     /// What the issuers of tokens said, and the way to ask them.
     pub tokens: Tokens,
+    /// What asks what texts mean.
+    pub embedder: Embedder,
     /// Places for requests that are served at once.
     pub places: Arc<Semaphore>,
     /// What must be finished before the process may end: settlements, open connections.
@@ -185,6 +190,7 @@ impl Jetway {
             }
         };
         let tokens = Tokens::new(tls::client()?, tasks.clone(), metrics.clone());
+        let embedder = Embedder::new(tls::client()?, metrics.clone());
         Ok(Arc::new(Self {
             gate: ArcSwap::from_pointee(gate),
             ledger,
@@ -196,9 +202,11 @@ impl Jetway {
             metrics,
             searchers: Searchers::new(Arc::clone(&keyed)),
             prefixes: Prefixes::default(),
+            endings: Endings::default(),
             profiles: Profiles::default(),
             keyed,
             tokens,
+            embedder,
             places,
             tasks,
             tending,

@@ -4,8 +4,8 @@
 //! import each other; a test reads the `use` lines and holds them.
 //!
 //! `errand, recent, secret, telemetry` < `store, tls` < `config` < `link` < `airplanes, keys, learned, ledger, rates, runs`
-//! < `amend, metrics, mint, prefixes, profiles, redaction, upstream` < `docs, tokens` < `gate` < `lint, tab` < `call, exchange` < `receive, stage`
-//! < `converse, dispatch, refusal` < `reply` < `catalog, usage` < `pipeline`
+//! < `amend, endings, metrics, mint, prefixes, profiles, redaction, upstream` < `docs, tokens` < `gate` < `lint, replay, tab` < `call, exchange` < `receive, stage`
+//! < `converse, dispatch, refusal` < `reply` < `catalog, end, usage` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
 
 pub mod admin;
@@ -19,6 +19,8 @@ pub mod config;
 pub mod converse;
 pub mod dispatch;
 pub mod docs;
+pub mod end;
+pub mod endings;
 pub mod errand;
 pub mod exchange;
 pub mod gate;
@@ -37,6 +39,7 @@ pub mod receive;
 pub mod recent;
 pub mod redaction;
 pub mod refusal;
+pub mod replay;
 pub mod reply;
 pub mod runs;
 pub mod secret;

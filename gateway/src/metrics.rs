@@ -25,8 +25,8 @@ pub struct Metrics {
     pub calls_refused: IntCounterVec,
     pub passages: IntCounterVec,
     pub steps: Steps,
-    pub docs_fetches: IntCounterVec,
-    pub docs_stale: IntGaugeVec,
+    pub runs: Runs,
+    pub docs: Docs,
     pub inner_turns: IntCounterVec,
     pub prefix_breaks: IntCounterVec,
     pub decide: Histogram,
@@ -84,6 +84,63 @@ impl Steps {
     }
 }
 
+/// Documentation: where it comes from, how old it is, and what it means.
+#[derive(Debug, Clone)]
+pub struct Docs {
+    pub fetches: IntCounterVec,
+    pub stale: IntGaugeVec,
+    pub embeddings: IntCounterVec,
+}
+
+impl Docs {
+    fn new(new: &New<'_>) -> prometheus::Result<Self> {
+        Ok(Self {
+            fetches: new.counters(
+                "jetway_docs_fetches_total",
+                "Pages of documentation that were asked for, by what came of it.",
+                &["policy", "result"],
+            )?,
+            stale: new.gauges(
+                "jetway_docs_stale_pages",
+                "Pages of documentation that are older than their source's max_age.",
+                &["policy"],
+            )?,
+            embeddings: new.counters(
+                "jetway_embeddings_total",
+                "Texts that a model was asked the meaning of, for ranking: sections of documentation and queries, by what came of it.",
+                &["policy", "about", "result"],
+            )?,
+        })
+    }
+}
+
+/// Runs that came to their end.
+#[derive(Debug, Clone)]
+pub struct Runs {
+    pub ended: IntCounterVec,
+    /// Those under a policy that asks, by what came of that.
+    pub asked: IntCounterVec,
+    pub findings: IntCounterVec,
+}
+
+impl Runs {
+    fn new(new: &New<'_>) -> prometheus::Result<Self> {
+        Ok(Self {
+            ended: new.counters("jetway_runs_ended_total", "Runs that ended, by how.", &["policy", "ending"])?,
+            asked: new.counters(
+                "jetway_questions_total",
+                "Runs that ended under a policy that asks its agents, by what came of that.",
+                &["policy", "result"],
+            )?,
+            findings: new.counters(
+                "jetway_findings_total",
+                "What agents said that should be changed, by kind.",
+                &["policy", "kind", "severity"],
+            )?,
+        })
+    }
+}
+
 /// Milliseconds to ten minutes: what replies of language models take.
 const REPLY_SECONDS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 120.0, 240.0, 600.0];
 /// Ten microseconds to a second: what we add.
@@ -127,9 +184,9 @@ impl Metrics {
             tools_removed: new.counters("jetway_tools_removed_total", "Tools taken out of requests.", &["policy"])?,
             calls_refused: new.counters("jetway_calls_refused_total", "Tool calls taken out of replies.", &["policy"])?,
             steps: Steps::new(&new)?,
+            runs: Runs::new(&new)?,
             passages: new.counters("jetway_passages_total", "Passages put before a model, counted once a request.", &["policy"])?,
-            docs_fetches: new.counters("jetway_docs_fetches_total", "Pages of documentation that were asked for, by what came of it.", &["policy", "result"])?,
-            docs_stale: new.gauges("jetway_docs_stale_pages", "Pages of documentation that are older than their source's max_age.", &["policy"])?,
+            docs: Docs::new(&new)?,
             inner_turns: new.counters(
                 "jetway_inner_turns_total",
                 "Times that a model went on within a reply, after Jetway had answered it.",
@@ -213,7 +270,7 @@ impl Metrics {
     /// Forgets how many pages of a policy are stale, which is no more.
     pub fn forget_docs(&self, policy: &str) {
         // It is an error only where there was nothing to forget.
-        drop(self.docs_stale.remove_label_values(&[policy]));
+        drop(self.docs.stale.remove_label_values(&[policy]));
     }
 
     /// The text that Prometheus reads.

@@ -14,17 +14,20 @@ use jetway_core::stream::hide::HideUsage;
 use jetway_core::stream::meter::Meter;
 use jetway_core::stream::shape_of;
 use jetway_core::wire::Dialect;
-use jetway_core::wire::agent::Agent;
+use jetway_core::wire::agent::{Agent, says_sub_agent};
 use jetway_core::wire::cut::Cut;
 use jetway_core::wire::event::Shape;
+use jetway_core::wire::history;
 use jetway_core::wire::json::Json;
 use jetway_core::wire::request::Request as Asked;
 use jetway_core::wire::route::{Endpoint, NoRoute, likely_dialect, route};
+use jetway_core::wire::turn::Turn;
 
 use crate::call::{Answer, BodyError, Call, is_sub_agent, session_of, text};
 use crate::config::Policy;
 use crate::converse::Talk;
 use crate::dispatch::{Sent, Target, path_of, send, targets};
+use crate::endings::{Prompt, Role};
 use crate::errand::{Errand, Patience};
 use crate::exchange::Exchange;
 use crate::gate::{Gate, Jetway};
@@ -36,10 +39,10 @@ use crate::stage::budget::{Hold, Low, Short};
 use crate::stage::context::Told;
 use crate::stage::identity::Identified;
 use crate::stage::render::{Draft, Outbound};
-use crate::stage::{breadcrumbs, budget, context, identity, lockdown, models, overlay};
+use crate::stage::{breadcrumbs, budget, context, identity, interrogation, lockdown, models, overlay};
 use crate::tab::{Lesser, Tab};
 use crate::upstream::{Upstream, headers};
-use crate::{catalog, receive, usage};
+use crate::{catalog, end, receive, usage};
 
 /// A refusal goes with its exchange, which ends only when the refusal was written.
 pub type Refused = (Refusal, Box<Exchange>);
@@ -99,9 +102,10 @@ async fn serve(call: Call<'_>, body: &mut Incoming, mut exchange: Exchange) -> R
     exchange.record.endpoint = call.endpoint.name();
     exchange.record.policy = Some(call.policy.name.clone());
     exchange.record.policy_version = Some(call.policy.version.clone());
-    if let Endpoint::Models | Endpoint::Usage = call.endpoint {
+    if let Endpoint::Models | Endpoint::Usage | Endpoint::End = call.endpoint {
         let answered = match call.endpoint {
             Endpoint::Usage => usage::usage(call, &mut exchange).await,
+            Endpoint::End => end::end(call, &mut exchange).await,
             _ => catalog::models(call, &mut exchange).await,
         };
         return match answered {
@@ -117,6 +121,7 @@ async fn serve(call: Call<'_>, body: &mut Incoming, mut exchange: Exchange) -> R
         Err(refusal) => return Err((refusal, Box::new(exchange))),
     };
     let (watched, response) = Watched::of(prepared, sent);
+    watched.keep_prompt(call, &mut exchange);
     Box::pin(answer(call, watched, response, exchange)).await
 }
 
@@ -168,6 +173,10 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         None => run_of(&jetway, policy, caller.user(), (&asked, head)),
     };
     exchange.asks(&asked, &run);
+    let role = role_of(head, &asked);
+    if is_reply {
+        exchange.takes_part(role, interrogation::waits(policy));
+    }
     let admitted = models::admit(gate, policy, caller.models(), (&asked, &asked.model, is_reply))?;
     let targets = targets(admitted.upstreams(), &identified)?;
     let conversation = conversation_of(&jetway, &run, &asked);
@@ -180,11 +189,12 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     let index = gate.index(&policy.name);
     let told = Told { conversation: &conversation, profile: &profile };
     let edits = overlay::recall(&jetway, policy, &conversation).await;
-    let who = Who { run: &run, told, is_reply, is_sub_agent: is_sub_agent(&head.headers) };
+    let who = Who { run: &run, told, is_reply, is_main: role == Role::Main };
     let shelf = Shelf::of(gate, policy, index.as_ref(), &profile);
     let trail = breadcrumbs::follow(&jetway, policy, &asked, (who, shelf, &edits)).await?.map(Arc::new);
     if let Some(trail) = &trail {
         exchange.walks(trail.step(), trail.left());
+        trail.tell_end(exchange);
     }
     let mut desk = context::desk((gate, index.as_ref()), policy, &asked, &profile);
     desk.extend(trail.as_ref().and_then(|trail| trail.tool(&asked)));
@@ -253,6 +263,26 @@ impl<'a> Watched<'a> {
         (Self { prepared, upstream: sent.upstream, headers: sent.headers }, sent.response)
     }
 
+    /// What the model sees is kept until the run ends, where it may be asked about it.
+    fn keep_prompt(&self, call: Call<'_>, exchange: &mut Exchange) {
+        let Some(part) = exchange.part.as_mut().filter(|part| part.role != Role::Sub) else { return };
+        part.is_callers = self.upstream.takes_the_callers();
+        if !interrogation::keeps(call.policy, &part.whose.run, part.is_callers) {
+            return;
+        }
+        let Prepared { asked, outbound, .. } = &self.prepared;
+        part.prompt = Some(Prompt {
+            dialect: call.dialect,
+            shape: if asked.stream { Shape::Event } else { Shape::Whole },
+            path: path_of(call.endpoint),
+            query: call.head.uri.query().map(str::to_owned),
+            headers: self.headers.clone(),
+            provider: self.upstream.provider.name.clone(),
+            body: outbound.bytes().clone(),
+            told: None,
+        });
+    }
+
     fn watch(&mut self, call: Call<'_>, exchange: &Exchange) -> Watch {
         let Prepared { asked, outbound, desk, trail, .. } = &mut self.prepared;
         let guard = match call.endpoint.is_reply() {
@@ -265,6 +295,7 @@ impl<'a> Watched<'a> {
         let may_be_cut = exchange.tab().is_some_and(Tab::may_be_cut) || guard.is_some();
         Watch {
             meter: Meter::new(call.dialect),
+            turn: Turn::new(call.dialect),
             hide: self.prepared.outbound.hides_usage().then_some(HideUsage),
             cut: may_be_cut.then(|| Cut::new(call.dialect)),
             guard,
@@ -326,6 +357,9 @@ async fn answer(
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = headers::inbound(&parts.headers, watched.upstream.takes_the_callers());
     budget::tell(answer.headers_mut(), &exchange, call.dialect);
+    if let Some(run) = exchange.record.run.as_ref().and_then(|run| HeaderValue::try_from(run).ok()) {
+        answer.headers_mut().insert("x-jetway-run", run);
+    }
     match shape_of(text(&parts.headers, header::CONTENT_TYPE.as_str())) {
         Shape::Event if is_reply && !asked_for_stream => {
             let why = String::from("it is a stream, and none was asked for");
@@ -415,6 +449,20 @@ fn no_policy(gate: &Gate, named: Option<&str>) -> Refusal {
 /// begin otherwise.
 fn conversation_of(jetway: &Jetway, run: &str, asked: &Asked) -> String {
     jetway.keyed.digest(&["conversation", run, &asked.opening.join("\u{0}")])
+}
+
+/// Whose turn of its run a request is.
+fn role_of(head: &Parts, asked: &Asked) -> Role {
+    let agent = Agent::of(text(&head.headers, header::USER_AGENT.as_str()).unwrap_or_default());
+    // Its texts are long, and looked at only where one could say so.
+    let says = || agent == Agent::ClaudeCode && history::preamble(asked).iter().any(|text| says_sub_agent(text));
+    if is_sub_agent(&head.headers) || says() {
+        Role::Sub
+    } else if asked.tools().is_empty() {
+        Role::Aside
+    } else {
+        Role::Main
+    }
 }
 
 /// Which run a request belongs to: the session that its agent names, or where it names none, the

@@ -43,16 +43,25 @@ impl Searchers {
     /// # Errors
     /// As for [`Searcher::new`]; a configuration is checked for that when it is read.
     pub fn of(&self, policy: &Policy) -> Result<Option<Arc<Searcher>>, String> {
-        let Some(rules) = &policy.lockdown else { return Ok(None) };
+        if policy.lockdown.is_none() { Ok(None) } else { self.always(policy).map(Some) }
+    }
+
+    /// What looks for the secrets of this policy in what goes to others than its providers: by
+    /// default for all that are known.
+    ///
+    /// # Errors
+    /// As for [`Searcher::new`].
+    pub fn always(&self, policy: &Policy) -> Result<Arc<Searcher>, String> {
+        let rules = policy.lockdown.as_ref().map(|rules| rules.redact.clone()).unwrap_or_default();
         let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((version, searcher)) = made().get(&policy.name)
             && *version == policy.version
         {
-            return Ok(Some(Arc::clone(searcher)));
+            return Ok(Arc::clone(searcher));
         }
-        let searcher = Arc::new(Searcher::new(rules.redact.clone(), Arc::clone(&self.keyed))?);
+        let searcher = Arc::new(Searcher::new(rules, Arc::clone(&self.keyed))?);
         made().insert(policy.name.clone(), (policy.version.clone(), Arc::clone(&searcher)));
-        Ok(Some(searcher))
+        Ok(searcher)
     }
 }
 

@@ -32,6 +32,10 @@ pub enum Refusal {
     Upgrade,
     #[error("there is no policy `{name}`; the policies here are {known}")]
     NoPolicy { name: String, known: String },
+    #[error(
+        "no run {run:?} of yours is open; a reply names its run in `x-jetway-run`, and one that was quiet for some minutes has ended by itself"
+    )]
+    NoRun { run: String },
     #[error("Jetway serves as many requests as it may at once; try again soon")]
     Full,
     #[error(transparent)]
@@ -90,6 +94,7 @@ impl Refusal {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::NoEndpoint { .. } | Self::Method { .. } | Self::NoPolicy { .. } => "route",
+            Self::NoRun { .. } => "no_run",
             Self::Upgrade => "upgrade",
             Self::Full => "full",
             Self::Identity(_) => "identity",
@@ -118,7 +123,7 @@ impl Refusal {
 
     fn no(&self) -> No {
         match self {
-            Self::NoEndpoint { .. } | Self::NoPolicy { .. } => No::NotFound,
+            Self::NoEndpoint { .. } | Self::NoPolicy { .. } | Self::NoRun { .. } => No::NotFound,
             Self::Method { .. } => No::Method,
             Self::Upgrade => No::Upgrade,
             Self::Identity(denied) if denied.is_known() => No::Forbidden,

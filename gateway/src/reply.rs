@@ -20,6 +20,7 @@ use jetway_core::stream::{Pipe, Steps, through, write};
 use jetway_core::wire::Broken;
 use jetway_core::wire::cut::{Cut, Hold};
 use jetway_core::wire::event::{Frame, Shape};
+use jetway_core::wire::turn::Turn;
 use tokio::time::{Instant, Sleep};
 
 use crate::call::BodyError;
@@ -31,6 +32,8 @@ use crate::tab::{self, Change, Changed};
 /// The steps that a reply passes, in their order: what it cost is read before anything is changed.
 pub struct Watch {
     pub meter: Meter,
+    /// The model's turn, as it makes it.
+    pub turn: Turn,
     pub guard: Option<Guard<Judges>>,
     pub hide: Option<HideUsage>,
     /// What ends the reply, should the budget be used up in the middle of it.
@@ -41,6 +44,7 @@ pub struct Watch {
 
 impl Steps for Watch {
     fn pass(&mut self, frame: Frame, out: &mut Vec<u8>) -> Result<(), Broken> {
+        self.turn.push(&frame);
         let mut frames = through(&mut self.meter, vec![frame])?;
         if let Some(guard) = &mut self.guard {
             frames = through(guard, frames)?;
@@ -90,6 +94,7 @@ impl Watch {
         if let Some(guard) = &mut self.guard {
             guard.go_on(&mut frames)?;
         }
+        self.turn = Turn::new(self.meter.dialect());
         self.meter = Meter::new(self.meter.dialect());
         self.deliver(frames, out)
     }
@@ -108,7 +113,11 @@ fn ours(why: &str) -> String {
 
 fn note(exchange: &mut Exchange, watch: &Watch) {
     let judges = watch.guard.as_ref().map(Guard::judge);
-    exchange.note(watch.meter.reading(), judges);
+    let reading = watch.meter.reading();
+    exchange.note(reading, judges);
+    if reading.ended && reading.failure.is_none() {
+        exchange.said(&watch.turn);
+    }
 }
 
 /// Takes in a reply that is not a stream, checks it as a whole and ends the exchange.

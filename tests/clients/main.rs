@@ -6,6 +6,7 @@ mod agent;
 mod breadcrumbs;
 mod bytes;
 mod context;
+mod endings;
 mod log;
 mod place;
 mod refusals;

@@ -323,6 +323,7 @@ fn titles_and_sub_agents_are_not_led() {
     older["system"] =
         json!([{ "type": "text", "text": "x-anthropic-billing-header: cc_version=2.1.1; cc_is_subagent=true;" }]);
     let ask = post("/v1/messages", older.to_string()).header("x-jetway-run", "one");
+    let ask = ask.header("user-agent", "claude-cli/2.1.1 (external, cli)");
     assert_eq!(ask.send(jetway.data).status, 200);
     assert_eq!(*provider.seen()[2].body, *older.to_string().as_bytes());
     // The main conversation begins at the first step all the same; one that was compacted goes on.

@@ -8,6 +8,8 @@ mod budgets;
 mod bytes;
 mod context;
 mod docs;
+mod embeddings;
+mod endings;
 mod faults;
 mod fleet;
 mod identity;

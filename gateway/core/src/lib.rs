@@ -1,7 +1,7 @@
 //! What Jetway decides. Pure: no clock, no files, no environment, no async.
 //!
 //! Floors, lowest first; a module imports only from lower ones:
-//! `glob`, `secret`, `tokens`, `units`, `wire` < `stream`, `effects`, `overlay`, `redact` < `retrieval`, `price` < `policy` < `lint`.
+//! `glob`, `secret`, `tokens`, `units`, `wire` < `stream`, `effects`, `overlay`, `redact` < `retrieval`, `price` < `policy` < `lint`, `replay`.
 
 pub mod effects;
 pub mod glob;
@@ -10,6 +10,7 @@ pub mod overlay;
 pub mod policy;
 pub mod price;
 pub mod redact;
+pub mod replay;
 pub mod retrieval;
 pub mod secret;
 pub mod stream;

@@ -57,7 +57,7 @@ async fn play(agent: &Agent, at: SocketAddr, state: &std::path::Path) -> anyhow:
     }
     let (run, exchanges) = shown.context("the run is not in the log")?;
     out::line(&paint.bold("\nWhat the run log has of it (`jetway runs show`):\n"))?;
-    out::raw(timeline::render(&run, &exchanges, paint).as_bytes())?;
+    out::raw(timeline::render(&run, &exchanges, &[], paint).as_bytes())?;
     out::line(&format!(
         "\nWhere to look next:
   jetway runs --state {0}  every run; add --json for a script

@@ -5,6 +5,7 @@ mod budgets;
 mod check;
 mod demo;
 mod docs;
+mod feedback;
 mod keys;
 mod out;
 mod policy;
@@ -17,6 +18,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+
+use jetway_core::units::Span;
 
 use crate::config::{self, Config, Secrets, schema};
 use crate::{app, telemetry};
@@ -63,6 +66,8 @@ enum Command {
     Tokens(tokens::Command),
     /// List runs, or show one as a timeline.
     Runs(runs::Args),
+    /// Show what agents said at the end of their runs that should be changed, summed up.
+    Feedback(feedback::Args),
     /// Show where documentation comes from and how old it is; fetch it; ask what a task would be given.
     #[command(subcommand)]
     Docs(docs::Command),
@@ -105,6 +110,7 @@ fn obey(cli: Cli) -> anyhow::Result<()> {
         Command::Keys(command) => keys::run(&load(&cli.config, cli.state.as_deref())?, command),
         Command::Tokens(command) => tokens::run(&load(&cli.config, cli.state.as_deref())?, command),
         Command::Runs(args) => runs::run(&load(&cli.config, cli.state.as_deref())?, &args),
+        Command::Feedback(args) => feedback::run(&load(&cli.config, cli.state.as_deref())?, &args),
         Command::Docs(command) => docs::run(&load(&cli.config, cli.state.as_deref())?, command),
         Command::Airplanes(command) => airplanes::run(&cli.config, command),
         Command::Schema { folder } => write_schemas(&folder),
@@ -132,6 +138,11 @@ fn load(file: &Path, state: Option<&Path>) -> anyhow::Result<Config> {
         state.clone_into(&mut config.state);
     }
     Ok(config)
+}
+
+/// A length of time, as options have it.
+fn span(text: &str) -> Result<Span, String> {
+    Span::parse(text).ok_or_else(|| String::from("it is a number and ms, s, m, h or d, such as 12h or 7d"))
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -57,10 +57,12 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<()> {
             let Some((run, exchanges)) = read::show(&connection, id)? else {
                 bail!("there is no run {id:?}, or more than one begins so; `jetway runs` lists them");
             };
+            let findings = read::findings(&connection, run.get("id").and_then(Value::as_str).unwrap_or_default())?;
             if *json {
-                return out::line(&serde_json::to_string_pretty(&json!({ "run": run, "exchanges": exchanges }))?);
+                let story = json!({ "run": run, "exchanges": exchanges, "findings": findings });
+                return out::line(&serde_json::to_string_pretty(&story)?);
             }
-            out::raw(timeline::render(&run, &exchanges, out::Paint::detect()).as_bytes())
+            out::raw(timeline::render(&run, &exchanges, &findings, out::Paint::detect()).as_bytes())
         }
     }
 }
@@ -93,9 +95,10 @@ fn list(connection: &rusqlite::Connection, args: &List) -> anyhow::Result<()> {
             number("tokens").to_string(),
             timeline::money(number("cost_micros")),
             text("outcome"),
+            text("ended_by"),
         ]
     };
     let rows: Vec<_> = runs.iter().map(row).collect();
-    let heading = ["RUN", "STARTED", "POLICY", "USER", "AGENT", "TURNS", "TOKENS", "COST", "ENDED"];
+    let heading = ["RUN", "STARTED", "POLICY", "USER", "AGENT", "TURNS", "TOKENS", "COST", "LAST", "ENDED"];
     out::raw(out::table(&heading, &rows).as_bytes())
 }

@@ -3,10 +3,12 @@
 use serde_json::Value;
 
 use crate::cli::out::{Paint, shown};
+use crate::runs::QUESTION;
 use crate::runs::read::Line;
 
 /// Writes a run's story: what each turn cost, what was kept from it, what was shown to it.
-pub(super) fn render(run: &Line, exchanges: &[Line], paint: Paint) -> String {
+/// And what its agent said of it at the end.
+pub(super) fn render(run: &Line, exchanges: &[Line], findings: &[Line], paint: Paint) -> String {
     let mut text = String::new();
     let head =
         format!("{}  {} under {}, {}", field(run, "id"), field(run, "user"), field(run, "policy"), field(run, "agent"));
@@ -21,6 +23,27 @@ pub(super) fn render(run: &Line, exchanges: &[Line], paint: Paint) -> String {
     for exchange in exchanges {
         turn(&mut text, exchange, &before, paint);
         before = passages(exchange);
+    }
+    text.push_str(&end(run, findings, paint));
+    text
+}
+
+/// How a run ended, what came of asking its agent, and what that said.
+fn end(run: &Line, findings: &[Line], paint: Paint) -> String {
+    let Some(ending) = run.get("ended_by").and_then(Value::as_str) else { return String::new() };
+    let asked = match run.get("asked").and_then(Value::as_str) {
+        Some("answered") if findings.is_empty() => String::from("; asked, its agent had nothing to say"),
+        Some("answered") => format!("; its agent said, asked what stood in its way ({})", findings.len()),
+        Some(why) => format!("; not asked what stood in its way: {}", shown(why)),
+        None => String::new(),
+    };
+    let mut text = format!("\n{} {}{asked}\n", paint.bold("ended"), shown(ending));
+    for finding in findings {
+        let about = ["tool", "document", "step"].iter().filter_map(|name| finding.get(*name)?.as_str().map(shown));
+        let about: Vec<String> = about.collect();
+        let about = if about.is_empty() { String::new() } else { format!(" ({})", about.join(", ")) };
+        let label = format!("{}, {}", field(finding, "kind"), field(finding, "severity"));
+        text.push_str(&format!("     {label}{about}: {}\n", field(finding, "text")));
     }
     text
 }
@@ -40,7 +63,8 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     let outcome = if outcome == "complete" { paint.green(&outcome) } else { paint.red(&outcome) };
     let time = field(exchange, "at");
     let clock = time.get(11..19).unwrap_or(&time);
-    let what = format!("{} {}", field(exchange, "dialect"), field(exchange, "model"));
+    let asks = if field(exchange, "endpoint") == QUESTION { QUESTION.to_owned() } else { field(exchange, "dialect") };
+    let what = format!("{asks} {}", field(exchange, "model"));
     text.push_str(&format!("\n{:>3}  {}  {what}  {outcome}\n", number(exchange, "turn"), paint.dim(clock)));
     let mut note = |label: &str, value: String| text.push_str(&format!("     {label:<9} {value}\n"));
     if number(exchange, "input") + number(exchange, "output") > 0 {

@@ -22,7 +22,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use document::{Kind, Limits};
 pub use jetway_core::units;
 pub use ledger::{Redis, Servers};
-pub use policies::Policy;
+pub use policies::{Interrogation, Policy};
 pub use providers::{Credentials, Provider, Timeouts};
 pub use yaml::Problem;
 

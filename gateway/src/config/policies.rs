@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jetway_core::policy::breadcrumbs::{BadText, Texts};
 use jetway_core::policy::context::standing::Standing;
 use jetway_core::policy::identity::Way;
-use jetway_core::policy::{Document, breadcrumbs, budget, context, identity, lockdown, models};
+use jetway_core::policy::{Document, breadcrumbs, budget, context, identity, interrogation, lockdown, models};
 use jetway_core::retrieval::source::Kind;
 use jetway_core::wire::route::is_policy_name;
 use secrecy::SecretString;
@@ -31,11 +31,22 @@ pub struct Policy {
     /// How often the model may be answered within one reply.
     pub inner_turns: u32,
     pub context: Option<context::Rules>,
+    /// What goes with `context.embeddings`. None also for an operator whose shell does not have it.
+    pub embeddings_key: Option<SecretString>,
     /// What stands in every conversation.
     pub standing: Option<Arc<Standing>>,
     /// The steps that runs begin with from now on.
     pub path: Option<Arc<breadcrumbs::Path>>,
+    /// What is asked when a run ends.
+    pub interrogation: Option<Arc<Interrogation>>,
     pub budget: budget::Rules,
+}
+
+/// The rules of a policy's questions, and the question.
+#[derive(Debug, Clone)]
+pub struct Interrogation {
+    pub rules: interrogation::Rules,
+    pub question: interrogation::Question,
 }
 
 impl Policy {
@@ -123,14 +134,20 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
     }
     let standing = standing(folder, document.context.as_ref(), (&file, &text))?;
     let path = path(folder, (document.breadcrumbs.as_ref(), document.context.is_some()), (&file, &text))?;
+    let interrogation = interrogation(folder, (document.interrogation, &document.models), (&file, &text))?;
     let secret = document.identity.introspection().map(|rules| secrets::fetch(rules.secret().clone(), known.secrets));
     let secret = secret.transpose().map_err(|(word, why)| {
         Problem::at_word(&file, &text, &word, format!("identity.introspection.secret: {why}"))
     })?;
+    let embeddings = document.context.as_ref().and_then(|rules| rules.embeddings.as_ref());
+    let key = embeddings.and_then(|rules| rules.key.clone()).map(|key| secrets::fetch_anyway(key, known.secrets));
+    let key = key
+        .transpose()
+        .map_err(|(word, why)| Problem::at_word(&file, &text, &word, format!("context.embeddings.key: {why}")))?;
     Ok(Policy {
         name,
         folder: folder.to_owned(),
-        version: version(&text, standing.as_ref(), path.as_ref()),
+        version: version(&text, standing.as_ref(), path.as_ref(), interrogation.as_ref()),
         about: document.about,
         identity: document.identity,
         introspection_secret: secret,
@@ -138,8 +155,10 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
         lockdown: document.lockdown.map(Arc::new),
         inner_turns: document.inner_turns.count(),
         context: document.context,
+        embeddings_key: key.flatten(),
         standing: standing.map(Arc::new),
         path: path.map(Arc::new),
+        interrogation: interrogation.map(Arc::new),
         budget: document.budget,
     })
 }
@@ -197,8 +216,34 @@ fn path(
     Ok(Some(path))
 }
 
-fn version(text: &str, standing: Option<&Standing>, path: Option<&breadcrumbs::Path>) -> String {
+/// Reads the question that `interrogation.ask` names.
+fn interrogation(
+    folder: &Path,
+    (rules, models): (Option<interrogation::Rules>, &models::Rules),
+    (file, text): (&Path, &str),
+) -> Result<Option<Interrogation>, Problem> {
+    let Some(rules) = rules else { return Ok(None) };
+    if let Some(model) = rules.model.as_ref().filter(|model| !models.allows(model)) {
+        let message = format!("`interrogation.model` is {model:?}, which `models.allow` does not allow");
+        return Err(Problem::at_word(file, text, model, message));
+    }
+    let path = folder.join(rules.ask().name());
+    let prose = std::fs::read_to_string(&path).map_err(|error| {
+        let message = format!("`interrogation.ask` names {}, which cannot be read: {error}", path.display());
+        Problem::at_word(file, text, "interrogation:", message)
+    })?;
+    let question = interrogation::Question::new(&prose).map_err(|why| Problem::of_file(&path, why.to_string()))?;
+    Ok(Some(Interrogation { rules, question }))
+}
+
+fn version(
+    text: &str,
+    standing: Option<&Standing>,
+    path: Option<&breadcrumbs::Path>,
+    interrogation: Option<&Interrogation>,
+) -> String {
     let standing = standing.map_or("", Standing::text);
     let path = path.and_then(|path| serde_json::to_string(path).ok()).unwrap_or_default();
-    secret::hex(&secret::sha256(format!("{text}{standing}{path}").as_bytes())[..6])
+    let question = interrogation.map_or("", |interrogation| interrogation.question.prose());
+    secret::hex(&secret::sha256(format!("{text}{standing}{path}{question}").as_bytes())[..6])
 }

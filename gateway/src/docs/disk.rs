@@ -90,6 +90,7 @@ pub(super) const RECORD: &str = "page.json";
 /// What the text of a version ends in.
 pub(super) const TEXT: &str = "txt";
 const STAMP: &str = "stamp";
+const VECTORS: &str = "vectors";
 
 impl Disk {
     pub(super) fn new(root: &Path, policy: &str) -> Self {
@@ -129,6 +130,16 @@ impl Disk {
     /// Something else whenever anything was kept. Another process may have kept it.
     pub(super) fn stamp(&self) -> String {
         std::fs::read_to_string(self.folder.join(STAMP)).unwrap_or_default()
+    }
+
+    /// Where it lies what sections mean.
+    pub(super) fn vectors(&self) -> PathBuf {
+        self.folder.join(VECTORS)
+    }
+
+    pub(super) fn keep_vectors(&self, bytes: &[u8]) -> std::io::Result<()> {
+        secret::private_folder(&self.folder)?;
+        write(&self.vectors(), bytes)
     }
 
     pub(super) fn mark(&self) -> std::io::Result<()> {

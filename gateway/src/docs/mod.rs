@@ -2,6 +2,7 @@
 //! background and kept on disk, so that neither a start nor a request waits for the network.
 
 mod disk;
+mod embed;
 mod fetch;
 mod folder;
 mod guard;
@@ -12,6 +13,7 @@ mod shelf;
 mod status;
 mod tend;
 
+pub use embed::{About, Embedder, Endpoint, Failed};
 pub use history::{Found, find};
 pub use refresh::{Asking, Told, refresh};
 pub use shelf::Shelf;

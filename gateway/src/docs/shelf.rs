@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use jetway_core::policy::context::Rules;
 use jetway_core::retrieval::chunk;
+use jetway_core::retrieval::meaning::Vectors;
 use jetway_core::retrieval::page::Page;
 use jetway_core::retrieval::profile::Tags;
 use jetway_core::retrieval::search::Index;
@@ -15,6 +17,7 @@ use jiff::Timestamp;
 
 use crate::config::{Policy, Problem};
 use crate::docs::disk::Disk;
+use crate::docs::embed::{Endpoint, Kept, key, wanted, wanted_count};
 use crate::docs::{folder, list, version};
 
 /// The most text of one policy that is searched.
@@ -28,6 +31,12 @@ pub struct Shelf {
     pub(super) disk: Disk,
     folder: PathBuf,
     held: ArcSwap<Held>,
+    /// Where it is asked what its sections mean.
+    endpoint: Option<Endpoint>,
+    /// Whether what is known of that is of another model than the one that answers now.
+    doubted: AtomicBool,
+    /// Whether what was last asked about a task was not answered.
+    is_unanswered: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -48,7 +57,16 @@ impl Shelf {
         let disk = Disk::new(store, &policy.name);
         let empty = Held { index: Arc::new(Index::new(Vec::new())), stamp: String::new() };
         let folder = policy.folder.clone();
-        let shelf = Self { policy: policy.name.clone(), rules, disk, folder, held: ArcSwap::from_pointee(empty) };
+        let shelf = Self {
+            policy: policy.name.clone(),
+            rules,
+            disk,
+            folder,
+            held: ArcSwap::from_pointee(empty),
+            endpoint: Endpoint::of(policy),
+            doubted: AtomicBool::new(false),
+            is_unanswered: AtomicBool::new(false),
+        };
         shelf.reopen()?;
         Ok(Some(shelf))
     }
@@ -76,10 +94,57 @@ impl Shelf {
             before.with_pages(read.into_iter().map(|(page, _)| page))
         } else {
             let chunks = read.iter().flat_map(|(page, text)| chunk::cut(&page.name, text)).collect();
-            Index::new(chunks).with_pages(read.into_iter().map(|(page, _)| page))
+            self.meant(&Index::new(chunks).with_pages(read.into_iter().map(|(page, _)| page)))
         };
         self.held.store(Arc::new(Held { index: Arc::new(index), stamp }));
         Ok(())
+    }
+
+    /// The same index, with what is kept of what its sections mean.
+    fn meant(&self, index: &Index) -> Index {
+        let Some(endpoint) = &self.endpoint else { return index.clone() };
+        let kept = Kept::read(&self.disk.vectors());
+        let keys: Vec<_> = wanted(index).map(|text| key(endpoint, &text)).collect();
+        // They are of one width, for no others are kept.
+        index.with_vectors(Vectors::new(keys.iter().map(|key| kept.find(key))).unwrap_or_default())
+    }
+
+    /// Takes up what is kept of what its sections mean.
+    pub(super) fn take_vectors(&self) {
+        let held = self.held.load();
+        let index = Arc::new(self.meant(&held.index));
+        self.held.store(Arc::new(Held { index, stamp: held.stamp.clone() }));
+    }
+
+    /// Where it is asked what its sections mean, if anywhere.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&Endpoint> {
+        self.endpoint.as_ref()
+    }
+
+    /// Whether there is anything to ask there.
+    pub(super) fn is_lacking(&self) -> bool {
+        let index = self.index();
+        self.endpoint.is_some() && (self.is_doubted() || index.meant() < wanted_count(&index))
+    }
+
+    /// Notes that what is known of its sections does not go with what is answered now.
+    pub fn doubt(&self) {
+        self.doubted.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn trust(&self) {
+        self.doubted.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes whether it was answered what a task means. What is returned is whether that is news.
+    pub fn is_news(&self, is_answered: bool) -> bool {
+        self.is_unanswered.swap(!is_answered, Ordering::Relaxed) == is_answered
+    }
+
+    #[must_use]
+    pub fn is_doubted(&self) -> bool {
+        self.doubted.load(Ordering::Relaxed)
     }
 
     /// How many pages are stale.

@@ -1,6 +1,7 @@
 //! How the documents of a policy stand, by what is on disk: for operators, also beside a gateway
 //! that runs or one that does not.
 
+use jetway_core::retrieval::page::Page;
 use jetway_core::retrieval::source::{Kind, Source};
 use jiff::Timestamp;
 
@@ -12,6 +13,10 @@ pub struct OfSource {
     pub policy: String,
     pub source: String,
     pub pages: Vec<OfPage>,
+    /// How many sections they are cut into.
+    pub sections: usize,
+    /// Of how many it is known what they mean. None where that is asked of nobody.
+    pub meant: Option<usize>,
     /// Its lists that cannot be had.
     pub lists_failing: Vec<Failing>,
 }
@@ -83,7 +88,12 @@ fn of(shelf: &Shelf, source: &Source, now: Timestamp) -> OfSource {
     let lists = source.kind.address().filter(|_| !matches!(source.kind, Kind::Page(_))).cloned();
     let lists = lists.into_iter().chain(list::further_lists(&shelf.disk, source));
     let lists_failing = lists.filter_map(|list| failing(shelf, source, list.as_str())).collect();
-    OfSource { policy: shelf.policy.clone(), source: source.name.clone(), pages, lists_failing }
+    let is_own = |page: Option<&Page>| page.is_some_and(|page| page.source == source.name);
+    let sections = index.sections().filter(|(page, _)| is_own(*page));
+    let (known, unknown): (Vec<_>, Vec<_>) = sections.partition(|(_, is_meant)| *is_meant);
+    let meant = shelf.rules.embeddings.as_ref().map(|_| known.len());
+    let sections = known.len() + unknown.len();
+    OfSource { policy: shelf.policy.clone(), source: source.name.clone(), pages, sections, meant, lists_failing }
 }
 
 fn failing(shelf: &Shelf, source: &Source, name: &str) -> Option<Failing> {

@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::docs::embed::{Embedder, Failed, Work};
 use crate::docs::refresh::Asking;
 use crate::docs::{AT_ONCE, Shelf, Told, history, refresh};
 use crate::metrics::Metrics;
@@ -23,6 +24,7 @@ const TICK: Duration = Duration::from_millis(500);
 pub struct Tending {
     /// None where nothing may leave this machine.
     pub tls: Option<ClientConfig>,
+    pub embedder: Embedder,
     pub metrics: Metrics,
     pub tasks: TaskTracker,
     pub stop: CancellationToken,
@@ -36,6 +38,7 @@ struct Tended {
     asking: Option<JoinHandle<Option<Timestamp>>>,
     /// Whether what `asking` asks for is what the configuration says now.
     is_same: bool,
+    meaning: Meaning,
 }
 
 /// Asks for what is due, exchanges indexes, and counts, until it is told to stop.
@@ -59,7 +62,8 @@ pub async fn tend(shelves: impl Fn() -> Vec<Arc<Shelf>>, tending: Tending) {
                 other => {
                     remember(&shelf).await;
                     let asking = other.and_then(|tended| tended.asking);
-                    Tended { is_same: asking.is_none(), shelf, due: Timestamp::UNIX_EPOCH, asking }
+                    let (due, meaning) = (Timestamp::UNIX_EPOCH, Meaning::default());
+                    Tended { is_same: asking.is_none(), shelf, due, asking, meaning }
                 }
             };
             tended.go_on(&places, &tending).await;
@@ -102,10 +106,82 @@ impl Tended {
                 Err(error) => tracing::error!(policy = self.shelf.policy, %error, "reading its documents failed"),
             }
         }
+        if tending.tls.is_some() {
+            self.meaning.go_on(&self.shelf, now, tending).await;
+        }
         let stale = i64::try_from(self.shelf.stale(now)).unwrap_or(i64::MAX);
-        tending.metrics.docs_stale.with_label_values(&[self.shelf.policy.as_str()]).set(stale);
+        tending.metrics.docs.stale.with_label_values(&[self.shelf.policy.as_str()]).set(stale);
     }
 }
+
+/// What is under way to know what the sections of a policy mean.
+#[derive(Debug, Default)]
+struct Meaning {
+    /// When somebody is to be asked about what is lacking; at once, where it is not said.
+    due: Option<Timestamp>,
+    asking: Option<JoinHandle<Result<usize, Failed>>>,
+    /// How often in a row it has failed.
+    failures: u32,
+}
+
+impl Drop for Meaning {
+    fn drop(&mut self) {
+        // The next one, if there is one, goes on from what was kept.
+        if let Some(asking) = &self.asking {
+            asking.abort();
+        }
+    }
+}
+
+impl Meaning {
+    async fn go_on(&mut self, shelf: &Arc<Shelf>, now: Timestamp, tending: &Tending) {
+        if let Some(asking) = self.asking.take_if(|asking| asking.is_finished()) {
+            let outcome = asking.await.unwrap_or_else(|error| Err(Failed::Other(error.to_string())));
+            self.note(shelf, now, &outcome);
+        }
+        if self.asking.is_none() && self.due.is_none_or(|due| due <= now) && shelf.is_lacking() {
+            // Whoever answers in one size and then in another is not asked about everything each time.
+            self.due = shelf.is_doubted().then(|| now + BETWEEN_DOUBTS);
+            let (shelf, stop, embedder) = (Arc::clone(shelf), tending.stop.clone(), tending.embedder.clone());
+            let work = async move {
+                let work = tokio::task::spawn_blocking(move || Work::of(&shelf)).await;
+                match work.map_err(|error| Failed::Other(error.to_string()))? {
+                    Some(work) => stop.run_until_cancelled(work.run(&embedder)).await.unwrap_or(Ok(0)),
+                    None => Ok(0),
+                }
+            };
+            self.asking = Some(tending.tasks.spawn(work));
+        }
+    }
+
+    fn note(&mut self, shelf: &Shelf, now: Timestamp, outcome: &Result<usize, Failed>) {
+        let policy = &shelf.policy;
+        match outcome {
+            Ok(sections) => {
+                self.failures = 0;
+                tracing::info!(policy, sections, "it is known what its sections mean");
+            }
+            Err(why) => {
+                self.failures = self.failures.saturating_add(1);
+                let pause = FIRST_PAUSE.saturating_mul(1 << (self.failures - 1).min(6)).min(LONGEST_PAUSE);
+                self.due = Some(now + pause);
+                let (known, of) = (shelf.index().meant(), shelf.index().chunks().len());
+                // Said once, and not at every attempt.
+                if self.failures == 1 {
+                    tracing::warn!(policy, %why, known, of, "it cannot be asked what sections mean; their words are ranked alone");
+                } else {
+                    tracing::debug!(policy, %why, known, of, "it still cannot be asked what sections mean");
+                }
+            }
+        }
+    }
+}
+
+/// A model that fails is asked again after this, and then after twice as long each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
+/// Everything is asked about anew no sooner than this after the last time.
+const BETWEEN_DOUBTS: Duration = Duration::from_secs(600);
 
 /// After a fault of our own.
 const AFTER_A_FAULT: Duration = Duration::from_secs(60);
@@ -119,7 +195,7 @@ fn ask(
     let (shelf, stop) = (Arc::clone(shelf), tending.stop.clone());
     let (metrics, policy) = (tending.metrics.clone(), shelf.policy.clone());
     let tell = move |told: Told| {
-        metrics.docs_fetches.with_label_values(&[policy.as_str(), told.result()]).inc();
+        metrics.docs.fetches.with_label_values(&[policy.as_str(), told.result()]).inc();
         let url = &told.url;
         match &told.outcome {
             // Said once, and not at every attempt.

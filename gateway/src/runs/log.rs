@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use rusqlite::{Connection, Transaction, params};
 
-use crate::runs::Record;
+use crate::runs::{Ended, QUESTION, Record};
 use crate::store::{self, Durability, Store, StoreError};
 
 const TABLES: &[&str] = &[
@@ -93,6 +93,29 @@ const TABLES: &[&str] = &[
     ALTER TABLE exchange ADD COLUMN step TEXT;
     ALTER TABLE exchange ADD COLUMN steps_left TEXT NOT NULL DEFAULT '[]';
     ",
+    "
+    ALTER TABLE run ADD COLUMN ended_by TEXT;
+    ALTER TABLE run ADD COLUMN asked TEXT;
+    CREATE TABLE finding (
+        id TEXT PRIMARY KEY,
+        at INTEGER NOT NULL,
+        run TEXT NOT NULL,
+        exchange TEXT NOT NULL,
+        policy TEXT NOT NULL,
+        policy_version TEXT,
+        user TEXT,
+        ending TEXT NOT NULL,
+        step TEXT,
+        document TEXT,
+        document_hash TEXT,
+        tool TEXT,
+        kind TEXT NOT NULL,
+        severity TEXT NOT NULL,
+        text TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX finding_at ON finding (at);
+    CREATE INDEX finding_run ON finding (run);
+    ",
 ];
 
 /// The most that is added up: two of them still fit a number.
@@ -166,6 +189,12 @@ impl Log {
         Ok(())
     }
 
+    /// Queues what became of a run. Returns whether there was room.
+    #[must_use]
+    pub fn end(&self, ended: Ended) -> bool {
+        self.store.offer(move |transaction| end(transaction, &ended))
+    }
+
     /// Waits until everything that was queued before is on disk.
     ///
     /// # Errors
@@ -236,6 +265,40 @@ fn insert(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Result<()
     Ok(())
 }
 
+/// A run that goes on after it ended is open again: see [`count_turn`].
+fn end(transaction: &Transaction<'_>, ended: &Ended) -> rusqlite::Result<()> {
+    transaction.prepare_cached("UPDATE run SET ended_by = ?2, asked = ?3 WHERE id = ?1")?.execute(params![
+        ended.run,
+        ended.ending,
+        ended.asked
+    ])?;
+    let mut insert = transaction.prepare_cached(
+        "INSERT OR IGNORE INTO finding (id, at, run, exchange, policy, policy_version, user, ending, step, document,
+            document_hash, tool, kind, severity, text)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+    )?;
+    for (number, found) in ended.found.iter().enumerate() {
+        insert.execute(params![
+            format!("{}.{number}", ended.exchange),
+            ended.at.as_millisecond(),
+            ended.run,
+            ended.exchange,
+            ended.policy,
+            ended.policy_version,
+            ended.user,
+            ended.ending,
+            found.finding.step,
+            found.finding.document,
+            found.document_hash,
+            found.finding.tool,
+            found.finding.kind.name(),
+            found.finding.severity.name(),
+            found.finding.text,
+        ])?;
+    }
+    Ok(())
+}
+
 const INSERT: &str = "INSERT OR IGNORE INTO exchange (
     id, run, turn, at, policy, policy_version, user, team, key, agent, endpoint, dialect, model, served_model, provider,
     outcome, status, reason, detail, input, cache_read, cache_write, cache_write_hour, output, estimated, cost_micros,
@@ -254,7 +317,9 @@ fn count_turn(transaction: &Transaction<'_>, run: &str, record: &Record) -> rusq
             "INSERT INTO run (id, policy, user, team, agent, started, ended, turns, outcome, tokens, cost_micros, tools_refused)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11)
              ON CONFLICT (id) DO UPDATE SET
-                ended = max(ended, excluded.ended), turns = turns + 1, outcome = excluded.outcome,
+                ended = max(ended, excluded.ended), turns = turns + 1,
+                outcome = CASE WHEN ?13 THEN outcome ELSE excluded.outcome END,
+                ended_by = CASE WHEN ?13 THEN ended_by END, asked = CASE WHEN ?13 THEN asked END,
                 tokens = min(tokens + excluded.tokens, ?12), cost_micros = min(cost_micros + excluded.cost_micros, ?12),
                 tools_refused = max(tools_refused, excluded.tools_refused)
              RETURNING turns",
@@ -273,6 +338,7 @@ fn count_turn(transaction: &Transaction<'_>, run: &str, record: &Record) -> rusq
                 number(record.cost_micros),
                 refused,
                 MOST,
+                record.endpoint == QUESTION,
             ],
             |row| row.get(0),
         )

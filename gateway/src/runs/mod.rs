@@ -1,5 +1,6 @@
 //! Runs: what is kept while one is under way, and the log of every exchange.
 
+pub mod feedback;
 pub mod log;
 mod path;
 pub mod read;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use jetway_core::policy::breadcrumbs::{How, Left, Path};
 use jetway_core::policy::desk::Shown;
+use jetway_core::policy::interrogation::Finding;
 use jetway_core::retrieval::profile::Profile;
 use jetway_core::wire::event::Usage;
 use jiff::Timestamp;
@@ -107,6 +109,34 @@ pub struct Record {
     pub steps_left: Vec<StepLeft>,
     /// What the project is, as far as the conversation has told.
     pub profile: Option<Arc<Profile>>,
+}
+
+/// The endpoint of a record that is a question of ours at the end of a run.
+pub const QUESTION: &str = "question";
+
+/// A run that ended, and what its agent said of it.
+#[derive(Debug, Clone, Default)]
+pub struct Ended {
+    pub run: String,
+    pub at: Timestamp,
+    pub policy: String,
+    pub policy_version: Option<String>,
+    pub user: Option<String>,
+    /// How it ended: a word.
+    pub ending: &'static str,
+    /// What came of asking: a word. None where the policy does not ask.
+    pub asked: Option<&'static str>,
+    /// The exchange in which it was asked.
+    pub exchange: String,
+    pub found: Vec<Found>,
+}
+
+/// Something that an agent says should be changed.
+#[derive(Debug, Clone)]
+pub struct Found {
+    pub finding: Finding,
+    /// A digest of the document that it speaks of, as it was shown.
+    pub document_hash: Option<String>,
 }
 
 /// A step that came to its end.

@@ -67,6 +67,39 @@ pub fn show(connection: &Connection, id: &str) -> rusqlite::Result<Option<(Line,
     Ok(Some((run, exchanges)))
 }
 
+/// What the agent of a run said should be changed.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn findings(connection: &Connection, run: &str) -> rusqlite::Result<Vec<Line>> {
+    let mut statement = connection.prepare("SELECT * FROM finding WHERE run = ?1 ORDER BY at, id")?;
+    statement.query_map([run], line)?.collect()
+}
+
+/// What agents said since then, under one policy or any.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn findings_since(
+    connection: &Connection,
+    policy: Option<&str>,
+    since: jiff::Timestamp,
+) -> rusqlite::Result<Vec<Line>> {
+    let sql = "SELECT * FROM finding WHERE at >= ?1 AND (?2 IS NULL OR policy = ?2) ORDER BY at, id";
+    connection.prepare(sql)?.query_map((since.as_millisecond(), policy), line)?.collect()
+}
+
+/// The versions of policies that were in use, since when, and how many agents have answered under each.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn versions(connection: &Connection) -> rusqlite::Result<Vec<Line>> {
+    let sql = "SELECT policy, policy_version, min(at) AS at,
+            sum(CASE WHEN endpoint = 'question' AND outcome = 'complete' THEN 1 ELSE 0 END) AS answered
+        FROM exchange WHERE policy IS NOT NULL AND policy_version IS NOT NULL GROUP BY policy, policy_version";
+    connection.prepare(sql)?.query_map([], line)?.collect()
+}
+
 /// What operators changed by hand, the newest first.
 ///
 /// # Errors

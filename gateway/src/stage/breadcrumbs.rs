@@ -8,6 +8,7 @@ use jetway_core::overlay::Edit;
 use jetway_core::policy::breadcrumbs::{Change, How, Laid, Left, Path, Progress, Seen, StepGuard, complete_tool, said};
 use jetway_core::policy::context::{self, Asked, airplanes};
 use jetway_core::policy::desk::{Answer, Clerk, DeskTool};
+use jetway_core::policy::interrogation::Ending;
 use jetway_core::policy::lockdown::place::Folders;
 use jetway_core::policy::lockdown::{self, Setting};
 use jetway_core::retrieval::airplane::Airplane;
@@ -19,6 +20,7 @@ use jetway_core::wire::results::{Fresh, fresh};
 use jiff::Timestamp;
 
 use crate::config::Policy;
+use crate::exchange::Exchange;
 use crate::gate::{Gate, Jetway};
 use crate::runs::state::State;
 use crate::runs::{Passage, StepLeft};
@@ -53,7 +55,9 @@ impl Shelf {
             let now = Timestamp::now();
             if let Some(index) = &self.index {
                 let queries = step.docs.join("\n");
-                let chosen = context::decide(rules, index, Asked { task: &queries, profile: &self.profile, now });
+                // By words alone: they are an operator's, who can say what the pages say.
+                let asked = Asked { task: &queries, profile: &self.profile, now, nearness: None };
+                let chosen = context::decide(rules, index, asked);
                 more.text.push_str(&context::render(&chosen, now));
                 more.shown.extend(context::shown(&chosen));
             }
@@ -105,7 +109,8 @@ pub struct Who<'a> {
     pub run: &'a str,
     pub told: Told<'a>,
     pub is_reply: bool,
-    pub is_sub_agent: bool,
+    /// Whether it is the run's main conversation.
+    pub is_main: bool,
 }
 
 /// Finds where a run is, and takes it on by what the request tells.
@@ -119,10 +124,10 @@ pub async fn follow(
     (who, shelf, edits): (Who<'_>, Shelf, &[Edit]),
 ) -> Result<Option<Trail>, StoreError> {
     let Some(own) = &policy.path else { return Ok(None) };
-    let preamble = history::preamble(request);
-    if who.is_sub_agent || says_sub_agent(&preamble) || request.tools().is_empty() || request.replies != 1 {
+    if !who.is_main || request.replies != 1 {
         return Ok(None);
     }
+    let preamble = history::preamble(request);
     let now = Timestamp::now().as_millisecond();
     let turns = history::turns(request);
     let kept = jetway.state.path(who.run).await?;
@@ -190,12 +195,6 @@ pub async fn follow(
     Ok(Some(Trail { run: who.run.to_owned(), path, shelf, progress, opening, laid, step, shown, folders }))
 }
 
-/// Claude Code says it in the first line of its system text too, where its version sends no header.
-fn says_sub_agent(preamble: &[String]) -> bool {
-    let says = |text: &String| text.starts_with("x-anthropic-billing-header:") && text.contains("cc_is_subagent=true");
-    preamble.iter().any(says)
-}
-
 /// The tool that the model called, where the agent got the call in other words.
 fn called<'a>(edits: &'a [Edit], call: &str) -> Option<&'a str> {
     let mut all = edits.iter().flat_map(|edit| &edit.substituted);
@@ -257,6 +256,16 @@ impl Trail {
     pub fn left(&self) -> Vec<StepLeft> {
         let walked = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         walked.left.iter().filter_map(|left| StepLeft::of(&self.path, left)).collect()
+    }
+
+    /// Tells an exchange in which the path ended how it did.
+    pub fn tell_end(&self, exchange: &mut Exchange) {
+        let walked = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_over = walked.progress.at >= self.path.steps().len() && !walked.left.is_empty();
+        let end = if walked.progress.ended.is_some() { Ending::Stuck } else { Ending::Completed };
+        if let Some(part) = exchange.part.as_mut().filter(|_| is_over) {
+            part.path_end = Some(end);
+        }
     }
 
     /// The tool by which the model completes a step. It is offered to the end, for the list of

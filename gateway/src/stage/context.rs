@@ -6,13 +6,15 @@ use std::sync::Arc;
 use jetway_core::policy::context::standing::Standing;
 use jetway_core::policy::context::{self, Asked, airplanes, on_demand};
 use jetway_core::policy::desk::{Clerk, DeskTool};
+use jetway_core::retrieval::meaning::Nearness;
 use jetway_core::retrieval::profile::Profile;
-use jetway_core::retrieval::search::Index;
+use jetway_core::retrieval::search::{Index, beginning};
 use jetway_core::wire::request::Request;
 use jetway_core::wire::tools::offer::NewTool;
 use jiff::Timestamp;
 
 use crate::config::Policy;
+use crate::docs::{About, Failed};
 use crate::gate::{Gate, Jetway};
 use crate::runs::Passage;
 use crate::runs::state::Inserted;
@@ -71,7 +73,8 @@ pub async fn inform(
     }
     let now = Timestamp::now();
     let planes = gate.airplanes.get(&policy.name).map_or(&[][..], |planes| planes);
-    let asked = Asked { task: request.task(), profile: told.profile, now };
+    let nearness = nearness((jetway, gate, index), policy, request.task()).await;
+    let asked = Asked { task: request.task(), profile: told.profile, now, nearness: nearness.as_ref() };
     let given = context::compose(rules, index, planes, asked);
     let standing = policy.standing.as_deref();
     let passages = standing.map(Standing::shown).iter().chain(&given.shown).map(Passage::of).collect();
@@ -80,6 +83,45 @@ pub async fn inform(
     let inserted = jetway.state.insert(told.conversation, inserted, now).await?;
     Ok(Context { inserted })
 }
+
+/// How near the sections are to what a task means. None where that is not asked for, or not to be
+/// had in time: words alone rank then.
+async fn nearness((jetway, gate, index): (&Jetway, &Gate, &Index), policy: &Policy, task: &str) -> Option<Nearness> {
+    let rules = policy.context.as_ref()?.embeddings.as_ref()?;
+    let shelf = gate.shelves.get(&policy.name)?;
+    let endpoint = shelf.endpoint()?;
+    if gate.is_demo || index.meant() == 0 || shelf.is_doubted() || task.trim().is_empty() {
+        return None;
+    }
+    let searcher = jetway.searchers.always(policy);
+    let searcher = searcher.inspect_err(|why| tracing::error!(policy = policy.name, why, "a task is not looked at"));
+    // Its secrets are replaced first, for this goes to another party than the provider; and then it
+    // is cut to what is looked at, so that no half of one is left.
+    let begun = &task[..task.floor_char_boundary(MOST_SEARCHED)];
+    let found = searcher.ok()?.search(begun);
+    let asked = beginning(found.text.as_deref().unwrap_or(begun));
+    let outcome = jetway.embedder.ask(endpoint, &[asked], rules.timeout).await.and_then(|vectors| {
+        let vector = vectors.first().ok_or_else(|| Failed::Other(String::from("it answered nothing")))?;
+        index.nearness(vector).map_err(|why| {
+            shelf.doubt();
+            Failed::Other(why.to_string())
+        })
+    });
+    jetway.embedder.count(&policy.name, About::Query, &outcome, 1);
+    // Said once, and not at every task.
+    match (&outcome, shelf.is_news(outcome.is_ok())) {
+        (Err(why), true) => {
+            tracing::warn!(policy = policy.name, %why, "it is not known what a task means; words alone rank")
+        }
+        (Err(why), false) => tracing::debug!(policy = policy.name, %why, "it is still not known what a task means"),
+        (Ok(_), is_news) if is_news => tracing::info!(policy = policy.name, "it is known again what tasks mean"),
+        (Ok(_), _) => {}
+    }
+    outcome.ok()
+}
+
+/// The most bytes of a task that are searched for secrets before it is cut.
+const MOST_SEARCHED: usize = 256 << 10;
 
 /// The tools by which a model asks for more: offered where its agent has tools at all, and none of
 /// these names.

@@ -3,8 +3,7 @@
 use jetway_core::overlay::Applied;
 use jetway_core::policy::breadcrumbs::{Laid, StepGuard};
 use jetway_core::policy::desk::{Desk, Judges};
-use jetway_core::policy::lockdown::place::Folders;
-use jetway_core::policy::lockdown::replace::{AgentTool, AgentTools};
+use jetway_core::policy::lockdown::replace::AgentTools;
 use jetway_core::policy::lockdown::{Mode, Setting, Warden};
 use jetway_core::redact::{Action, Finding};
 use jetway_core::stream::guard::Guard;
@@ -12,8 +11,8 @@ use jetway_core::wire::history;
 use jetway_core::wire::json;
 use jetway_core::wire::patch::Patch;
 use jetway_core::wire::request::Request;
+use jetway_core::wire::tools::Tool;
 use jetway_core::wire::tools::offer::{NewTool, Offer};
-use jetway_core::wire::tools::{Shape, Tool};
 
 use crate::config::Policy;
 use crate::redaction::Searcher;
@@ -61,7 +60,7 @@ pub fn lock(policy: &Policy, request: &Request, desk: &Desk) -> Permit {
         shelve(policy, request, &|_| Offer::Keep, &added, &mut permit.patch);
         return permit;
     };
-    let replacements = rules.replace.offered(&agent_tools(request));
+    let replacements = rules.replace.offered(&AgentTools::of(request));
     let hidden = if replacements.is_empty() { Vec::new() } else { rules.replace.hidden() };
     let is_hidden = |tool: &Tool| tool.name.as_deref().is_some_and(|name| hidden.contains(&name));
     let offer = |tool: &Tool| match rules.offer(tool, &request.json) {
@@ -93,21 +92,6 @@ fn new_tool(spec: &jetway_core::policy::lockdown::replace::NewToolSpec) -> Optio
     made.inspect_err(|error| tracing::error!(%error, "a replacement tool cannot be offered")).ok()
 }
 
-/// The tools by which an agent could carry out a call of ours.
-fn agent_tools(request: &Request) -> AgentTools {
-    let of = |tool: &&Tool| {
-        let name = tool.name.as_deref()?;
-        let namespace = tool.namespace.as_deref();
-        Some(match (&tool.shape, tool.nodes.schema) {
-            (Shape::Function, Some(schema)) => AgentTool::with_schema(name, namespace, request.json.value(schema)),
-            (Shape::Text, _) => AgentTool::of_text(name, namespace),
-            (Shape::Local(_), _) => AgentTool::built_in(name),
-            _ => return None,
-        })
-    };
-    AgentTools(request.tools().iter().filter_map(of).collect())
-}
-
 /// What watches the reply, where a lock is on or tools of ours were offered.
 #[must_use]
 pub fn guard(
@@ -117,10 +101,7 @@ pub fn guard(
     redactions: &[Redaction],
 ) -> Option<Guard<Judges>> {
     let warden = policy.lockdown.clone().map(|rules| {
-        let folders = Folders { working: Setting::working(&history::preamble(request)), ..Folders::default() };
-        let tainted = rules.tainted(request, &folders, !redactions.is_empty());
-        let changed = request.tools().iter().filter_map(|tool| rules.changed(tool, &request.json)).collect();
-        let setting = Setting { policy: policy.name.clone(), agent: agent_tools(request), folders, tainted, changed };
+        let setting = Setting::of(&rules, &policy.name, request, !redactions.is_empty());
         Warden::new(rules, setting)
     });
     // Of several replies at once nobody can tell which one the agent goes on with.

@@ -5,6 +5,7 @@ pub mod breadcrumbs;
 pub mod budget;
 pub mod context;
 pub mod identity;
+pub mod interrogation;
 pub mod lockdown;
 pub mod models;
 pub mod overlay;

@@ -44,7 +44,8 @@ pub fn outbound(headers: &HeaderMap, is_ours: impl Fn(&str) -> bool) -> HeaderMa
         let is_foreign = |value: &&HeaderValue| !credential(value).is_some_and(&is_ours);
         let foreign: Vec<_> = out.get_all(name).iter().filter(is_foreign).cloned().collect();
         out.remove(name);
-        for value in foreign {
+        for mut value in foreign {
+            value.set_sensitive(true);
             out.append(name, value);
         }
     }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
 
 pub mod client;
+pub mod embeddings;
 pub mod fixed;
 pub mod issuer;
 pub mod pages;
@@ -78,7 +79,9 @@ impl Setup {
         // By the names of this provider.
         let policy = policy.replace("providers: [anthropic, openai]", "providers: [messages, openai]");
         self.policies = vec![("open".to_owned(), policy)];
-        self = self.file("open/standing.md", &read(&wizard.join("standing.md")));
+        for file in ["standing.md", "ask.md"] {
+            self = self.file(&format!("open/{file}"), &read(&wizard.join(file)));
+        }
         for folder in ["docs", "steps"] {
             for page in std::fs::read_dir(wizard.join(folder)).unwrap() {
                 let page = page.unwrap();

@@ -25,6 +25,7 @@ pub mod budget;
 pub mod context; // adds to what is sent
 pub mod desk; // answers calls of our own
 pub mod identity; // first: every other rule is about a caller
+pub mod interrogation; // last of all, when a run is over
 pub mod lockdown; // pure, so before anything that costs
 pub mod models;
 pub mod prose; // files that the others name // cheap, and decides whether there is anybody to send to // last: it counts what the others added
@@ -53,6 +54,9 @@ pub struct Document {
     /// Steps that an agent is led through, one at a time. Leave it out to lead nobody.
     #[serde(default)]
     pub breadcrumbs: Option<breadcrumbs::Rules>,
+    /// What the agent is asked when its run ends. Leave it out to ask nothing.
+    #[serde(default)]
+    pub interrogation: Option<interrogation::Rules>,
     /// Leave it out to count spending without a limit.
     #[serde(default)]
     pub budget: budget::Rules,

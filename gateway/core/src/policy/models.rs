@@ -248,6 +248,14 @@ pub struct Offer {
     pub models: Vec<Glob>,
 }
 
+impl Offer {
+    /// Whether it serves this model in this dialect.
+    #[must_use]
+    pub fn serves(&self, dialect: Dialect, model: &str) -> bool {
+        self.speaks.contains(&dialect) && self.models.iter().any(|pattern| pattern.matches(model))
+    }
+}
+
 /// What a request wants.
 #[derive(Debug, Clone, Copy)]
 pub struct Wanted<'a> {

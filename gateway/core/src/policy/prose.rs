@@ -24,6 +24,11 @@ impl TryFrom<String> for File {
 }
 
 impl File {
+    /// A name of our own.
+    pub(crate) fn new(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0

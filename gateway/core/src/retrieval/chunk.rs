@@ -17,6 +17,12 @@ impl Chunk {
     pub fn path(&self) -> String {
         self.headings.join(" > ")
     }
+
+    /// All that it says: its headings, and its text.
+    #[must_use]
+    pub fn whole(&self) -> String {
+        format!("{}\n{}", self.path(), self.text)
+    }
 }
 
 /// Cuts a page. Front matter is left out, and so are sections without text of their own.

@@ -5,6 +5,7 @@ pub mod chunk;
 pub mod host;
 pub mod html;
 pub mod listing;
+pub mod meaning;
 pub mod page;
 pub mod profile;
 pub mod search;

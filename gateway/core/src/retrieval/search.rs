@@ -1,7 +1,8 @@
 //! Ranks chunks against a task by BM25, over stemmed words and split identifiers.
 //!
 //! Splitting matters in documentation of code: a question says "capture an exception", the page
-//! says `captureException`.
+//! says `captureException`. Where it is known what chunks mean, a second ranking can be had by that,
+//! and both as one: given first and second by words, and second alone by meaning, the second.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use bm25::{SearchEngine, SearchEngineBuilder, Tokenizer};
 use rust_stemmers::{Algorithm, Stemmer};
 
 use crate::retrieval::chunk::Chunk;
+use crate::retrieval::meaning::{BadVector, Nearness, Vector, Vectors};
 use crate::retrieval::page::Page;
 
 /// Chunks that can be searched, and what is known of their pages. The first are built once for
@@ -18,6 +20,8 @@ use crate::retrieval::page::Page;
 pub struct Index {
     body: Arc<Body>,
     pages: BTreeMap<String, Page>,
+    /// What the chunks mean, as far as that is known.
+    vectors: Arc<Vectors>,
 }
 
 struct Body {
@@ -36,24 +40,61 @@ impl std::fmt::Debug for Index {
 pub struct Hit<'a> {
     pub chunk: &'a Chunk,
     pub page: Option<&'a Page>,
+    /// By its words; 0 where none of them was looked for.
     pub score: f32,
+    /// How near it is to what is meant, up to 1. None where it was not ranked by that.
+    pub similarity: Option<f32>,
 }
 
 impl Index {
     #[must_use]
     pub fn new(chunks: Vec<Chunk>) -> Self {
-        let searched: Vec<String> = chunks.iter().map(|chunk| format!("{}\n{}", chunk.path(), chunk.text)).collect();
+        let searched: Vec<String> = chunks.iter().map(Chunk::whole).collect();
         let engine = (!chunks.is_empty()).then(|| {
             SearchEngineBuilder::<u32, u32, Words>::with_tokenizer_and_corpus(Words::default(), searched).build()
         });
-        Self { body: Arc::new(Body { chunks, engine }), pages: BTreeMap::new() }
+        Self { body: Arc::new(Body { chunks, engine }), pages: BTreeMap::new(), vectors: Arc::default() }
     }
 
     /// The same passages, of pages of which this is known.
     #[must_use]
     pub fn with_pages(&self, pages: impl IntoIterator<Item = Page>) -> Self {
         let pages = pages.into_iter().map(|page| (page.name.clone(), page)).collect();
-        Self { body: Arc::clone(&self.body), pages }
+        Self { body: Arc::clone(&self.body), pages, vectors: Arc::clone(&self.vectors) }
+    }
+
+    /// The same passages, which mean this: by their numbers, in the order of [`Index::chunks`].
+    #[must_use]
+    pub fn with_vectors(&self, vectors: Vectors) -> Self {
+        Self { vectors: Arc::new(vectors), ..self.clone() }
+    }
+
+    /// Of how many chunks it is known what they mean.
+    #[must_use]
+    pub fn meant(&self) -> usize {
+        self.vectors.known()
+    }
+
+    /// The page of each chunk, where it is known, and whether it is known what the chunk means.
+    pub fn sections(&self) -> impl Iterator<Item = (Option<&Page>, bool)> {
+        let chunks = self.body.chunks.iter().enumerate();
+        chunks.map(|(at, chunk)| (self.pages.get(&chunk.page), self.vectors.is_known(at)))
+    }
+
+    /// How near the chunks are to what a query means.
+    ///
+    /// # Errors
+    /// [`BadVector`] when the query is of another model.
+    pub fn nearness(&self, query: &Vector) -> Result<Nearness, BadVector> {
+        self.vectors.nearness(query)
+    }
+
+    /// The chunks that are nearest, of this very index, the nearest first.
+    pub fn nearest<'a>(&'a self, nearness: &Nearness) -> impl Iterator<Item = Hit<'a>> {
+        nearness.0.iter().filter_map(|(at, similarity)| {
+            let chunk = self.body.chunks.get(*at)?;
+            Some(Hit { chunk, page: self.pages.get(&chunk.page), score: 0.0, similarity: Some(*similarity) })
+        })
     }
 
     #[must_use]
@@ -70,14 +111,12 @@ impl Index {
     #[must_use]
     pub fn search(&self, query: &str, limit: usize) -> Vec<Hit<'_>> {
         let Some(engine) = &self.body.engine else { return Vec::new() };
-        // A task may be a whole pasted file; its beginning says what is wanted.
-        let end = query.char_indices().nth(MAX_QUERY).map_or(query.len(), |(at, _)| at);
         let mut hits: Vec<_> = engine
-            .search(&query[..end], limit)
+            .search(beginning(query), limit)
             .into_iter()
             .filter_map(|found| {
                 let chunk = self.body.chunks.get(found.document.id as usize)?;
-                Some(Hit { chunk, page: self.pages.get(&chunk.page), score: found.score })
+                Some(Hit { chunk, page: self.pages.get(&chunk.page), score: found.score, similarity: None })
             })
             .collect();
         // Equal scores come in the order of the documents, so that a choice can be repeated.
@@ -88,6 +127,35 @@ impl Index {
 
 /// The most characters of a query that are looked at.
 const MAX_QUERY: usize = 4_000;
+
+/// What is looked at of a query: a task may be a whole pasted file; its beginning says what is
+/// wanted.
+#[must_use]
+pub fn beginning(query: &str) -> &str {
+    let end = query.char_indices().nth(MAX_QUERY).map_or(query.len(), |(at, _)| at);
+    &query[..end]
+}
+
+/// How much the first places of a ranking count for more than those behind them; the less, the
+/// larger it is. That of Cormack, Clarke and Büttcher, who found it to matter little.
+const EVENNESS: f32 = 60.0;
+
+/// Two rankings as one, best first: a chunk counts for one by its place in each, the places of the
+/// second for so much more. Scores and similarities are of different kinds, places are not. Of two
+/// that count alike, the one that comes first by its words.
+#[must_use]
+pub fn fuse<'a>(words: Vec<Hit<'a>>, nearest: Vec<Hit<'a>>, weight: f32) -> Vec<Hit<'a>> {
+    let share = |place: u16| 1.0 / (EVENNESS + f32::from(place));
+    let mut fused: Vec<(Hit<'a>, f32)> = words.into_iter().zip((1..).map(share)).collect();
+    for (near, share) in nearest.into_iter().zip((1..).map(share)) {
+        match fused.iter_mut().find(|(hit, _)| std::ptr::eq(hit.chunk, near.chunk)) {
+            Some((hit, sum)) => (hit.similarity, *sum) = (near.similarity, *sum + share * weight),
+            None => fused.push((near, share * weight)),
+        }
+    }
+    fused.sort_by(|a, b| b.1.total_cmp(&a.1));
+    fused.into_iter().map(|(hit, _)| hit).collect()
+}
 
 /// Words as they are compared: lower case, stemmed, identifiers whole and in their parts.
 pub struct Words {
@@ -189,6 +257,45 @@ mod tests {
         assert_eq!(best("where in the layout of Next").as_deref(), Some("next.md"));
         assert_eq!(best("unrelated zebra"), None);
         assert_eq!(best(""), None);
+    }
+
+    /// Chunks that are ranked so by their words and by what they mean, and what comes of it.
+    #[track_caller]
+    fn check_fused(words: &[usize], nearest: &[usize], weight: f32, expect: &[usize]) {
+        let chunk = |at: usize| Chunk { page: at.to_string(), headings: Vec::new(), text: String::new() };
+        let chunks: Vec<_> = (0..9).map(chunk).collect();
+        let hit = |at: &usize, score, similarity| Hit { chunk: &chunks[*at], page: None, score, similarity };
+        let words = words.iter().map(|at| hit(at, 1.0, None)).collect();
+        let nearest: Vec<_> = nearest.iter().map(|at| hit(at, 0.0, Some(0.5))).collect();
+        let is_near = |hit: &Hit<'_>| nearest.iter().any(|near| near.chunk == hit.chunk);
+        let fused = fuse(words, nearest.clone(), weight);
+        assert!(fused.iter().all(|hit| hit.similarity.is_some() == is_near(hit)), "{fused:?}");
+        let places: Vec<usize> = fused.iter().map(|hit| hit.chunk.page.parse().unwrap()).collect();
+        assert_eq!(places, expect);
+    }
+
+    #[test]
+    fn two_rankings_become_one_by_the_places_in_both() {
+        check_fused(&[0, 1], &[], 1.0, &[0, 1]);
+        check_fused(&[], &[1, 0], 1.0, &[1, 0]);
+        check_fused(&[0, 1], &[1, 2], 1.0, &[1, 0, 2]);
+        check_fused(&[0, 1, 2], &[2, 1, 0], 1.0, &[0, 2, 1]);
+        check_fused(&[0, 1, 2], &[2, 1, 0], 1.5, &[2, 1, 0]);
+        check_fused(&[0, 1], &[2, 3], 1.0, &[0, 2, 1, 3]);
+        check_fused(&[0, 1], &[2, 3], 0.5, &[0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn chunks_are_found_by_what_they_mean_also_when_their_pages_change() {
+        let vector = |numbers: &[f32]| Vector::new(numbers.to_vec()).unwrap();
+        let (errors, next) = (vector(&[1.0, 0.0]), vector(&[0.0, 1.0]));
+        let index = index().with_vectors(Vectors::new([Some(&errors), None, Some(&next)]).unwrap()).with_pages([]);
+        let near = index.nearness(&vector(&[4.0, 3.0])).unwrap();
+        let pages: Vec<_> = index.nearest(&near).map(|hit| (hit.chunk.page.as_str(), hit.score)).collect();
+        assert_eq!((pages, index.meant()), (vec![("errors.md", 0.0), ("next.md", 0.0)], 2));
+        assert!(index.nearness(&vector(&[1.0])).is_err());
+        // One of another index names no chunk that is not there.
+        assert_eq!(Index::new(Vec::new()).nearest(&near).count(), 0);
     }
 
     #[test]

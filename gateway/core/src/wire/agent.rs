@@ -41,6 +41,13 @@ impl Agent {
     }
 }
 
+/// Whether a text of an agent's preamble says that a sub-agent speaks: Claude Code has it in the first
+/// line of its system text, where its version sends no header.
+#[must_use]
+pub fn says_sub_agent(text: &str) -> bool {
+    text.starts_with("x-anthropic-billing-header:") && text.contains("cc_is_subagent=true")
+}
+
 /// Names a run outright; the caller's own choice.
 pub const RUN_HEADER: &str = "x-jetway-run";
 /// Carries a Jetway key where `authorization` is the provider's.

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use crate::wire::json::{Json, Value};
+use crate::wire::json::{self, Json, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{Request, text_of, texts_of};
 use crate::wire::turn::Answer;
@@ -204,6 +204,38 @@ pub fn append(dialect: Dialect, json: &Json, more: &str, patch: &mut Patch) {
         Dialect::Messages => messages::history::append(json.root(), more, patch),
         Dialect::Chat => chat::history::append(json.root(), more, patch),
         Dialect::Responses => responses::history::append(json.root(), more, patch),
+    }
+}
+
+/// Puts a question of ours behind a conversation, and behind the model's last turn where that is
+/// told. The tools stay as they are, for they are where a prompt begins.
+///
+/// The model is not to call one. In two dialects the request says so; in Messages it would cost the
+/// cache of all that was said ([prompt caching](https://docs.claude.com/en/docs/build-with-claude/prompt-caching),
+/// what invalidates the cache), so there only the question does.
+pub fn ask(dialect: Dialect, json: &Json, (told, question): (Option<&str>, &str), patch: &mut Patch) {
+    let text = json::quote(question);
+    let user = match dialect {
+        Dialect::Messages => format!("{{\"role\":\"user\",\"content\":[{{\"type\":\"text\",\"text\":{text}}}]}}"),
+        Dialect::Chat => format!("{{\"role\":\"user\",\"content\":{text}}}"),
+        Dialect::Responses => {
+            format!(
+                "{{\"type\":\"message\",\"role\":\"user\",\"content\":[{{\"type\":\"input_text\",\"text\":{text}}}]}}"
+            )
+        }
+    };
+    let more = told.map_or_else(|| user.clone(), |told| format!("{told},{user}"));
+    let root = json.root();
+    match dialect {
+        Dialect::Messages => messages::history::append(root, &more, patch),
+        Dialect::Chat => chat::history::put(root, &more, patch),
+        Dialect::Responses => responses::history::put(root, &more, patch),
+    }
+    if dialect != Dialect::Messages && root.get("tools").is_some_and(|tools| tools.items().next().is_some()) {
+        match root.get("tool_choice") {
+            Some(choice) => patch.replace(choice.span(), "\"none\""),
+            None => patch.add_member(root, "\"tool_choice\":\"none\""),
+        }
     }
 }
 

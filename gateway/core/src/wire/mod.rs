@@ -9,6 +9,7 @@ pub mod agent;
 pub mod chat;
 pub mod cut;
 pub mod effort;
+pub mod embeddings;
 pub mod error;
 pub mod event;
 pub mod facts;

@@ -13,6 +13,8 @@ pub enum Endpoint {
     Models,
     /// What the caller may still spend.
     Usage,
+    /// That a run is over.
+    End,
     /// Whether somebody is there.
     Probe,
 }
@@ -30,7 +32,7 @@ impl Endpoint {
         match self {
             Self::Reply(dialect) => Some(dialect),
             Self::CountTokens => Some(Dialect::Messages),
-            Self::Models | Self::Usage | Self::Probe => None,
+            Self::Models | Self::Usage | Self::End | Self::Probe => None,
         }
     }
 
@@ -41,6 +43,7 @@ impl Endpoint {
             Self::CountTokens => "count_tokens",
             Self::Models => "models",
             Self::Usage => "usage",
+            Self::End => "end",
             Self::Probe => "probe",
         }
     }
@@ -77,6 +80,7 @@ pub fn route<'a>(method: &str, path: &'a str) -> Result<Route<'a>, NoRoute> {
         "/v1/models" | "/models" => (Endpoint::Models, "GET"),
         "/v1/usage" | "/usage" => (Endpoint::Usage, "GET"),
         "" | "/" | "/api/hello" => (Endpoint::Probe, "HEAD"),
+        _ if run_to_end(rest).is_some() => (Endpoint::End, "POST"),
         _ => return Err(NoRoute::Unknown),
     };
     if method == allowed || (allowed == "HEAD" && method == "GET") {
@@ -84,6 +88,15 @@ pub fn route<'a>(method: &str, path: &'a str) -> Result<Route<'a>, NoRoute> {
     } else {
         Err(NoRoute::Method { allowed })
     }
+}
+
+/// The run, or the session, that a path of [`Endpoint::End`] names: `/wizard/v1/runs/{id}/end`.
+#[must_use]
+pub fn run_to_end(path: &str) -> Option<&str> {
+    let (_, rest) = split(path);
+    let id = rest.strip_prefix("/v1/runs/")?.strip_suffix("/end")?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+    (!id.is_empty() && id.len() <= 200 && id.bytes().all(plain)).then_some(id)
 }
 
 /// The dialect that a caller of an unknown path most likely speaks, so that it can read the answer.
@@ -138,6 +151,9 @@ mod tests {
         check("POST", "/coding/responses", Some("coding"), Endpoint::Reply(Dialect::Responses));
         check("GET", "/v1/models", None, Endpoint::Models);
         check("GET", "/wizard/v1/usage", Some("wizard"), Endpoint::Usage);
+        check("POST", "/v1/runs/run_0f/end", None, Endpoint::End);
+        check("POST", "/wizard/v1/runs/3f2a-11:b/end", Some("wizard"), Endpoint::End);
+        assert_eq!(run_to_end("/wizard/v1/runs/3f2a-11:b/end"), Some("3f2a-11:b"));
         check("HEAD", "/", None, Endpoint::Probe);
         check("HEAD", "/wizard", Some("wizard"), Endpoint::Probe);
     }
@@ -157,6 +173,10 @@ mod tests {
             "/v1/messages/batches",
             "/Wizard/v1/messages",
             "*",
+            "/v1/runs//end",
+            "/v1/runs/a/b/end",
+            "/v1/runs/a%2fb/end",
+            "/v1/runs/a",
         ] {
             assert_eq!(route("POST", path), Err(NoRoute::Unknown), "{path}");
         }

@@ -80,6 +80,26 @@ impl Turn {
         }
     }
 
+    /// Whether it makes a call that its agent has to answer before the model can go on.
+    #[must_use]
+    pub fn calls(&self) -> bool {
+        match self {
+            Self::Messages(turn) => turn.calls(),
+            Self::Chat(turn) => turn.calls(),
+            Self::Responses(turn) => turn.calls(),
+        }
+    }
+
+    /// What it says in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match self {
+            Self::Messages(turn) => turn.words(),
+            Self::Chat(turn) => turn.words(),
+            Self::Responses(turn) => turn.words(),
+        }
+    }
+
     /// The whole turn, as it stands in a conversation: one message, or items with commas between.
     /// None when something came that cannot be told again.
     #[must_use]

@@ -1,14 +1,12 @@
 //! `jetway docs`.
 
+mod search;
 mod status;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{anyhow, bail, ensure};
-use jetway_core::policy::context;
-use jetway_core::retrieval::profile::Profile;
-use jiff::Timestamp;
 use serde_json::json;
 use tokio::sync::Semaphore;
 
@@ -58,7 +56,7 @@ pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
     match command {
         Command::Status { policy, json } => status::run(&shelves(config, policy.as_deref())?, json),
         Command::Refresh { policy } => refresh(&shelves(config, policy.as_deref())?),
-        Command::Search { policy, task, json } => search(config, (&policy, &task), json),
+        Command::Search { policy, task, json } => search::run(config, (&policy, &task), json),
         Command::Show { hash, json } => show(config, &hash, json),
     }
 }
@@ -80,41 +78,6 @@ fn shelves(config: &Config, policy: Option<&str>) -> anyhow::Result<Vec<Shelf>> 
         None => config.policies.values().collect(),
     };
     policies.into_iter().filter_map(|policy| shelf(config, policy).transpose()).collect()
-}
-
-fn search(config: &Config, (policy, task): (&str, &str), json: bool) -> anyhow::Result<()> {
-    let policy = named(config, policy)?;
-    let (Some(rules), Some(shelf)) = (&policy.context, shelf(config, policy)?) else { return Ok(()) };
-    let (index, now) = (shelf.index(), Timestamp::now());
-    let profile = Profile::of_words(task);
-    let shown = context::decide(rules, &index, context::Asked { task, profile: &profile, now });
-    let ranked = index.search(task, 10);
-    let is_shown = |at: &jetway_core::retrieval::search::Hit<'_>| shown.iter().any(|hit| hit.chunk == at.chunk);
-    let is_stale = |at: &jetway_core::retrieval::search::Hit<'_>| at.page.is_some_and(|page| page.is_stale(now));
-    if json {
-        let rows = ranked.iter().map(|hit| {
-            json!({
-                "score": hit.score, "page": hit.chunk.page, "section": hit.chunk.path(), "inserted": is_shown(hit),
-                "source": hit.page.map(|page| &page.source), "version": hit.page.map(|page| &page.version),
-                "stale": is_stale(hit),
-            })
-        });
-        return out::line(&serde_json::to_string_pretty(&rows.collect::<Vec<_>>())?);
-    }
-    let rows: Vec<_> = ranked
-        .iter()
-        .map(|hit| {
-            let marks = [(is_shown(hit), "inserted"), (is_stale(hit), "stale")];
-            let marks: Vec<_> = marks.iter().filter(|(holds, _)| *holds).map(|(_, mark)| *mark).collect();
-            vec![
-                format!("{:.2}", hit.score),
-                marks.join(", "),
-                out::shown(&hit.chunk.page),
-                out::shown(&hit.chunk.path()),
-            ]
-        })
-        .collect();
-    out::raw(out::table(&["SCORE", "", "PAGE", "SECTION"], &rows).as_bytes())
 }
 
 fn refresh(shelves: &[Shelf]) -> anyhow::Result<()> {

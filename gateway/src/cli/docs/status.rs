@@ -17,8 +17,14 @@ pub(super) fn run(shelves: &[Shelf], json: bool) -> anyhow::Result<()> {
     if json {
         return out::line(&serde_json::to_string_pretty(&sources)?);
     }
-    let rows: Vec<_> = sources.iter().map(row).collect();
-    let heading = ["POLICY", "SOURCE", "PAGES", "FETCHED", "AGE", "STALE", "FAILING"];
+    let mut rows: Vec<_> = sources.iter().map(row).collect();
+    let mut heading = vec!["POLICY", "SOURCE", "PAGES", "FETCHED", "AGE", "STALE", "FAILING"];
+    if sources.iter().any(|source| source.meant.is_some()) {
+        heading.push("EMBEDDED");
+        for (row, source) in rows.iter_mut().zip(&sources) {
+            row.push(source.meant.map(|meant| format!("{meant}/{}", source.sections)).unwrap_or_default());
+        }
+    }
     out::raw(out::table(&heading, &rows).as_bytes())?;
     for source in &sources {
         let failing: Vec<_> = all_failing(source).collect();

@@ -15,8 +15,11 @@ use crate::policy::lockdown::place::Folders;
 use crate::policy::lockdown::rule::{BadRule, Rule};
 use crate::wire::results::Fresh;
 
-/// Tools of ours: no agent ever runs them.
-const OWN: [&str; 3] = [COMPLETE_STEP, SEARCH_DOCS, SHOW_AIRPLANE];
+/// Whether a tool is one of ours, which no agent ever runs.
+#[must_use]
+pub fn is_ours(tool: &str) -> bool {
+    [COMPLETE_STEP, SEARCH_DOCS, SHOW_AIRPLANE].contains(&tool)
+}
 
 /// As written, and as meant.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
@@ -186,7 +189,7 @@ impl Done {
                 Some("a group of `done` has nothing in it, so nothing could complete the step")
             }
             Self::All(parts) | Self::Any(parts) => parts.iter().find_map(Self::flaw),
-            Self::Call(rule) if OWN.contains(&rule.0.as_str()) => Some(
+            Self::Call(rule) if is_ours(rule.0.as_str()) => Some(
                 "`call` is about tools of the agent's, and this one is Jetway's own; for the model's word write `complete_step` alone",
             ),
             _ => None,

@@ -8,7 +8,7 @@ mod guard;
 mod path;
 mod tool;
 
-pub use done::{Done, Seen};
+pub use done::{Done, Seen, is_ours};
 pub use evidence::BadSchema;
 pub use guard::{Allowed, StepGuard};
 pub use path::{Change, How, Laid, Left, Opened, Progress};

@@ -44,7 +44,8 @@ pub fn search(
     let Some(query) = query.filter(|query| !query.is_empty()) else {
         return Err(format!("`{SEARCH_DOCS}` needs a text `query`: what you want to know."));
     };
-    let chosen = decide(rules, index, Asked { task: &query, profile, now });
+    // By words alone: a call is answered at once, and asks nobody what it means.
+    let chosen = decide(rules, index, Asked { task: &query, profile, now, nearness: None });
     if chosen.is_empty() {
         let text = String::from("Nothing in the documentation fits this query. Ask in other words, or go on without.");
         return Ok(Answer { text, shown: Vec::new() });

@@ -156,6 +156,12 @@ impl Rules {
         Ok(self.narrow.change(tool).map_or(Offer::Keep, Offer::Change))
     }
 
+    /// Whether a model may see a tool of this name, as far as its name says.
+    #[must_use]
+    pub fn offers_name(&self, name: &str) -> bool {
+        self.set.offers_named(name, None, self.kind(name)) == Verdict::Allow
+    }
+
     /// The name of a tool that is not what it was pinned to.
     #[must_use]
     pub fn changed(&self, tool: &Tool, json: &Json) -> Option<String> {

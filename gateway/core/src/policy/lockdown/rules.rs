@@ -118,7 +118,12 @@ impl RuleSet {
         if tool.is_server {
             return self.offers_server(own);
         }
-        let name = Name::new(own, tool.namespace.as_deref());
+        self.offers_named(own, tool.namespace.as_deref(), kind)
+    }
+
+    /// Whether the model may see a tool of this name that the agent runs.
+    pub fn offers_named(&self, name: &str, namespace: Option<&str>, kind: Kind) -> Verdict {
+        let name = Name::new(name, namespace);
         if let Some(rule) = bare(&self.deny, &name) {
             return denied_tool(rule);
         }

@@ -11,7 +11,9 @@ use crate::policy::lockdown::rules::{Facts, Verdict};
 use crate::policy::lockdown::{Mode, OnDenied, Rules, say};
 use crate::stream::guard::{Judge, Ruling};
 use crate::wire::event::{Call, Input, Substitute};
+use crate::wire::history;
 use crate::wire::json::{Json, Kind};
+use crate::wire::request::Request;
 
 /// A call that was refused, and by which rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +44,16 @@ pub struct Setting {
 }
 
 impl Setting {
+    /// What a request tells, to judge the calls of its reply by. `has_secrets`: secrets were found in the
+    /// results that it tells.
+    #[must_use]
+    pub fn of(rules: &Rules, policy: &str, request: &Request, has_secrets: bool) -> Self {
+        let folders = Folders { working: Self::working(&history::preamble(request)), ..Folders::default() };
+        let tainted = rules.tainted(request, &folders, has_secrets);
+        let changed = request.tools().iter().filter_map(|tool| rules.changed(tool, &request.json)).collect();
+        Self { policy: policy.to_owned(), agent: AgentTools::of(request), folders, tainted, changed }
+    }
+
     /// Where an agent says that it works, in any of these texts.
     #[must_use]
     pub fn working(texts: &[String]) -> Option<String> {

@@ -37,8 +37,12 @@ pub(in crate::wire) fn outcomes(root: Value<'_>) -> Vec<Outcome> {
 }
 
 pub(in crate::wire) fn append(root: Value<'_>, more: &str, patch: &mut Patch) {
+    put(root, more, patch);
+    free_choice(root, "\"auto\"", patch);
+}
+
+pub(in crate::wire) fn put(root: Value<'_>, more: &str, patch: &mut Patch) {
     if let Some(messages) = root.get("messages") {
         patch.add_item(messages, more);
     }
-    free_choice(root, "\"auto\"", patch);
 }

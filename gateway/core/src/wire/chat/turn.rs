@@ -82,6 +82,14 @@ impl Turn {
         self.call(at).map(|call| call.input.len())
     }
 
+    pub(in crate::wire) fn calls(&self) -> bool {
+        self.choices.values().any(|choice| !choice.calls.is_empty())
+    }
+
+    pub(in crate::wire) fn words(&self) -> String {
+        self.choices.get(&0).map(|choice| json::unescape(&choice.text)).unwrap_or_default()
+    }
+
     pub(in crate::wire) fn told(&self) -> Option<String> {
         let [(0, choice)] = self.choices.iter().map(|(index, choice)| (*index, choice)).collect::<Vec<_>>()[..] else {
             return None;

@@ -110,6 +110,24 @@ impl Turn {
         self.blocks.get(&at).filter(|_| !self.is_odd).map(|block| block.input.len())
     }
 
+    pub(in crate::wire) fn calls(&self) -> bool {
+        let kind =
+            |block: &Block| Json::read(block.start.clone().into()).ok().and_then(|start| text_of(start.root(), "type"));
+        self.blocks.values().any(|block| kind(block).as_deref() == Some("tool_use"))
+    }
+
+    pub(in crate::wire) fn words(&self) -> String {
+        let mut words = String::new();
+        for block in self.blocks.values() {
+            let Ok(start) = Json::read(block.start.clone().into()) else { continue };
+            if text_of(start.root(), "type").as_deref() == Some("text") {
+                words.push_str(&text_of(start.root(), "text").unwrap_or_default());
+                words.push_str(&json::unescape(block.added.get("text").map_or("", String::as_str)));
+            }
+        }
+        words
+    }
+
     pub(in crate::wire) fn told(&self) -> Option<String> {
         if self.is_odd {
             return None;

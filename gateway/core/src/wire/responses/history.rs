@@ -88,6 +88,11 @@ pub(in crate::wire) fn answer_as_told(root: Value<'_>, told: Value<'_>, patch: &
 }
 
 pub(in crate::wire) fn append(root: Value<'_>, more: &str, patch: &mut Patch) {
+    put(root, more, patch);
+    free_choice(root, "\"auto\"", patch);
+}
+
+pub(in crate::wire) fn put(root: Value<'_>, more: &str, patch: &mut Patch) {
     match root.get("input") {
         Some(input) if input.kind() == Kind::Array => patch.add_item(input, more),
         Some(text) => {
@@ -96,5 +101,4 @@ pub(in crate::wire) fn append(root: Value<'_>, more: &str, patch: &mut Patch) {
         }
         None => {}
     }
-    free_choice(root, "\"auto\"", patch);
 }

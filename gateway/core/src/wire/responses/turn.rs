@@ -7,6 +7,7 @@ use crate::wire::hold::MOST_KEPT;
 use crate::wire::json::{self, Json, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
+use crate::wire::responses::reply::is_run_by_agent;
 use crate::wire::turn::Answer;
 
 #[derive(Debug, Clone, Default)]
@@ -99,6 +100,22 @@ impl Turn {
 
     pub(in crate::wire) fn length(&self, at: u64) -> Option<usize> {
         if self.is_odd { None } else { Some(self.pieces.get(&at).map_or(0, String::len)) }
+    }
+
+    pub(in crate::wire) fn calls(&self) -> bool {
+        let mut items = self.items.values().filter_map(|item| Json::read(item.clone().into()).ok());
+        items.any(|item| is_run_by_agent(item.root()))
+    }
+
+    pub(in crate::wire) fn words(&self) -> String {
+        let mut words = String::new();
+        for item in self.items.values().filter_map(|item| Json::read(item.clone().into()).ok()) {
+            if text_of(item.root(), "type").as_deref() == Some("message") {
+                let parts = item.root().get("content").into_iter().flat_map(Value::items);
+                parts.filter_map(|part| text_of(part, "text")).for_each(|text| words.push_str(&text));
+            }
+        }
+        words
     }
 
     pub(in crate::wire) fn told(&self) -> Option<String> {

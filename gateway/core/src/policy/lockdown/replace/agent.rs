@@ -7,6 +7,8 @@ use serde_json::json;
 use super::shell;
 pub use crate::wire::event::Input;
 use crate::wire::json::{Kind, Value, quote};
+use crate::wire::request::Request;
+use crate::wire::tools::{Shape, Tool};
 
 /// Tools that run a command, the best first: the name, and the member that has the command. It
 /// may be a line for a shell or a list of words; the tool's own schema says which.
@@ -129,6 +131,22 @@ impl AgentTool {
 pub struct AgentTools(pub Vec<AgentTool>);
 
 impl AgentTools {
+    /// The tools of a request by which its agent could carry out a call of ours.
+    #[must_use]
+    pub fn of(request: &Request) -> Self {
+        let of = |tool: &&Tool| {
+            let name = tool.name.as_deref()?;
+            let namespace = tool.namespace.as_deref();
+            Some(match (&tool.shape, tool.nodes.schema) {
+                (Shape::Function, Some(schema)) => AgentTool::with_schema(name, namespace, request.json.value(schema)),
+                (Shape::Text, _) => AgentTool::of_text(name, namespace),
+                (Shape::Local(_), _) => AgentTool::built_in(name),
+                _ => return None,
+            })
+        };
+        Self(request.tools().iter().filter_map(of).collect())
+    }
+
     /// The best tool to run a command with.
     fn runner(&self) -> Option<(&AgentTool, Form)> {
         let rank = |tool: &AgentTool| SHELLS.iter().position(|(name, _)| *name == tool.name).unwrap_or(SHELLS.len());

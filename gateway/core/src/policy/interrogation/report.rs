@@ -1,0 +1,247 @@
+//! What agents said, summed up. Given five findings of a policy whose text was changed behind the
+//! third: the groups that say the same, which of them are new since the change, and which are gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::policy::interrogation::{Finding, Item, Kind, Severity, group};
+
+/// Runs that are named for each group.
+const MOST_RUNS: usize = 5;
+
+/// A finding, and where it comes from.
+#[derive(Debug, Clone)]
+pub struct Noted {
+    pub at: Timestamp,
+    pub run: String,
+    pub policy: String,
+    pub policy_version: Option<String>,
+    pub finding: Finding,
+    /// A digest of the document that it speaks of, as it was shown.
+    pub document_hash: Option<String>,
+}
+
+/// A version of a policy, as far as it was in use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    pub policy: String,
+    pub version: String,
+    /// When it was first in use.
+    pub since: Timestamp,
+    /// Runs under it whose agent answered.
+    pub answered: u64,
+}
+
+/// How findings stand to the last change of their policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// None was there before it.
+    New,
+    /// There before it and after; or there is nothing to compare with.
+    Open,
+    /// None came after it, though agents were asked.
+    Gone,
+}
+
+impl Status {
+    /// As tables name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Open => "open",
+            Self::Gone => "gone",
+        }
+    }
+}
+
+/// Findings that say the same.
+#[derive(Debug, Clone, Serialize)]
+pub struct Group {
+    pub status: Status,
+    pub policy: String,
+    pub kind: Kind,
+    /// The highest of any.
+    pub severity: Severity,
+    pub count: usize,
+    /// How many runs they come from, and some of these, the latest first.
+    pub runs: usize,
+    pub examples: Vec<String>,
+    /// The words of the latest.
+    pub text: String,
+    /// What they speak of, and how many do.
+    pub tools: BTreeMap<String, usize>,
+    pub steps: BTreeMap<String, usize>,
+    pub documents: BTreeMap<String, usize>,
+    /// Digests of these documents, as they were shown.
+    pub document_hashes: BTreeSet<String>,
+    pub versions: BTreeMap<String, usize>,
+    pub first: Timestamp,
+    pub last: Timestamp,
+}
+
+/// The groups: new ones first, then by how much they matter and how many runs they come from.
+#[must_use]
+pub fn report(noted: &[Noted], versions: &[Version]) -> Vec<Group> {
+    let mut policies: BTreeMap<&str, Vec<&Noted>> = BTreeMap::new();
+    for one in noted {
+        policies.entry(&one.policy).or_default().push(one);
+    }
+    let mut groups = Vec::new();
+    for (policy, mut noted) in policies {
+        noted.sort_by(|a, b| (a.at, &a.run, &a.finding.text).cmp(&(b.at, &b.run, &b.finding.text)));
+        let items: Vec<Item<'_>> = noted.iter().map(|one| item(&one.finding)).collect();
+        let change = change(policy, versions);
+        for members in group(&items) {
+            let members: Vec<&Noted> = members.into_iter().map(|at| noted[at]).collect();
+            groups.extend(sum(&members, change));
+        }
+    }
+    groups.sort_by_key(|group| {
+        use std::cmp::Reverse;
+        (group.status, Reverse((group.severity, group.runs, group.count, group.last)), group.policy.clone())
+    });
+    groups
+}
+
+fn item(finding: &Finding) -> Item<'_> {
+    Item {
+        kind: finding.kind,
+        tool: finding.tool.as_deref(),
+        document: finding.document.as_deref(),
+        step: finding.step.as_deref(),
+        text: &finding.text,
+    }
+}
+
+/// When the newest version of a policy came into use, if there was another before it, and whether an
+/// agent has answered under it.
+fn change(policy: &str, versions: &[Version]) -> Option<(Timestamp, bool)> {
+    let mut own: Vec<&Version> = versions.iter().filter(|version| version.policy == policy).collect();
+    own.sort_by_key(|version| version.since);
+    match own.as_slice() {
+        [.., _, newest] => Some((newest.since, newest.answered > 0)),
+        _ => None,
+    }
+}
+
+/// Findings of one group, the earliest first.
+fn sum(members: &[&Noted], change: Option<(Timestamp, bool)>) -> Option<Group> {
+    let (first, last) = (members.first()?, members.last()?);
+    let status = match change {
+        Some((since, _)) if first.at >= since => Status::New,
+        Some((since, true)) if last.at < since => Status::Gone,
+        _ => Status::Open,
+    };
+    let counted = |name: &dyn Fn(&Noted) -> Option<String>| {
+        let mut counts = BTreeMap::new();
+        for name in members.iter().filter_map(|one| name(one)) {
+            *counts.entry(name).or_insert(0) += 1;
+        }
+        counts
+    };
+    let mut examples: Vec<String> = Vec::new();
+    for one in members.iter().rev() {
+        if examples.len() < MOST_RUNS && !examples.contains(&one.run) {
+            examples.push(one.run.clone());
+        }
+    }
+    let severities = members.iter().map(|one| one.finding.severity);
+    Some(Group {
+        status,
+        policy: last.policy.clone(),
+        kind: last.finding.kind,
+        severity: severities.max()?,
+        count: members.len(),
+        runs: members.iter().map(|one| &one.run).collect::<BTreeSet<_>>().len(),
+        examples,
+        text: last.finding.text.clone(),
+        tools: counted(&|one| one.finding.tool.clone()),
+        steps: counted(&|one| one.finding.step.clone()),
+        documents: counted(&|one| one.finding.document.clone()),
+        document_hashes: members.iter().filter_map(|one| one.document_hash.clone()).collect(),
+        versions: counted(&|one| one.policy_version.clone()),
+        first: first.at,
+        last: last.at,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    fn noted(second: i64, run: &str, severity: Severity, text: &str) -> Noted {
+        let finding =
+            Finding { kind: Kind::Missing, severity, step: None, document: None, tool: None, text: text.into() };
+        let version = if second < 100 { "v1" } else { "v2" };
+        Noted {
+            at: at(second),
+            run: run.into(),
+            policy: "wizard".into(),
+            policy_version: Some(version.into()),
+            finding,
+            document_hash: None,
+        }
+    }
+
+    fn version(version: &str, second: i64, answered: u64) -> Version {
+        Version { policy: "wizard".into(), version: version.into(), since: at(second), answered }
+    }
+
+    const DJANGO: &str = "There was no page about the Django middleware.";
+    const PORT: &str = "Nothing says which port the server listens on.";
+    const PROXY: &str = "The reverse proxy that events go through is nowhere explained.";
+
+    #[test]
+    fn what_says_the_same_is_counted_and_held_against_the_last_change() {
+        let told = [
+            noted(10, "a", Severity::Low, DJANGO),
+            noted(20, "a", Severity::High, "A page about the middleware of Django was missing."),
+            noted(30, "b", Severity::Low, PORT),
+            noted(130, "c", Severity::Low, PORT),
+            noted(120, "d", Severity::Low, PROXY),
+        ];
+        let versions = [version("v2", 100, 2), version("v1", 0, 2)];
+        let groups = report(&told, &versions);
+        let short: Vec<_> = groups.iter().map(|g| (g.status, g.count, g.runs, g.severity)).collect();
+        assert_eq!(
+            short,
+            [
+                (Status::New, 1, 1, Severity::Low),
+                (Status::Open, 2, 2, Severity::Low),
+                (Status::Gone, 2, 1, Severity::High),
+            ]
+        );
+        assert_eq!(groups[1].versions, BTreeMap::from([("v1".into(), 1), ("v2".into(), 1)]));
+        assert_eq!((groups[1].first, groups[1].last, &groups[1].examples[0]), (at(30), at(130), &String::from("c")));
+    }
+
+    #[test]
+    fn without_a_change_or_an_answer_behind_it_nothing_is_new_or_gone() {
+        let told = [noted(10, "a", Severity::Low, DJANGO)];
+        let check = |versions: &[Version], expect: Status| assert_eq!(report(&told, versions)[0].status, expect);
+        check(&[], Status::Open);
+        check(&[version("v1", 0, 1)], Status::Open);
+        check(&[version("v1", 0, 1), version("v2", 100, 0)], Status::Open);
+        check(&[version("v1", 0, 1), version("v2", 100, 1)], Status::Gone);
+        check(&[version("v0", 0, 1), version("v1", 5, 1)], Status::New);
+    }
+
+    #[test]
+    fn policies_are_not_mixed_and_the_order_of_rows_does_not_matter() {
+        let mut told = vec![noted(10, "a", Severity::Low, DJANGO), noted(11, "b", Severity::Low, DJANGO)];
+        told.push(Noted { policy: "coding".into(), ..told[0].clone() });
+        let groups = report(&told, &[]);
+        let names: Vec<_> = groups.iter().map(|g| (g.policy.as_str(), g.count)).collect();
+        assert_eq!(names, [("wizard", 2), ("coding", 1)]);
+        told.reverse();
+        assert_eq!(serde_json::to_string(&report(&told, &[])).unwrap(), serde_json::to_string(&groups).unwrap());
+    }
+}

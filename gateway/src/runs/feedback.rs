@@ -1,0 +1,51 @@
+//! What agents said, read from the log and summed up.
+
+use jetway_core::policy::interrogation::{Finding, Group, Kind, Noted, Severity, Version, report};
+use jiff::Timestamp;
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::runs::read::{self, Line};
+
+/// What is said since then, under one policy or any, in groups that say the same.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn gather(connection: &Connection, policy: Option<&str>, since: Timestamp) -> rusqlite::Result<Vec<Group>> {
+    let findings = read::findings_since(connection, policy, since)?;
+    let noted: Vec<Noted> = findings.iter().filter_map(noted).collect();
+    let versions: Vec<Version> = read::versions(connection)?.iter().filter_map(version).collect();
+    Ok(report(&noted, &versions))
+}
+
+fn text(line: &Line, name: &str) -> Option<String> {
+    line.get(name).and_then(Value::as_str).map(str::to_owned)
+}
+
+fn noted(line: &Line) -> Option<Noted> {
+    let finding = Finding {
+        kind: Kind::of(&text(line, "kind")?),
+        severity: Severity::of(&text(line, "severity")?),
+        step: text(line, "step"),
+        document: text(line, "document"),
+        tool: text(line, "tool"),
+        text: text(line, "text")?,
+    };
+    Some(Noted {
+        at: text(line, "at")?.parse().ok()?,
+        run: text(line, "run")?,
+        policy: text(line, "policy")?,
+        policy_version: text(line, "policy_version"),
+        finding,
+        document_hash: text(line, "document_hash"),
+    })
+}
+
+fn version(line: &Line) -> Option<Version> {
+    Some(Version {
+        policy: text(line, "policy")?,
+        version: text(line, "policy_version")?,
+        since: text(line, "at")?.parse().ok()?,
+        answered: line.get("answered").and_then(Value::as_u64)?,
+    })
+}

@@ -1,0 +1,457 @@
+//! Runs end in every way that there is, and each is asked, behind what its model saw, what stood in
+//! its way.
+
+use jetway_scripted::Provider;
+use jetway_support::client::{Answer, post};
+use jetway_support::redis::Redis;
+use jetway_support::{Jetway, Setup, eventually, provider};
+use serde_json::{Value, json};
+
+/// How a question is told from what agents ask.
+const TAG: &str = "jetway_question";
+
+const ANSWER: &str = r#"{"findings": [
+    {"kind": "missing", "severity": "high", "text": "Nothing says where the middleware of Django goes."},
+    {"kind": "refused_tool", "tool": "Bash", "text": "I needed npm install, and AKIAQ3EGRXZ7ABCDWXYZ was in its way."},
+    {"kind": "wrong", "text": "What could we have done better?"}
+]}"#;
+
+/// A provider that answers every question so, and plays these scenarios else.
+fn scripted(answer: &str, scenarios: &Value) -> Provider {
+    let asked = json!({
+        "name": "asked", "when": { "contains": TAG },
+        "by": "request", "turns": [{ "text": answer, "usage": { "input": 1000, "output": 100 } }],
+    });
+    let mut all = vec![asked];
+    all.extend(scenarios.as_array().cloned().unwrap_or_default());
+    provider(&json!({ "scenarios": all }).to_string())
+}
+
+/// One that says something and ends its turn.
+fn plain() -> Provider {
+    scripted(
+        ANSWER,
+        &json!([{ "name": "plain", "turns": [{ "text": "Done.", "usage": { "input": 100, "output": 10 } }] }]),
+    )
+}
+
+/// A Jetway that pays by itself for those who have a key of it.
+struct House {
+    jetway: Jetway,
+    key: String,
+}
+
+impl std::ops::Deref for House {
+    type Target = Jetway;
+
+    fn deref(&self) -> &Jetway {
+        &self.jetway
+    }
+}
+
+impl House {
+    fn new(setup: Setup) -> Self {
+        let jetway = setup.start();
+        let key = jetway.key("open", "ada").1;
+        Self { jetway, key }
+    }
+
+    fn post(&self, path: &str, body: &str) -> Answer {
+        post(path, body).header("x-api-key", &self.key).header("x-jetway-run", "job").send(self.data)
+    }
+
+    fn send(&self, body: &Value) -> Answer {
+        self.post("/v1/messages", &body.to_string())
+    }
+}
+
+const WAITS: &str = "quiet: 1s, abandoned: 1s";
+
+fn setup(provider: &Provider, interrogation: &str, more: &str) -> Setup {
+    let sections = format!("interrogation: {{ allowance: {{ usd: 1, every: day }}, {interrogation} }}\n{more}\n");
+    let mut setup = Setup::new(&provider.url()).with(&sections).file("open/ask.md", "What could we have done better?");
+    setup.credentials = String::from("{ env: PROVIDER_KEY }");
+    setup.env.push((String::from("PROVIDER_KEY"), String::from("sk-operators")));
+    setup
+}
+
+fn body(say: &str) -> Value {
+    let tools = json!([{ "name": "Bash", "input_schema": { "type": "object" } }]);
+    json!({ "model": "claude-sonnet-5-5", "max_tokens": 1000, "tools": tools, "messages": [{ "role": "user", "content": say }] })
+}
+
+/// The questions that the provider was asked.
+fn questions(provider: &Provider) -> Vec<Value> {
+    let bodies = provider.seen().into_iter().map(|seen| serde_json::from_slice::<Value>(&seen.body).unwrap());
+    bodies.filter(|body| body.to_string().contains(TAG)).collect()
+}
+
+/// The one run, once it has ended.
+#[track_caller]
+fn ended(jetway: &Jetway) -> Value {
+    let mut run = Value::Null;
+    eventually(|| {
+        run = jetway.json(&["runs", "--json"]).get(0).cloned().unwrap_or_default();
+        run["ended_by"].is_string()
+    });
+    run
+}
+
+#[track_caller]
+fn ends(jetway: &Jetway, how: &str, asked: &str) -> Value {
+    let run = ended(jetway);
+    assert_eq!((run["ended_by"].as_str(), run["asked"].as_str()), (Some(how), Some(asked)), "{}", jetway.log());
+    let metrics = jetway.metrics();
+    for line in [
+        format!("jetway_runs_ended_total{{ending=\"{how}\",policy=\"open\"}} 1"),
+        format!("jetway_questions_total{{policy=\"open\",result=\"{asked}\"}} 1"),
+    ] {
+        assert!(metrics.contains(&line), "{line}\n{metrics}");
+    }
+    run
+}
+
+/// What the run log has of findings: kind, tool, text.
+fn findings(jetway: &Jetway) -> Vec<(String, Option<String>, String)> {
+    let run = jetway.json(&["runs", "--json"])[0]["id"].as_str().unwrap().to_owned();
+    let shown = jetway.json(&["runs", "show", &run, "--json"]);
+    let text = |found: &Value, name: &str| found[name].as_str().map(str::to_owned);
+    let findings = shown["findings"].as_array().unwrap();
+    findings.iter().map(|f| (text(f, "kind").unwrap(), text(f, "tool"), text(f, "text").unwrap())).collect()
+}
+
+#[test]
+fn a_run_that_fell_quiet_is_asked_behind_what_its_model_saw() {
+    let provider = plain();
+    let jetway = House::new(setup(&provider, WAITS, ""));
+    let answer = jetway.send(&body("Add it."));
+    assert!(answer.header("x-jetway-run").unwrap().starts_with("run_"), "{:?}", answer.headers);
+    ends(&jetway, "quiet", "answered");
+
+    let question = questions(&provider).remove(0);
+    let sent = body("Add it.");
+    assert_eq!((&question["tools"], &question["model"]), (&sent["tools"], &sent["model"]));
+    let messages = question["messages"].as_array().unwrap();
+    assert_eq!(messages.len(), 3, "{messages:?}");
+    assert_eq!((&messages[0], &messages[1]["content"][0]["text"]), (&sent["messages"][0], &json!("Done.")));
+    assert!(messages[2].to_string().contains("What could we have done better?"), "{messages:?}");
+    let key = provider.seen().pop().unwrap().headers.get("x-api-key").cloned();
+    assert_eq!(key.unwrap(), "sk-operators");
+
+    // What repeats the question is dropped; a secret goes no further.
+    let found = findings(&jetway);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!((found[0].0.as_str(), found[1].1.as_deref()), ("missing", Some("Bash")));
+    assert!(found[1].2.contains("npm install") && !found[1].2.contains("AKIAQ3EGRXZ7ABCDWXYZ"), "{found:?}");
+    let metrics = jetway.metrics();
+    assert!(
+        metrics.contains("jetway_findings_total{kind=\"missing\",policy=\"open\",severity=\"high\"} 1"),
+        "{metrics}"
+    );
+    // It is an exchange of the run like others: with what it cost.
+    let exchanges = jetway.exchanges(2);
+    let last = exchanges.iter().find(|exchange| exchange["endpoint"] == "question").unwrap();
+    assert_eq!((last["cost_micros"].as_i64(), last["outcome"].as_str()), (Some(4500), Some("complete")));
+    // One that goes on is open again.
+    assert_eq!(jetway.send(&body("Add it.")).status, 200);
+    eventually(|| jetway.exchanges(3).len() == 4);
+}
+
+#[test]
+fn every_dialect_is_asked_in_its_own_form() {
+    let tool = json!({ "type": "function", "name": "shell", "parameters": { "type": "object" } });
+    let chat_tool = json!({ "type": "function", "function": { "name": "shell", "parameters": { "type": "object" } } });
+    let said = json!([{ "role": "user", "content": "Add it." }]);
+    for (path, body) in [
+        ("/v1/messages", json!({ "model": "claude-sonnet-5-5", "max_tokens": 99, "stream": true, "messages": said })),
+        ("/v1/chat/completions", json!({ "model": "gpt-5.5", "stream": true, "tools": [chat_tool], "messages": said })),
+        ("/v1/chat/completions", json!({ "model": "gpt-5.5", "tools": [chat_tool], "messages": said })),
+        ("/v1/responses", json!({ "model": "gpt-5.5", "stream": true, "tools": [tool], "input": said })),
+        ("/v1/responses", json!({ "model": "gpt-5.5", "tools": [tool], "input": "Add it." })),
+    ] {
+        let provider = plain();
+        let jetway = House::new(setup(&provider, WAITS, ""));
+        assert_eq!(jetway.post(path, &body.to_string()).status, 200, "{path}");
+        ends(&jetway, "quiet", "answered");
+        let question = questions(&provider).remove(0);
+        assert_eq!(question["tools"], body["tools"], "{path}");
+        let text = question.to_string();
+        assert!(text.contains("Add it.") && text.contains("Done."), "{text}");
+        assert_eq!(findings(&jetway).len(), 2, "{path}");
+    }
+}
+
+#[test]
+fn a_run_ends_when_its_caller_says_so_and_nobody_else() {
+    let provider = plain();
+    let jetway = House::new(setup(&provider, "quiet: 1h", ""));
+    let (_, bob) = jetway.key("open", "bob");
+    let run = jetway.send(&body("Add it.")).header("x-jetway-run").unwrap().to_owned();
+    let end = |id: &str, key: &str| post(&format!("/v1/runs/{id}/end"), "").header("x-api-key", key).send(jetway.data);
+    assert_eq!(end(&run, &bob).status, 404);
+    let unknown = end("run_nothing", &jetway.key);
+    assert!(unknown.status == 404 && unknown.text().contains("run_nothing"), "{}", unknown.text());
+    // By the name that its agent gave it, as well as by ours.
+    assert_eq!(end("job", &jetway.key).status, 200);
+    ends(&jetway, "told", "answered");
+    assert_eq!(questions(&provider).len(), 1);
+}
+
+#[test]
+fn a_run_whose_budget_is_used_up_is_asked_all_the_same() {
+    let provider = plain();
+    let caps = "budget: { caps: [{ per: user, usd: 0.02, every: day }] }";
+    let jetway = House::new(setup(&provider, WAITS, caps));
+    let long = body(&"Add it. ".repeat(100));
+    assert_eq!(jetway.send(&long).status, 200);
+    let mut more = long.clone();
+    more["max_tokens"] = 20_000.into();
+    assert_eq!(jetway.send(&more).status, 429);
+    ends(&jetway, "refused", "answered");
+    // The model never saw the last request: it is asked behind what it saw before.
+    let question = questions(&provider).remove(0);
+    assert!(question["messages"].to_string().contains("the next request was refused"), "{question}");
+    assert_eq!(question["messages"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_run_that_was_cut_is_asked_too() {
+    let text = "lorem ipsum ".repeat(3_334);
+    let long = json!([{ "name": "long", "turns": [{ "text": text, "usage": { "input": 100, "output": 10000 }, "pace": "2ms" }] }]);
+    let provider = scripted(ANSWER, &long);
+    let caps = "budget: { caps: [{ per: user, usd: 0.09, every: day }] }";
+    let jetway = House::new(setup(&provider, WAITS, caps));
+    let mut asks = body("Go.");
+    asks["max_tokens"] = 32_000.into();
+    asks["stream"] = true.into();
+    assert_eq!(jetway.send(&asks).status, 200);
+    ends(&jetway, "cut", "answered");
+    let text = questions(&provider).remove(0).to_string();
+    assert!(text.contains("ended in the middle by a rule"), "{text}");
+    assert_eq!(findings(&jetway).len(), 2);
+}
+
+#[test]
+fn a_run_whose_provider_failed_is_asked_about_what_went_before() {
+    let script = json!([{ "name": "fails", "turns": [{ "calls": [{ "tool": "Bash", "input": {} }] }, { "status": 500, "error": { "message": "no" } }] }]);
+    let provider = scripted(ANSWER, &script);
+    let jetway = House::new(setup(&provider, WAITS, ""));
+    let mut asks = body("Go.");
+    let answer = jetway.send(&asks);
+    let told = answer.json()["content"].clone();
+    let messages = asks["messages"].as_array_mut().unwrap();
+    messages.push(json!({ "role": "assistant", "content": told }));
+    messages.push(json!({ "role": "user", "content": [{ "type": "tool_result", "tool_use_id": told[0]["id"], "content": "ok" }] }));
+    assert_eq!(jetway.send(&asks).status, 500);
+    ends(&jetway, "failed", "answered");
+    let text = questions(&provider).remove(0).to_string();
+    assert!(text.contains("the provider of the model failed"), "{text}");
+}
+
+#[test]
+fn an_agent_that_never_comes_back_has_abandoned_its_run() {
+    let script = json!([{ "name": "calls", "turns": [{ "calls": [{ "tool": "Bash", "input": {} }] }] }]);
+    let provider = scripted(ANSWER, &script);
+    let jetway = House::new(setup(&provider, WAITS, ""));
+    assert_eq!(jetway.send(&body("Go.")).status, 200);
+    ends(&jetway, "abandoned", "answered");
+    // Nobody answered its call: the question stands where the model was asked last.
+    let question = questions(&provider).remove(0);
+    assert!(!question.to_string().contains("tool_use\""), "{question}");
+}
+
+#[test]
+fn the_last_step_ends_a_run_and_so_does_one_that_took_too_long() {
+    let path = "breadcrumbs: [{ id: only, prompt: steps/1.md, max_turns: 1, on_stuck: end }]";
+    let complete = json!({ "tool": "complete_step", "input": { "summary": "It is done." } });
+    let bash = json!({ "tool": "Bash", "input": {} });
+    for (turns, how) in [
+        (json!([{ "calls": [complete] }, { "text": "Done." }]), "completed"),
+        (json!([{ "calls": [bash] }, { "calls": [bash] }, { "text": "I go on." }]), "stuck"),
+    ] {
+        let provider = scripted(ANSWER, &json!([{ "name": "path", "turns": turns }]));
+        let jetway = House::new(setup(&provider, WAITS, path).file("open/steps/1.md", "ALPHA"));
+        let mut asks = body("Go.");
+        loop {
+            let content = jetway.send(&asks).json()["content"].clone();
+            let Some(call) = content.as_array().unwrap().iter().find(|block| block["type"] == "tool_use") else {
+                break;
+            };
+            let result = json!([{ "type": "tool_result", "tool_use_id": call["id"], "content": "ok" }]);
+            let messages = asks["messages"].as_array_mut().unwrap();
+            messages.push(json!({ "role": "assistant", "content": content }));
+            messages.push(json!({ "role": "user", "content": result }));
+        }
+        ends(&jetway, how, "answered");
+        let step = findings_step(&jetway);
+        assert_eq!(step.as_deref(), Some("only"), "{how}");
+    }
+}
+
+fn findings_step(jetway: &Jetway) -> Option<String> {
+    let run = jetway.json(&["runs", "--json"])[0]["id"].as_str().unwrap().to_owned();
+    let shown = jetway.json(&["runs", "show", &run, "--json"]);
+    shown["findings"][0]["step"].as_str().map(str::to_owned)
+}
+
+#[test]
+fn what_may_not_be_asked_is_not() {
+    for (rules, why) in [(", rate: 0", "sampled_out"), (", most_usd: 0.000001", "too_dear")] {
+        let provider = plain();
+        let jetway = House::new(setup(&provider, &format!("{WAITS}{rules}"), ""));
+        assert_eq!(jetway.send(&body("Go.")).status, 200);
+        ends(&jetway, "quiet", why);
+        assert!(questions(&provider).is_empty());
+        assert!(findings(&jetway).is_empty());
+    }
+}
+
+#[test]
+fn questions_have_an_account_of_their_own_and_no_more_than_is_in_it() {
+    let provider = plain();
+    let mut setup = setup(&provider, WAITS, "");
+    let small = setup.policies[0].1.replace("allowance: { usd: 1,", "allowance: { usd: 0.025,");
+    setup.policies[0].1 = small;
+    let jetway = House::new(setup);
+    let mut results = Vec::new();
+    for run in ["one", "two", "three"] {
+        let asks = post("/v1/messages", body("Go.").to_string()).header("x-api-key", &jetway.key);
+        let answer = asks.header("x-jetway-run", run).send(jetway.data);
+        let id = answer.header("x-jetway-run").unwrap().to_owned();
+        let mut asked = None;
+        eventually(|| {
+            asked = jetway.json(&["runs", "show", &id, "--json"])["run"]["asked"].as_str().map(str::to_owned);
+            asked.is_some()
+        });
+        results.extend(asked);
+    }
+    // One may cost 1.7 cents and costs 0.45: the first two fit.
+    assert_eq!(results, ["answered", "answered", "allowance"]);
+    let books = jetway.json(&["budgets", "--json"]);
+    let accounts = books["accounts"].as_array().unwrap();
+    let account = accounts.iter().find(|account| account["account"] == "open/interrogation/usd/day").unwrap();
+    assert_eq!((account["used"].as_f64(), account["held"].as_f64()), (Some(0.009), Some(0.0)), "{account}");
+}
+
+#[test]
+fn a_callers_credential_pays_for_no_question_unless_the_policy_says_so() {
+    for (rules, result, key) in
+        [("", "credential", None), (", callers_credential: true", "answered", Some("sk-test-caller"))]
+    {
+        let provider = plain();
+        let mut setup = setup(&provider, &format!("{WAITS}{rules}"), "");
+        setup.credentials = String::from("passthrough");
+        let jetway = setup.start();
+        assert_eq!(post("/v1/messages", body("Go.").to_string()).send(jetway.data).status, 200);
+        ends(&jetway, "quiet", result);
+        let asked = provider.seen().into_iter().find(|seen| String::from_utf8_lossy(&seen.body).contains(TAG));
+        let shown = asked.map(|seen| seen.headers.get("x-api-key").unwrap().to_str().unwrap().to_owned());
+        assert_eq!(shown.as_deref(), key);
+    }
+}
+
+#[test]
+fn another_model_is_asked_where_the_policy_names_one() {
+    let provider = plain();
+    let jetway = House::new(setup(&provider, &format!("{WAITS}, model: claude-haiku-4-5"), ""));
+    assert_eq!(jetway.send(&body("Go.")).status, 200);
+    ends(&jetway, "quiet", "answered");
+    assert_eq!(questions(&provider)[0]["model"], "claude-haiku-4-5");
+}
+
+#[test]
+fn a_policy_that_does_not_ask_still_knows_how_runs_end() {
+    let script = json!([{ "name": "plain", "turns": [{ "text": "Done." }] }]);
+    let provider = scripted(ANSWER, &script);
+    let jetway = Setup::new(&provider.url()).start();
+    let answer = post("/v1/messages", body("Go.").to_string()).send(jetway.data);
+    let run = answer.header("x-jetway-run").unwrap().to_owned();
+    assert_eq!(post(&format!("/v1/runs/{run}/end"), "").send(jetway.data).status, 200);
+    let run = ended(&jetway);
+    assert_eq!((run["ended_by"].as_str(), run["asked"].is_null()), (Some("told"), true));
+    assert!(questions(&provider).is_empty());
+}
+
+#[test]
+fn of_a_fleet_the_one_that_served_last_asks_and_no_other() {
+    let (provider, redis) = (plain(), Redis::start(&[]));
+    let secret = redis.folder().join("secret");
+    std::fs::write(&secret, "0123456789abcdef0123456789abcdef").unwrap();
+    let start = || {
+        let mut setup = setup(&provider, &format!("{WAITS}, callers_credential: true"), "");
+        setup.credentials = String::from("passthrough");
+        setup.more =
+            format!("secret: {{ file: {} }}\nledger: {{ redis: {{ urls: ['{}'] }} }}", secret.display(), redis.url());
+        setup.start()
+    };
+    let (first, second) = (start(), start());
+    let send =
+        |body: &Value, to: &Jetway| post("/v1/messages", body.to_string()).header("x-jetway-run", "job").send(to.data);
+    assert_eq!(send(&body("Go."), &first).status, 200);
+    let mut more = body("Go.");
+    more["messages"].as_array_mut().unwrap().extend([
+        json!({ "role": "assistant", "content": "Done." }),
+        json!({ "role": "user", "content": "And more." }),
+    ]);
+    let run = send(&more, &second).header("x-jetway-run").unwrap().to_owned();
+    ends(&second, "quiet", "answered");
+    assert_eq!(questions(&provider).len(), 1, "{}", first.log());
+    assert!(questions(&provider)[0].to_string().contains("And more."));
+    // Whichever is told that a run is over, the one that has it looks before it takes it for quiet.
+    assert_eq!(send(&more, &second).status, 200);
+    assert_eq!(post(&format!("/v1/runs/{run}/end"), "").send(first.data).status, 200);
+    eventually(|| second.metrics().contains("jetway_runs_ended_total{ending=\"told\",policy=\"open\"} 1"));
+}
+
+#[test]
+fn what_agents_say_is_summed_up_and_held_against_the_last_change() {
+    let django = "There was no page about the Django middleware.";
+    let port = "Nothing says which port the server listens on.";
+    let answer = |texts: &[(&str, &str)]| {
+        let found: Vec<Value> = texts.iter().map(|(kind, text)| json!({ "kind": kind, "text": text })).collect();
+        json!({ "findings": found }).to_string()
+    };
+    let provider = scripted(&answer(&[("missing", django), ("missing", port)]), &json!([]));
+    let asks = "interrogation: { allowance: { usd: 1, every: day }, quiet: 1s }\n";
+    let jetway = House::new(setup(&provider, "quiet: 1s", ""));
+    let job = |name: &str, answered: usize| {
+        let asks = post("/v1/messages", body("Go.").to_string()).header("x-api-key", &jetway.key);
+        assert_eq!(asks.header("x-jetway-run", name).send(jetway.data).status, 200);
+        eventually(|| {
+            let runs = jetway.json(&["runs", "--json"]);
+            runs.as_array().unwrap().iter().filter(|run| run["asked"] == "answered").count() == answered
+        });
+    };
+    assert_eq!(jetway.json(&["feedback", "--json"]), json!([]));
+    job("one", 1);
+    job("two", 2);
+    let groups = jetway.json(&["feedback", "--json"]);
+    let short = |groups: &Value| -> Vec<String> {
+        let groups = groups.as_array().unwrap().iter();
+        groups.map(|g| format!("{} {} {}", g["status"], g["runs"], g["text"])).collect()
+    };
+    assert_eq!(short(&groups), [format!("\"open\" 2 {port:?}"), format!("\"open\" 2 {django:?}")]);
+
+    let later = [("missing", "It is nowhere said which port the server listens on."), ("wrong", "<b>v1</b> is gone.")];
+    let asked =
+        json!({ "name": "asked", "when": { "contains": TAG }, "by": "request", "turns": [{ "text": answer(&later) }] });
+    provider.play(jetway_scripted::Script::parse(&json!({ "scenarios": [asked] }).to_string()).unwrap());
+    jetway.edit(&format!("{asks}budget: {{ output_limit: 900 }}"));
+    job("three", 3);
+    let groups = jetway.json(&["feedback", "--json"]);
+    let expect = [
+        String::from("\"new\" 1 \"<b>v1</b> is gone.\""),
+        format!("\"open\" 3 {:?}", later[0].1),
+        format!("\"gone\" 2 {django:?}"),
+    ];
+    assert_eq!(short(&groups), expect);
+    assert_eq!(groups[1]["versions"].as_object().unwrap().len(), 2, "{groups}");
+
+    let text = |args: &[&str]| String::from_utf8(jetway.command(args).stdout).unwrap();
+    let table = text(&["feedback", "--current"]);
+    assert!(table.contains("<b>v1</b> is gone.") && !table.contains("Django"), "{table}");
+    let report = text(&["feedback", "--markdown"]);
+    assert!(report.contains("## New since the last change") && report.contains("\\<b\\>v1"), "{report}");
+    assert!(text(&["feedback", "--policy", "other"]).starts_with("Nothing in the last 30d."));
+    assert!(text(&["runs", "show", groups[0]["examples"][0].as_str().unwrap()]).contains("its agent said"));
+}
