@@ -28,7 +28,7 @@ const JSON: &[&str] = &[
     "steps_left",
 ];
 /// Columns that hold a moment, in milliseconds since 1970.
-const TIMES: &[&str] = &["at", "started", "ended", "until"];
+const TIMES: &[&str] = &["at", "started", "ended", "until", "first", "last"];
 
 /// The latest runs, the newest first.
 ///
@@ -98,6 +98,18 @@ pub fn versions(connection: &Connection) -> rusqlite::Result<Vec<Line>> {
             sum(CASE WHEN endpoint = 'question' AND outcome = 'complete' THEN 1 ELSE 0 END) AS answered
         FROM exchange WHERE policy IS NOT NULL AND policy_version IS NOT NULL GROUP BY policy, policy_version";
     connection.prepare(sql)?.query_map([], line)?.collect()
+}
+
+/// The versions of policies that exchanges since then were under, and when the first and the last of
+/// these were, the latest first.
+///
+/// # Errors
+/// When the log cannot be read.
+pub fn in_use(connection: &Connection, since: jiff::Timestamp) -> rusqlite::Result<Vec<Line>> {
+    let sql = "SELECT policy, policy_version, min(at) AS first, max(at) AS last, count(*) AS exchanges
+        FROM exchange WHERE at >= ?1 AND policy IS NOT NULL AND policy_version IS NOT NULL
+        GROUP BY policy, policy_version ORDER BY max(at) DESC LIMIT 1000";
+    connection.prepare(sql)?.query_map([since.as_millisecond()], line)?.collect()
 }
 
 /// What operators changed by hand, the newest first.

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use jetway_core::lint::Finding;
+use jetway_core::policy::interrogation::Group;
 use jiff::{SignedDuration, Timestamp};
 use rusqlite::Connection;
 
 use crate::amend::{self, Books};
 use crate::gate::{Gate, Jetway, files};
 use crate::lint;
-use crate::runs::log;
 use crate::runs::read::{self, Filter, Line};
+use crate::runs::{feedback, log};
 
 /// What was read, or a sentence that says why it was not.
 pub(super) type Read<T> = Result<T, String>;
@@ -42,48 +43,25 @@ pub(super) async fn run(jetway: &Jetway, id: String) -> Read<Option<(Line, Vec<L
     of_log(jetway, move |log| read::show(log, &id)).await
 }
 
-/// What agents said when they were asked, the newest first: of one run, or of all.
-pub(super) async fn feedback(_: &Jetway, _run: Option<&str>) -> Read<Vec<Line>> {
-    Ok(Vec::new())
+/// What the agent of a run said should be changed.
+pub(super) async fn findings(jetway: &Jetway, run: String) -> Read<Vec<Line>> {
+    of_log(jetway, move |log| read::findings(log, &run)).await
 }
 
-/// The versions of policies that exchanges of the last days were under: `policy`, `version`,
-/// `first`, `last`, `exchanges`, the latest first.
-pub(super) async fn versions(jetway: &Jetway) -> Read<Vec<Version>> {
-    let from = Timestamp::now().checked_sub(SignedDuration::from_hours(24 * DAYS)).unwrap_or_default();
-    of_log(jetway, move |log| {
-        let mut statement = log.prepare(
-            "SELECT policy, policy_version, min(at), max(at), count(*) FROM exchange
-             WHERE at >= ?1 AND policy IS NOT NULL AND policy_version IS NOT NULL
-             GROUP BY policy, policy_version ORDER BY max(at) DESC LIMIT 1000",
-        )?;
-        let moment = |at: i64| Timestamp::from_millisecond(at).unwrap_or_default();
-        let version = |row: &rusqlite::Row<'_>| {
-            Ok(Version {
-                policy: row.get(0)?,
-                version: row.get(1)?,
-                first: moment(row.get(2)?),
-                last: moment(row.get(3)?),
-                exchanges: row.get(4)?,
-            })
-        };
-        statement.query_map([from.as_millisecond()], version)?.collect()
-    })
-    .await
+/// What agents said since then, under one policy or any, in groups that say the same.
+pub(super) async fn feedback(jetway: &Jetway, policy: Option<String>, since: Timestamp) -> Read<Vec<Group>> {
+    of_log(jetway, move |log| feedback::gather(log, policy.as_deref(), since)).await
+}
+
+/// The versions of policies that were in use in the last days, the latest first: `policy`,
+/// `policy_version`, `first`, `last`, `exchanges`.
+pub(super) async fn versions(jetway: &Jetway) -> Read<Vec<Line>> {
+    let since = Timestamp::now().checked_sub(SignedDuration::from_hours(24 * DAYS)).unwrap_or_default();
+    of_log(jetway, move |log| read::in_use(log, since)).await
 }
 
 /// For how many days back versions are listed.
 pub(super) const DAYS: i64 = 30;
-
-/// A version of a policy, and when it was in use.
-#[derive(Debug, Clone)]
-pub(super) struct Version {
-    pub(super) policy: String,
-    pub(super) version: String,
-    pub(super) first: Timestamp,
-    pub(super) last: Timestamp,
-    pub(super) exchanges: i64,
-}
 
 /// How all accounts stand.
 pub(super) async fn budgets(jetway: &Jetway) -> Read<Books> {

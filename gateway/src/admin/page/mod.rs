@@ -19,6 +19,7 @@ use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
+use jetway_core::policy::interrogation::Kind;
 use jiff::{SignedDuration, Timestamp};
 use minijinja::context;
 use minijinja::value::{Serde, Value};
@@ -31,7 +32,7 @@ use data::Wanted;
 use entry::{Entry, Tried};
 use html::Parts;
 use story::Story;
-use view::InForce;
+use view::{InForce, Told};
 
 /// The page, and who is signed in.
 #[derive(Debug)]
@@ -53,6 +54,8 @@ type Made = Result<Response<Bytes>, (StatusCode, String)>;
 
 /// A run that had something to do so lately may go on, and is followed.
 const FOLLOWED: SignedDuration = SignedDuration::from_mins(30);
+/// How far back feedback goes where nobody says.
+const LOOKED_BACK: SignedDuration = SignedDuration::from_hours(24 * 30);
 /// How many runs are listed, and how many can be.
 const RUNS: (u32, u32) = (100, 1_000);
 /// The largest form that is read.
@@ -160,11 +163,11 @@ async fn run(admin: &Admin, visit: &Visit<'_>, id: &str) -> Made {
     let found = data::run(&admin.jetway, id.to_owned()).await.map_err(unavailable)?;
     let (run, exchanges) = found.ok_or_else(none)?;
     let full = story::text(&run, "id").unwrap_or_default();
-    let feedback = data::feedback(&admin.jetway, Some(&full)).await.map_err(unavailable)?;
+    let findings = data::findings(&admin.jetway, full).await.map_err(unavailable)?;
     let ended = story::text(&run, "ended").and_then(|at| at.parse::<Timestamp>().ok()).unwrap_or_default();
     let before = visit.asked.get("before").and_then(|before| before.parse().ok());
     let is_live = before.is_none() && visit.now.duration_since(ended) < FOLLOWED;
-    let story = Story::of(run, &exchanges, &feedback, before);
+    let story = Story::of(run, &exchanges, &findings, before);
     let id = story.id().to_owned();
     let facts = context! { story => Serde(&story), is_live, is_past => before.is_some() };
     let told = admin.page.parts.fill("story", facts).map_err(broken)?;
@@ -196,16 +199,21 @@ async fn budgets(admin: &Admin, visit: &Visit<'_>) -> Made {
 }
 
 async fn feedback(admin: &Admin, visit: &Visit<'_>) -> Made {
-    let (policy, kind) = (visit.asked.get("policy"), visit.asked.get("kind"));
-    let mut lines = data::feedback(&admin.jetway, None).await.map_err(unavailable)?;
-    let kinds: std::collections::BTreeSet<String> = lines.iter().filter_map(|line| story::text(line, "kind")).collect();
-    let is = |line: &crate::runs::read::Line, name: &str, wanted: Option<&str>| {
-        wanted.is_none_or(|wanted| story::text(line, name).as_deref() == Some(wanted))
-    };
-    lines.retain(|line| is(line, "policy", policy) && is(line, "kind", kind));
+    let asked = &visit.asked;
+    let (policy, kind, status) = (asked.get("policy"), asked.get("kind"), asked.get("status"));
+    let since = asked.since(visit.now);
+    let from = since.clone().unwrap_or_default().unwrap_or(visit.now - LOOKED_BACK);
+    let mut groups = data::feedback(&admin.jetway, policy.map(str::to_owned), from).await.map_err(unavailable)?;
+    groups.retain(|group| {
+        kind.is_none_or(|kind| kind == group.kind.name()) && status.is_none_or(|status| status == group.status.name())
+    });
+    let more = groups.len().saturating_sub(view::ROWS);
+    let told: Vec<Told> = groups.iter().take(view::ROWS).map(Told::of).collect();
     let names: Vec<String> = admin.jetway.gate.load().config.policies.keys().cloned().collect();
-    let facts =
-        context! { groups => Serde(view::groups(&lines)), policies => names, kinds => Serde(&kinds), policy, kind };
+    let facts = context! {
+        groups => Serde(&told), more, policies => names, kinds => Kind::ALL.map(Kind::name), policy, kind, status,
+        since => asked.get("since"), wrong => since.err(),
+    };
     whole(admin, ("Feedback", "feedback"), "feedback", facts)
 }
 

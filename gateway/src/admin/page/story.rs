@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::runs::QUESTION;
 use crate::runs::read::Line;
 
 /// The most turns of one page.
@@ -21,8 +22,10 @@ pub(super) struct Story {
     earlier: usize,
     /// The number of the first that is shown, by which those before are asked for.
     first: i64,
-    /// What was said of the whole run.
+    /// What the agent said should be changed, asked at the end.
     said: Vec<Said>,
+    /// How the run ended, and what came of asking.
+    ending: Option<Ending>,
 }
 
 /// What the whole run came to.
@@ -75,7 +78,6 @@ struct Turn {
     shown: Vec<Page>,
     same_passages: usize,
     because: Option<String>,
-    said: Vec<Said>,
 }
 
 /// A piece of a bar, in thousandths of the longest bar.
@@ -102,18 +104,25 @@ struct Page {
     headings: Vec<String>,
 }
 
-/// What an agent said when it was asked.
+/// How a run ended.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Said {
-    pub(super) kind: String,
-    pub(super) severity: String,
-    pub(super) about: Option<String>,
+struct Ending {
+    how: String,
+    asked: Option<String>,
+}
+
+/// Something that an agent said when it was asked.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Said {
+    kind: String,
+    severity: String,
+    about: Vec<String>,
     text: String,
 }
 
 impl Story {
     /// Tells a run: its last turns before this one, or its last.
-    pub(super) fn of(run: Line, exchanges: &[Line], feedback: &[Line], before: Option<i64>) -> Self {
+    pub(super) fn of(run: Line, exchanges: &[Line], findings: &[Line], before: Option<i64>) -> Self {
         let end = before.map_or(exchanges.len(), |before| {
             exchanges.iter().take_while(|exchange| number(exchange, "turn") < before).count()
         });
@@ -121,13 +130,13 @@ impl Story {
         let longest = exchanges.iter().map(all_tokens).max().unwrap_or(0);
         let turn = |at: usize| {
             let previous = at.checked_sub(1).filter(|_| at > begin).map(|at| &exchanges[at]);
-            Turn::of(&exchanges[at], previous, feedback, longest)
+            Turn::of(&exchanges[at], previous, longest)
         };
         let turns: Vec<Turn> = (begin..end).map(turn).collect();
         let first = turns.first().map_or(0, |turn| turn.number);
-        let is_of_all = |said: &&Line| text(said, "exchange").is_none();
-        let said = feedback.iter().filter(is_of_all).map(Said::of).collect();
-        Self { sum: Sum::of(&run, exchanges), run, turns, earlier: begin, first, said }
+        let said = findings.iter().map(Said::of).collect();
+        let ending = text(&run, "ended_by").map(|how| Ending { how, asked: text(&run, "asked") });
+        Self { sum: Sum::of(&run, exchanges), run, turns, earlier: begin, first, said, ending }
     }
 
     pub(super) fn id(&self) -> &str {
@@ -162,10 +171,9 @@ impl Sum {
 }
 
 impl Turn {
-    fn of(exchange: &Line, previous: Option<&Line>, feedback: &[Line], longest: i64) -> Self {
+    fn of(exchange: &Line, previous: Option<&Line>, longest: i64) -> Self {
         let known = |name: &str| text(exchange, name).unwrap_or_default();
         let (id, model, outcome) = (known("id"), known("model"), known("outcome"));
-        let said = feedback.iter().filter(|said| text(said, "exchange").as_deref() == Some(&id)).map(Said::of);
         let (passages, before) = (passages(exchange), previous.map(passages).unwrap_or_default());
         let is_same = !passages.is_empty() && passages == before;
         let step = text(exchange, "step");
@@ -194,7 +202,6 @@ impl Turn {
             same_passages: if is_same { passages.len() } else { 0 },
             shown: if is_same { Vec::new() } else { pages(&passages) },
             because: text(exchange, "detail"),
-            said: said.collect(),
             id,
             model,
             outcome,
@@ -203,10 +210,10 @@ impl Turn {
 }
 
 impl Said {
-    pub(super) fn of(line: &Line) -> Self {
+    fn of(line: &Line) -> Self {
         let known = |name: &str| text(line, name).unwrap_or_default();
-        let about = ["document", "tool", "step"].iter().find_map(|name| text(line, name));
-        Self { kind: known("kind"), severity: known("severity"), about, text: known("text") }
+        let about = ["tool", "document", "step"].iter().filter_map(|name| text(line, name)).collect();
+        Self { kind: known("kind").replace('_', " "), severity: known("severity"), about, text: known("text") }
     }
 }
 
@@ -236,6 +243,9 @@ fn marks(exchange: &Line, previous: Option<&Line>) -> Vec<Mark> {
     let mut marks = Vec::new();
     let mut add = |kind: &'static str, what: String, more: Option<String>| marks.push(Mark { kind, what, more });
     let part = |item: &Value, name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
+    if text(exchange, "endpoint").as_deref() == Some(QUESTION) {
+        add("question", String::from("asked by Jetway, what stood in its agent's way"), None);
+    }
     for call in items(exchange, "calls_refused") {
         add("refused", part(call, "tool").unwrap_or_default(), part(call, "rule"));
     }

@@ -1,13 +1,15 @@
 //! Every page, filled with text from somebody who means ill.
 
+use std::collections::BTreeMap;
+
+use jetway_core::policy::interrogation::{Group, Kind, Severity, Status};
 use minijinja::context;
 use minijinja::value::{Serde, Value};
 use serde_json::json;
 
-use super::data::Version;
 use super::html::Parts;
 use super::story::{Story, TURNS};
-use super::view::{self, InForce};
+use super::view::{self, InForce, Told};
 use crate::runs::read::Line;
 
 /// Would run, or close what it stands in, were it not made harmless.
@@ -20,7 +22,7 @@ fn line(value: &serde_json::Value) -> Line {
 fn run() -> Line {
     line(&json!({
         "id": EVIL, "policy": EVIL, "user": EVIL, "team": EVIL, "agent": EVIL, "started": EVIL, "ended": EVIL, "turns": 1,
-        "outcome": EVIL, "tokens": 5, "cost_micros": 1_000_000, "tools_refused": 1,
+        "outcome": EVIL, "ended_by": EVIL, "asked": EVIL, "tokens": 5, "cost_micros": 1_000_000, "tools_refused": 1,
     }))
 }
 
@@ -38,10 +40,10 @@ fn exchange(turn: i64) -> Line {
     }))
 }
 
-fn feedback(exchange: Option<&str>) -> Line {
+fn finding() -> Line {
     line(&json!({
-        "at": EVIL, "run": EVIL, "exchange": exchange, "policy": EVIL, "policy_version": EVIL, "kind": EVIL,
-        "severity": EVIL, "document": EVIL, "text": EVIL,
+        "at": EVIL, "run": EVIL, "exchange": EVIL, "policy": EVIL, "policy_version": EVIL, "kind": EVIL,
+        "severity": EVIL, "document": EVIL, "tool": EVIL, "step": EVIL, "text": EVIL,
     }))
 }
 
@@ -57,6 +59,29 @@ fn check(page: &Value, least: usize) {
     }
 }
 
+/// What agents said, in one group.
+fn group() -> Group {
+    let own = || BTreeMap::from([(EVIL.to_owned(), 2)]);
+    let at = "2026-11-25T10:00:00Z".parse().unwrap();
+    Group {
+        status: Status::New,
+        policy: EVIL.to_owned(),
+        kind: Kind::Wrong,
+        severity: Severity::High,
+        count: 2,
+        runs: 1,
+        examples: vec![EVIL.to_owned()],
+        text: EVIL.to_owned(),
+        tools: own(),
+        steps: own(),
+        documents: own(),
+        document_hashes: [EVIL.to_owned()].into(),
+        versions: own(),
+        first: at,
+        last: at,
+    }
+}
+
 #[test]
 fn no_page_obeys_what_it_shows() {
     let parts = Parts::new().unwrap();
@@ -68,13 +93,15 @@ fn no_page_obeys_what_it_shows() {
         user => Some(EVIL), outcome => Some(EVIL), since => Some(EVIL), is_filtered => true,
     };
     check(&fill("runs", filter), 5);
-    let story = Story::of(run(), &[exchange(1)], &[feedback(Some(EVIL)), feedback(None)], None);
+    let story = Story::of(run(), &[exchange(1)], &[finding()], None);
     let told = fill("story", context! { story => Serde(&story), is_live => true, is_past => true });
     check(&told, 40);
     check(&fill("run", context! { told, etag => "", live => Some(EVIL), id => EVIL }), 41);
-    let groups = view::groups(&[feedback(None)]);
-    let facts = context! { groups => Serde(&groups), policies => [EVIL], kinds => [EVIL], policy => Some(EVIL), kind => Some(EVIL) };
-    check(&fill("feedback", facts), 8);
+    let facts = context! {
+        groups => Serde([Told::of(&group())]), more => 1, policies => [EVIL], kinds => [EVIL], policy => Some("p"),
+        kind => Some("k"), status => Some(EVIL), since => Some(EVIL), wrong => Some(EVIL),
+    };
+    check(&fill("feedback", facts), 11);
     for page in ["error", "sign-in"] {
         let facts =
             context! { title => EVIL, sentence => EVIL, is_in => false, next => Some(EVIL), wrong => Some(EVIL) };
@@ -103,20 +130,13 @@ fn budgets_and_policies_do_not_either() {
         scopes => Serde(&scopes), abandoned => 1, policies => [EVIL], policy => Some(EVIL), user => Some(EVIL), is_close => true,
     };
     check(&parts.fill("budgets", facts).unwrap(), 4);
-    let moment = "2026-11-25T10:00:00Z".parse().unwrap();
-    let version = |version: &str| Version {
-        policy: String::from("p"),
-        version: version.to_owned(),
-        first: moment,
-        last: moment,
-        exchanges: 3,
-    };
+    let version = line(&json!({ "policy": "p", "policy_version": EVIL, "first": EVIL, "last": EVIL, "exchanges": 3 }));
     let finding =
         jetway_core::lint::Finding { file: EVIL.to_owned(), line: 3, rule: "links", sentence: EVIL.to_owned() };
     let policy = plain();
     let unread = Err(EVIL.to_owned());
     for (doubts, least) in [(Ok(vec![finding]), 4), (unread, 3)] {
-        let facts = InForce::of(&policy, (3, 1), &[version(EVIL)], Some(&doubts));
+        let facts = InForce::of(&policy, (3, 1), std::slice::from_ref(&version), Some(&doubts));
         let card = context! { policy => Serde(&facts), is_default => true, days => 30 };
         check(&parts.fill("policy", card).unwrap(), least);
     }

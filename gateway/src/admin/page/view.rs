@@ -4,17 +4,18 @@
 use std::collections::BTreeMap;
 
 use jetway_core::lint::Finding;
+use jetway_core::policy::interrogation::Group;
 use serde::Serialize;
 
-use crate::admin::page::data::{Read, Version};
+use crate::admin::page::data::Read;
 use crate::admin::page::html::moment;
-use crate::admin::page::story::{Said, text};
+use crate::admin::page::story::{number, text};
 use crate::amend::Shown;
 use crate::config::Policy;
 use crate::runs::read::Line;
 
 /// The most rows of one table.
-const ROWS: usize = 500;
+pub(super) const ROWS: usize = 500;
 
 /// Accounts of one scope.
 #[derive(Debug, Serialize)]
@@ -134,65 +135,53 @@ fn plain(name: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Feedback that is about the same thing.
+/// Findings that say the same, as they are laid out.
 #[derive(Debug, Serialize)]
-pub(super) struct Group {
+pub(super) struct Told {
+    status: &'static str,
+    severity: &'static str,
     kind: String,
-    /// The gravest of them.
-    severity: String,
-    about: Option<String>,
     policy: String,
-    versions: Vec<String>,
+    text: String,
+    /// What is spoken of: `tool`, its name, how many do.
+    about: Vec<(&'static str, String, i64)>,
+    versions: Vec<(String, i64)>,
     count: usize,
+    runs: usize,
+    examples: Vec<String>,
+    first: String,
     last: String,
-    /// The newest, with the runs that they are from.
-    said: Vec<(Option<String>, Said)>,
 }
 
-/// How many of a group are shown.
-const SAID: usize = 20;
-/// Severities, the gravest first; what else is said comes behind them.
-const SEVERITIES: [&str; 5] = ["critical", "high", "medium", "low", "info"];
-
-/// Groups what was said (the newest first) by policy, kind and what it is about; the gravest and the
-/// most frequent groups first.
-pub(super) fn groups(lines: &[Line]) -> Vec<Group> {
-    let mut found: Vec<Group> = Vec::new();
-    let mut places: BTreeMap<(String, String, Option<String>), usize> = BTreeMap::new();
-    for line in lines {
-        let said = Said::of(line);
-        let (policy, version) = (text(line, "policy").unwrap_or_default(), text(line, "policy_version"));
-        let place = *places.entry((policy.clone(), said.kind.clone(), said.about.clone())).or_insert(found.len());
-        if place == found.len() {
-            found.push(Group {
-                kind: said.kind.clone(),
-                severity: said.severity.clone(),
-                about: said.about.clone(),
-                policy,
-                versions: Vec::new(),
-                count: 0,
-                last: text(line, "at").unwrap_or_default(),
-                said: Vec::new(),
-            });
-        }
-        let group = &mut found[place];
-        group.count += 1;
-        group.versions.extend(version.filter(|version| !group.versions.contains(version)));
-        if gravity(&said.severity) < gravity(&group.severity) {
-            group.severity.clone_from(&said.severity);
-        }
-        if group.said.len() < SAID {
-            group.said.push((text(line, "run"), said));
+impl Told {
+    pub(super) fn of(group: &Group) -> Self {
+        let number = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        let names = [("tool", &group.tools), ("document", &group.documents), ("step", &group.steps)];
+        let mut about: Vec<_> = names
+            .into_iter()
+            .flat_map(|(label, names)| names.iter().map(move |(name, count)| (label, name.clone(), number(*count))))
+            .collect();
+        about.sort_by_key(|(_, _, count)| std::cmp::Reverse(*count));
+        about.truncate(ABOUT);
+        Self {
+            status: group.status.name(),
+            severity: group.severity.name(),
+            kind: group.kind.name().replace('_', " "),
+            policy: group.policy.clone(),
+            text: group.text.clone(),
+            about,
+            versions: group.versions.iter().map(|(version, count)| (version.clone(), number(*count))).collect(),
+            count: group.count,
+            runs: group.runs,
+            examples: group.examples.clone(),
+            first: moment(group.first),
+            last: moment(group.last),
         }
     }
-    found.sort_by_key(|group| (gravity(&group.severity), std::cmp::Reverse(group.count)));
-    found.truncate(ROWS);
-    found
 }
 
-fn gravity(severity: &str) -> usize {
-    SEVERITIES.iter().position(|known| *known == severity).unwrap_or(SEVERITIES.len())
-}
+/// The most names that a group is said to be about.
+const ABOUT: usize = 8;
 
 /// A policy as it is in force.
 #[derive(Debug, Serialize)]
@@ -231,15 +220,17 @@ impl InForce {
     pub(super) fn of(
         policy: &Policy,
         (sections, airplanes): (usize, usize),
-        versions: &[Version],
+        versions: &[Line],
         doubts: Option<&Read<Vec<Finding>>>,
     ) -> Self {
-        let was = |version: &Version| Was {
-            version: version.version.clone(),
-            first: moment(version.first),
-            last: moment(version.last),
-            exchanges: version.exchanges,
-            is_in_force: version.version == policy.version,
+        let of = |line: &Line, name: &str| text(line, name).unwrap_or_default();
+        let at = |line: &Line, name: &str| of(line, name).parse().map(moment).unwrap_or_default();
+        let was = |line: &Line| Was {
+            version: of(line, "policy_version"),
+            first: at(line, "first"),
+            last: at(line, "last"),
+            exchanges: number(line, "exchanges"),
+            is_in_force: of(line, "policy_version") == policy.version,
         };
         let doubt = |finding: &Finding| Doubt {
             file: finding.file.clone(),
@@ -248,7 +239,7 @@ impl InForce {
             sentence: finding.sentence.clone(),
         };
         let found = doubts.map_or(Ok(&[][..]), |doubts| doubts.as_deref().map_err(Clone::clone));
-        let mine = versions.iter().filter(|version| version.policy == policy.name);
+        let mine = versions.iter().filter(|line| of(line, "policy") == policy.name);
         Self {
             name: policy.name.clone(),
             about: policy.about.trim().to_owned(),
@@ -279,7 +270,7 @@ fn does(policy: &Policy, sections: usize, airplanes: usize) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use jetway_core::policy::interrogation::{Finding as SaidOf, Kind, Noted, Severity, report};
 
     use super::*;
 
@@ -334,35 +325,28 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_of_one_thing_is_one_group() {
-        let line = |kind: &str, severity: &str, document: Option<&str>, version: &str| -> Line {
-            let line = json!({
-                "at": "2026-11-25T10:00:00Z", "run": "run_1", "policy": "p", "policy_version": version, "kind": kind,
-                "severity": severity, "document": document, "text": "it says otherwise",
-            });
-            line.as_object().unwrap().clone()
+    fn what_a_group_is_about_is_told_by_how_many_say_so() {
+        let noted = |policy: &str, tool: Option<&str>, step: &str| Noted {
+            at: "2026-11-25T10:00:00Z".parse().unwrap(),
+            run: String::from("run_1"),
+            policy: policy.to_owned(),
+            policy_version: Some(String::from("v2")),
+            finding: SaidOf {
+                kind: Kind::RefusedTool,
+                severity: Severity::High,
+                step: Some(step.to_owned()),
+                document: None,
+                tool: tool.map(str::to_owned),
+                text: String::from("I needed npm install and was refused it."),
+            },
+            document_hash: None,
         };
-        let lines = [
-            line("praise", "info", None, "v2"),
-            line("stale", "low", Some("a.md"), "v2"),
-            line("stale", "high", Some("a.md"), "v1"),
-            line("stale", "low", Some("b.md"), "v1"),
-        ];
-        let found = groups(&lines);
-        let told: Vec<_> = found
-            .iter()
-            .map(|group| {
-                format!("{} {} {:?} {} {:?}", group.kind, group.severity, group.about, group.count, group.versions)
-            })
-            .collect();
-        assert_eq!(
-            told,
-            [
-                "stale high Some(\"a.md\") 2 [\"v2\", \"v1\"]",
-                "stale low Some(\"b.md\") 1 [\"v1\"]",
-                "praise info None 1 [\"v2\"]",
-            ]
-        );
-        assert_eq!(found[0].said.len(), 2);
+        let all = [noted("p", Some("Bash"), "install"), noted("p", Some("Bash"), "begin"), noted("p", None, "install")];
+        let groups: Vec<Told> = report(&all, &[]).iter().map(Told::of).collect();
+        let [told] = &groups[..] else { panic!("{groups:?}") };
+        let about: Vec<_> = told.about.iter().map(|(label, name, count)| format!("{label} {name} {count}")).collect();
+        assert_eq!(about, ["tool Bash 2", "step install 2", "step begin 1"]);
+        assert_eq!((told.kind.as_str(), told.severity, told.count, told.runs), ("refused tool", "high", 3, 1));
+        assert_eq!((told.versions.clone(), told.last.as_str()), (vec![(String::from("v2"), 3)], "2026-11-25 10:00:00"));
     }
 }
