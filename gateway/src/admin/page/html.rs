@@ -46,6 +46,7 @@ impl Parts {
         parts.add_filter("count", count);
         parts.add_filter("percent", |share: f64| format!("{:.0} %", share * 100.0));
         parts.add_filter("amount", amount);
+        parts.add_filter("cap", cap);
         parts.add_filter("clock", |at: &str| at.get(11..19).unwrap_or(at).to_owned());
         parts.add_filter("day", |at: &str| at.get(..10).unwrap_or(at).to_owned());
         parts.add_filter("took", took);
@@ -78,8 +79,6 @@ pub(super) fn visible(text: &str) -> String {
                 break;
             }
             '\n' | '\t' => out.push(c),
-            '\0'..='\u{1f}' => out.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}')),
-            '\u{7f}' => out.push('\u{2421}'),
             c if c.is_control() || is_unseen(c) => out.push_str(&format!("[U+{:04X}]", u32::from(c))),
             c => out.push(c),
         }
@@ -105,6 +104,13 @@ fn amount(amount: f64, is_money: bool) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "amounts are below 2^53")]
     let whole = |amount: f64| amount.round() as i64;
     if is_money { money(whole(amount * 1e6)) } else { count(whole(amount)) }
+}
+
+/// A cap, as people set it: no more than cents, unless it has less.
+fn cap(limit: f64, is_money: bool) -> String {
+    let whole = amount(limit, is_money);
+    let short = whole.strip_suffix("00").filter(|short| is_money && short.len() > 3).map(str::to_owned);
+    short.unwrap_or(whole)
 }
 
 /// A number with its thousands apart.
@@ -170,7 +176,7 @@ mod tests {
         check("\u{202e}txt.exe", "[U+202E]txt.exe");
         check("a\u{200b}b\u{2066}c\u{feff}", "a[U+200B]b[U+2066]c[U+FEFF]");
         check("\u{e0041}", "[U+E0041]");
-        check("\u{1b}[31mred\0\u{7f}\u{85}\r", "␛[31mred␀␡[U+0085]␍");
+        check("\u{1b}[31mred\0\u{7f}\u{85}\r", "[U+001B][31mred[U+0000][U+007F][U+0085][U+000D]");
         check("über 日本語 🙂 \u{5e9}", "über 日本語 🙂 \u{5e9}");
         check("&lt;", "&amp;lt;");
     }
@@ -200,6 +206,7 @@ mod tests {
         assert_eq!([0, 999, 1_000, 1_234_567, -5_000].map(count), ["0", "999", "1,000", "1,234,567", "-5,000"]);
         assert_eq!([0, 99, 12_345, 1_234_000_000].map(money), ["$0.0000", "$0.0000", "$0.0123", "$1,234.0000"]);
         assert_eq!([amount(2.5, true), amount(1_234.0, false)], ["$2.5000", "1,234"]);
+        assert_eq!([cap(5.0, true), cap(0.0005, true), cap(200.0, false)], ["$5.00", "$0.0005", "200"]);
         assert_eq!([5, 1_250, 61_000, 7_260_000].map(took), ["5 ms", "1.2 s", "1 min 1 s", "2 h 1 min"]);
         assert_eq!(moment("2026-11-25T10:00:00.123Z".parse().unwrap()), "2026-11-25 10:00:00");
     }

@@ -166,7 +166,8 @@ async fn run(admin: &Admin, visit: &Visit<'_>, id: &str) -> Made {
     let findings = data::findings(&admin.jetway, full).await.map_err(unavailable)?;
     let ended = story::text(&run, "ended").and_then(|at| at.parse::<Timestamp>().ok()).unwrap_or_default();
     let before = visit.asked.get("before").and_then(|before| before.parse().ok());
-    let is_live = before.is_none() && visit.now.duration_since(ended) < FOLLOWED;
+    let is_live =
+        before.is_none() && story::text(&run, "ended_by").is_none() && visit.now.duration_since(ended) < FOLLOWED;
     let story = Story::of(run, &exchanges, &findings, before);
     let id = story.id().to_owned();
     let facts = context! { story => Serde(&story), is_live, is_past => before.is_some() };

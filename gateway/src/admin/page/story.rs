@@ -76,7 +76,11 @@ struct Turn {
     marks: Vec<Mark>,
     /// Passages that the turn before had not, by their page.
     shown: Vec<Page>,
-    same_passages: usize,
+    /// How many passages it had, these included.
+    passages: usize,
+    /// Tools that were taken out, of so many.
+    hidden: Vec<String>,
+    offered: i64,
     because: Option<String>,
 }
 
@@ -199,7 +203,9 @@ impl Turn {
             is_new_step: step.is_some() && step != previous.and_then(|previous| text(previous, "step")),
             step,
             marks: marks(exchange, previous),
-            same_passages: if is_same { passages.len() } else { 0 },
+            passages: passages.len(),
+            hidden: words(exchange.get("tools_removed")),
+            offered: number(exchange, "tools_offered"),
             shown: if is_same { Vec::new() } else { pages(&passages) },
             because: text(exchange, "detail"),
             id,
@@ -272,10 +278,10 @@ fn marks(exchange: &Line, previous: Option<&Line>) -> Vec<Mark> {
         add("went on", format!("{inner} more within the reply"), None);
     }
     let removed = words(exchange.get("tools_removed"));
-    if !removed.is_empty() {
-        let is_same = previous.is_some_and(|previous| words(previous.get("tools_removed")) == removed);
+    let is_same = previous.is_some_and(|previous| words(previous.get("tools_removed")) == removed);
+    if !removed.is_empty() && !is_same {
         let of = format!("{} of {} tools", removed.len(), number(exchange, "tools_offered"));
-        add("hidden", of, Some(if is_same { String::from("as before") } else { removed.join(", ") }));
+        add("hidden", of, Some(removed.join(", ")));
     }
     let project = project(exchange);
     if !project.is_empty() && previous.map(self::project).as_ref() != Some(&project) {

@@ -163,7 +163,7 @@ fn a_turn_says_what_is_new_and_a_long_run_has_pages() {
             .to_string()
     };
     let two = told(&[exchange(1), exchange(2)], None);
-    assert!(two.contains("as before") && two.contains("the same 1 passage"), "{two}");
+    assert!(two.contains("1, the same as before"), "{two}");
     assert_eq!(two.matches("class=\"step\"").count(), 1);
 
     let many: Vec<Line> = (1..=2 * TURNS as i64 + 50).map(exchange).collect();

@@ -95,7 +95,8 @@ impl Account {
         #[expect(clippy::cast_possible_truncation, reason = "between nothing and a thousand")]
         let width = (shown.share.clamp(0.0, 1.0) * 1_000.0) as i64;
         let account = Self {
-            who: plain(who),
+            // All of a policy stand together, under its name.
+            who: if scope == "policy" { policy.to_owned() } else { plain(who) },
             is_first: true,
             policy: policy.to_owned(),
             every: every.to_owned(),
@@ -309,7 +310,7 @@ mod tests {
             assert_eq!(rows.collect::<Vec<_>>(), expected);
         };
         let all = ["user ada p day 1000", "user bob p 5h 500", "user bob p day 100", "user a/bü q day 0"];
-        check(scopes(&accounts, |_, _, _| true), &[&all[..], &["policy all p month 900"]].concat());
+        check(scopes(&accounts, |_, _, _| true), &[&all[..], &["policy p p month 900"]].concat());
         check(scopes(&accounts, |policy, who, _| policy == "p" && who == "bob"), &all[1..3]);
         check(scopes(&accounts, |_, _, state| state != "well"), &all[..1]);
     }

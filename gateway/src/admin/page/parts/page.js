@@ -32,10 +32,10 @@ const merge = (old, fresh) => {
       const next = document.importNode(child, true);
       sent.set(next, html);
       const had = mine.contains(document.activeElement);
-      const open = mine.querySelector(":scope > details[open]");
+      const open = mine.querySelector("details.detail[open]");
       if (place === mine) place = mine.nextElementSibling;
       mine.replaceWith(next);
-      if (open) next.querySelector(":scope > details")?.setAttribute("open", "");
+      if (open) next.querySelector("details.detail")?.setAttribute("open", "");
       if (had) next.focus({ preventScroll: true });
       mine = next;
     }
@@ -128,7 +128,7 @@ const open = (row) => {
   if (row.matches("details")) { row.open = !row.open; return; }
   const link = row.querySelector("[data-open]");
   if (link) { link.click(); return; }
-  const details = row.querySelector(":scope > details");
+  const details = row.querySelector("details.detail");
   if (details) details.open = !details.open;
 };
 
@@ -156,10 +156,17 @@ document.addEventListener("keydown", (event) => {
   event.preventDefault();
 });
 
+// A row of a table opens wherever it is clicked, but where text in it was being marked.
+document.addEventListener("click", (event) => {
+  const row = event.target.closest("tr[data-row]");
+  if (row && !event.target.closest("a, summary") && getSelection().isCollapsed) open(row);
+});
+
 const button = document.getElementById("keys-open");
 if (button) {
   button.hidden = false;
   button.addEventListener("click", () => keys.showModal());
 }
+document.documentElement.classList.add("scripted");
 keep(document);
 for (const region of document.querySelectorAll("[data-live]")) follow(region);

@@ -1,0 +1,183 @@
+//! The page on the admin port, as a client without a browser sees it: who is let in, what each
+//! answer says to the browser, and what is shown.
+
+use jetway_support::client::{Answer, Ask, get, post};
+use jetway_support::{Jetway, Setup, provider};
+
+const POLICY: &str = "
+lockdown: { allow: [Read], deny: ['Bash'], advice: Use Read., on_denied: explain }
+budget: { caps: [{ per: user, usd: 5, every: day }] }
+";
+
+/// Would run in a browser, were it not made harmless.
+const EVIL: &str = "<img src=x onerror=top.hit=1>";
+
+const SCRIPT: &str = "
+scenarios:
+  - name: all
+    by: request
+    turns:
+      - { text: So., calls: [{ tool: '<script>top.hit=1</script>', input: {} }], usage: { input: 1200, output: 34 } }
+";
+
+/// A form, sent from a page of this address as a browser sends it.
+fn form(jetway: &Jetway, path: &str, fields: &str) -> Ask {
+    let form = post(path, fields).header("content-type", "application/x-www-form-urlencoded");
+    form.header("x-api-key", "").header("origin", &format!("http://{}", jetway.admin))
+}
+
+fn sign_in(jetway: &Jetway, token: &str, next: &str) -> Answer {
+    form(jetway, "/sign-in", &format!("token={token}&next={next}")).send(jetway.admin)
+}
+
+/// The cookie of a new session.
+fn session(jetway: &Jetway) -> String {
+    let cookie = sign_in(jetway, &jetway.token(), "").header("set-cookie").unwrap().to_owned();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
+fn look(jetway: &Jetway, cookie: &str, path: &str) -> Answer {
+    get(path).header("cookie", cookie).send(jetway.admin)
+}
+
+/// One turn of a run of this user's.
+fn turn(jetway: &Jetway, key: &str, model: &str) {
+    let body = format!(
+        r#"{{"model":"{model}","max_tokens":50,"messages":[{{"role":"user","content":"hi"}}],
+            "tools":[{{"name":"Read","input_schema":{{"type":"object"}}}},{{"name":"Bash","input_schema":{{"type":"object"}}}}]}}"#
+    );
+    let ask = post("/v1/messages", body).header("x-jetway-key", key).header("x-jetway-run", "job");
+    let answer = ask.send(jetway.data);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
+#[test]
+fn only_the_token_opens_the_page_and_a_session_opens_nothing_else() {
+    let provider = provider("scenarios: []");
+    let jetway = Setup::new(&provider.url()).start();
+    let away = get("/runs?user=ada").send(jetway.admin);
+    assert_eq!((away.status, away.header("location")), (303, Some("/sign-in?next=%2Fruns%3Fuser%3Dada")));
+    assert_eq!(get("/runs?fragment").send(jetway.admin).status, 401);
+
+    let token = jetway.token();
+    let wrong = sign_in(&jetway, "wrong", "");
+    assert_eq!((wrong.status, wrong.header("set-cookie")), (403, None));
+    assert!(wrong.text().contains("This is not the token."), "{}", wrong.text());
+    let fields = format!("token={token}");
+    for (name, value) in [("origin", ""), ("origin", "http://evil.example"), ("sec-fetch-site", "cross-site")] {
+        let other = form(&jetway, "/sign-in", &fields).header(name, value).send(jetway.admin);
+        assert_eq!((other.status, other.header("set-cookie")), (403, None), "{name}: {value}");
+    }
+    let right = sign_in(&jetway, &token, "%2Fbudgets");
+    assert_eq!((right.status, right.header("location")), (303, Some("/budgets")));
+    assert_eq!(sign_in(&jetway, &token, "%2F%2Fevil.example").header("location"), Some("/runs"));
+    let cookie = right.header("set-cookie").unwrap().to_owned();
+    for part in ["; Path=/", "; HttpOnly", "; SameSite=Strict", "; Max-Age="] {
+        assert!(cookie.contains(part), "{cookie}");
+    }
+    assert!(!cookie.contains(&token));
+
+    let cookie = cookie.split(';').next().unwrap();
+    for path in ["/runs", "/budgets", "/feedback", "/policies"] {
+        assert_eq!(look(&jetway, cookie, path).status, 200, "{path}");
+    }
+    for path in ["/metrics", "/v1/budgets"] {
+        assert_eq!(look(&jetway, cookie, path).status, 401, "{path}");
+    }
+    let release = form(&jetway, "/v1/budgets", "{}").header("cookie", cookie);
+    assert_eq!(release.send(jetway.admin).status, 401);
+    assert_eq!(form(&jetway, "/runs", "").header("cookie", cookie).send(jetway.admin).status, 405);
+    assert_eq!(get("/runs").header("authorization", &format!("Bearer {token}")).send(jetway.admin).status, 200);
+
+    let foreign = form(&jetway, "/sign-out", "").header("cookie", cookie).header("sec-fetch-site", "cross-site");
+    assert_eq!(foreign.send(jetway.admin).status, 403);
+    assert_eq!(look(&jetway, cookie, "/runs").status, 200);
+    let out = form(&jetway, "/sign-out", "").header("cookie", cookie).send(jetway.admin);
+    assert_eq!((out.status, out.header("location")), (303, Some("/sign-in")));
+    assert_eq!(look(&jetway, cookie, "/runs").status, 303);
+}
+
+#[test]
+fn every_answer_tells_the_browser_to_run_nothing_and_to_keep_nothing() {
+    let provider = provider("scenarios: []");
+    let jetway = Setup::new(&provider.url()).start();
+    let cookie = session(&jetway);
+    let paths =
+        ["/sign-in", "/", "/runs", "/runs/none", "/policies", "/assets/page.js", "/assets/page.css", "/assets/x"];
+    for path in paths {
+        let answer = look(&jetway, &cookie, path);
+        let policy = answer.header("content-security-policy").unwrap_or_default();
+        let says = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+                    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+        assert_eq!(policy, says, "{path}");
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
+        assert!(!answer.text().contains(" style=") && !answer.text().contains(" onclick="), "{path}");
+    }
+}
+
+#[test]
+fn after_ten_wrong_tokens_the_right_one_is_not_heard_either() {
+    let provider = provider("scenarios: []");
+    let jetway = Setup::new(&provider.url()).start();
+    let cookie = session(&jetway);
+    for _ in 0..10 {
+        assert_eq!(sign_in(&jetway, "wrong", "").status, 403);
+    }
+    let late = sign_in(&jetway, &jetway.token(), "");
+    assert_eq!((late.status, late.header("set-cookie")), (429, None));
+    assert_eq!(look(&jetway, &cookie, "/runs").status, 200, "who is in stays in");
+}
+
+#[test]
+fn runs_are_listed_filtered_and_told_and_nothing_of_them_is_markup() {
+    let provider = provider(SCRIPT);
+    let jetway = Setup::new(&provider.url()).with(POLICY).start();
+    let (ada, evil) = (jetway.key("open", "ada").1, jetway.key("open", EVIL).1);
+    turn(&jetway, &ada, "claude-sonnet-5-5");
+    turn(&jetway, &evil, "claude-sonnet-5-5");
+    turn(&jetway, &evil, "claude-sonnet-5-5");
+    jetway.exchanges(3);
+    let cookie = session(&jetway);
+
+    let check = |query: &str, is_ada: bool, is_evil: bool| {
+        let page = look(&jetway, &cookie, &format!("/runs?fragment&{query}")).text();
+        let has = |user: &str| page.contains(&format!(" title=\"{user}\""));
+        assert_eq!((has("ada"), has("&lt;img src=x onerror=top.hit=1&gt;")), (is_ada, is_evil), "{query}: {page}");
+        assert!(!page.contains("<img src=x"), "{page}");
+    };
+    check("", true, true);
+    check("policy=open&since=1h&outcome=complete", true, true);
+    check("user=ada", true, false);
+    check("user=%3Cimg+src%3Dx+onerror%3Dtop.hit%3D1%3E", false, true);
+    check("policy=other", false, false);
+    check("outcome=refused", false, false);
+    check("since=2999-01-01", false, false);
+    assert!(look(&jetway, &cookie, "/runs?since=soon").text().contains("neither a length of time"));
+
+    let runs = jetway.json(&["runs", "--user", EVIL, "--json"]);
+    let id = runs[0]["id"].as_str().unwrap();
+    let page = look(&jetway, &cookie, &format!("/runs/{id}"));
+    let text = page.text();
+    let turns = ["id=\"turn-1\"", "id=\"turn-2\"", "&lt;script&gt;top.hit=1&lt;&#x2f;script&gt;", "not in allow"];
+    for part in turns.into_iter().chain(["1,200", "class=\"live\""]) {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("<script>") && !text.contains("<img src=x"), "{text}");
+    assert_eq!(look(&jetway, &cookie, "/runs/run_none").status, 404);
+    assert_eq!(look(&jetway, &cookie, "/runs/%3Cscript%3E").status, 404);
+
+    let fragment = look(&jetway, &cookie, &format!("/runs/{id}?fragment"));
+    let etag = fragment.header("etag").unwrap();
+    let again = get(&format!("/runs/{id}?fragment")).header("cookie", &cookie).header("if-none-match", etag);
+    assert_eq!((again.send(jetway.admin).status, fragment.header("x-jetway-live")), (304, Some("yes")));
+    turn(&jetway, &evil, "claude-sonnet-5-5");
+    jetway.exchanges(4);
+    let next = again.send(jetway.admin);
+    assert_eq!((next.status, next.text().contains("id=\"turn-3\"")), (200, true));
+
+    let budgets = look(&jetway, &cookie, "/budgets").text();
+    assert!(budgets.contains("<a href=\"/runs?user=ada\"") && budgets.contains("$5.00"), "{budgets}");
+    let policies = look(&jetway, &cookie, "/policies").text();
+    assert!(policies.contains("Changes nothing.") && policies.contains("in force"), "{policies}");
+}
