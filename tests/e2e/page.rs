@@ -9,8 +9,9 @@ lockdown: { allow: [Read], deny: ['Bash'], advice: Use Read., on_denied: explain
 budget: { caps: [{ per: user, usd: 5, every: day }] }
 ";
 
-/// Would run in a browser, were it not made harmless.
-const EVIL: &str = "<img src=x onerror=top.hit=1>";
+/// Would run in a browser, were they not made harmless. A user's name has neither spaces nor slashes.
+const EVIL: &str = "<b>\"onfocus=top.hit=1";
+const MODEL: &str = "claude-sonnet-<img src=x onerror=top.hit=1>";
 
 const SCRIPT: &str = "
 scenarios:
@@ -135,21 +136,21 @@ fn runs_are_listed_filtered_and_told_and_nothing_of_them_is_markup() {
     let jetway = Setup::new(&provider.url()).with(POLICY).start();
     let (ada, evil) = (jetway.key("open", "ada").1, jetway.key("open", EVIL).1);
     turn(&jetway, &ada, "claude-sonnet-5-5");
-    turn(&jetway, &evil, "claude-sonnet-5-5");
-    turn(&jetway, &evil, "claude-sonnet-5-5");
+    turn(&jetway, &evil, MODEL);
+    turn(&jetway, &evil, MODEL);
     jetway.exchanges(3);
     let cookie = session(&jetway);
 
     let check = |query: &str, is_ada: bool, is_evil: bool| {
         let page = look(&jetway, &cookie, &format!("/runs?fragment&{query}")).text();
         let has = |user: &str| page.contains(&format!(" title=\"{user}\""));
-        assert_eq!((has("ada"), has("&lt;img src=x onerror=top.hit=1&gt;")), (is_ada, is_evil), "{query}: {page}");
-        assert!(!page.contains("<img src=x"), "{page}");
+        assert_eq!((has("ada"), has("&lt;b&gt;&quot;onfocus=top.hit=1")), (is_ada, is_evil), "{query}: {page}");
+        assert!(!page.contains("<b>\""), "{page}");
     };
     check("", true, true);
     check("policy=open&since=1h&outcome=complete", true, true);
     check("user=ada", true, false);
-    check("user=%3Cimg+src%3Dx+onerror%3Dtop.hit%3D1%3E", false, true);
+    check("user=%3Cb%3E%22onfocus%3Dtop.hit%3D1", false, true);
     check("policy=other", false, false);
     check("outcome=refused", false, false);
     check("since=2999-01-01", false, false);
@@ -159,7 +160,13 @@ fn runs_are_listed_filtered_and_told_and_nothing_of_them_is_markup() {
     let id = runs[0]["id"].as_str().unwrap();
     let page = look(&jetway, &cookie, &format!("/runs/{id}"));
     let text = page.text();
-    let turns = ["id=\"turn-1\"", "id=\"turn-2\"", "&lt;script&gt;top.hit=1&lt;&#x2f;script&gt;", "not in allow"];
+    let turns = [
+        "id=\"turn-1\"",
+        "id=\"turn-2\"",
+        "&lt;script&gt;top.hit=1&lt;&#x2f;script&gt;",
+        "not in allow",
+        "claude-sonnet-&lt;img src=x onerror=top.hit=1&gt;",
+    ];
     for part in turns.into_iter().chain(["1,200", "class=\"live\""]) {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -171,7 +178,7 @@ fn runs_are_listed_filtered_and_told_and_nothing_of_them_is_markup() {
     let etag = fragment.header("etag").unwrap();
     let again = get(&format!("/runs/{id}?fragment")).header("cookie", &cookie).header("if-none-match", etag);
     assert_eq!((again.send(jetway.admin).status, fragment.header("x-jetway-live")), (304, Some("yes")));
-    turn(&jetway, &evil, "claude-sonnet-5-5");
+    turn(&jetway, &evil, MODEL);
     jetway.exchanges(4);
     let next = again.send(jetway.admin);
     assert_eq!((next.status, next.text().contains("id=\"turn-3\"")), (200, true));
