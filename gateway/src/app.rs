@@ -156,10 +156,7 @@ impl Running {
         self.jetway.close.cancel();
         self.jetway.tending.close();
         if tokio::time::timeout(CLOSING, self.jetway.tending.wait()).await.is_err() {
-            tracing::warn!("the ledger was not told that this process ends");
-        }
-        if let Err(error) = self.jetway.log.flush().await {
-            tracing::error!(%error, "the run log could not be finished");
+            tracing::warn!("the ledger was not told that this process ends, or the run log not all that it did");
         }
     }
 }
@@ -191,10 +188,17 @@ async fn purge(jetway: Arc<Jetway>, stop: CancellationToken) {
             () = tokio::time::sleep(BETWEEN_PURGES) => {}
         }
         let now = jiff::Timestamp::now();
-        let (ledger, state, keys) =
-            tokio::join!(jetway.ledger.purge(), jetway.state.purge(now), jetway.keys.purge(now));
+        let kept = jetway.gate.load().config.runs.clone();
+        let runs = jetway.log.purge(now, &kept);
+        let (ledger, state, keys, runs) =
+            tokio::join!(jetway.ledger.purge(), jetway.state.purge(now), jetway.keys.purge(now), runs);
         let text = |error: crate::store::StoreError| error.to_string();
-        let errors = [ledger.err().map(|error| error.to_string()), state.err().map(text), keys.err().map(text)];
+        let errors = [
+            ledger.err().map(|error| error.to_string()),
+            state.err().map(text),
+            keys.err().map(text),
+            runs.err().map(text),
+        ];
         for error in errors.into_iter().flatten() {
             tracing::warn!(error, "old records could not be forgotten");
         }
@@ -265,7 +269,8 @@ const SHORTEST_TOKEN: usize = 32;
 /// be counted.
 const SETTLING: Duration = Duration::from_secs(20);
 
-/// How long the ledger may take to hear that nothing more is served.
+/// How long the ledger may take to hear that nothing more is served, and PostgreSQL to take the
+/// last records; what it does not take is in the journal.
 const CLOSING: Duration = Duration::from_secs(3);
 
 const SETTLED: Duration = Duration::from_millis(150);

@@ -98,9 +98,7 @@ impl Talk {
         }
         let more = guard.continuation().ok_or_else(|| Lost::BrokeOff(String::from("its turn cannot be told again")))?;
         self.outbound = behind(&self.outbound, &self.request, &more)?;
-        if let Some(prompt) = exchange.part.as_mut().and_then(|part| part.prompt.as_mut()) {
-            prompt.body = self.outbound.clone();
-        }
+        exchange.sends(&self.outbound);
         self.turns += 1;
         if let Some(trail) = &self.trail {
             trail.go_on();

@@ -78,6 +78,18 @@ pub enum Role {
     Sub,
 }
 
+impl Role {
+    /// As logs name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Aside => "aside",
+            Self::Sub => "sub",
+        }
+    }
+}
+
 /// What an exchange does in its run.
 #[derive(Debug)]
 pub struct Part {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use jetway_core::policy::breadcrumbs::StepGuard;
 use jetway_core::policy::budget::Gone;
 use jetway_core::policy::budget::account::Standing;
@@ -22,16 +23,22 @@ use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use crate::bodies;
+use crate::config::Bodies;
 use crate::endings::{Part, Role, Whose};
 use crate::errand::Patience;
 use crate::gate::{Gate, Jetway};
 use crate::ledger::Charge;
 use crate::metrics::Labels;
 use crate::rates::Admission;
+use crate::runs::body::Body;
 use crate::runs::state::State;
 use crate::runs::{CallRefused, CallReplaced, Outcome, Passage, Record, StepLeft};
+use crate::store::StoreError;
 use crate::tab::{self, Lesser, Tab};
 
+/// No more calls of a reply are kept for the log.
+const MOST_CALLS: usize = 200;
 /// A model's name is the caller's text; more of it is of no use to a log.
 const LONGEST_NAME: usize = 128;
 
@@ -62,6 +69,8 @@ pub struct Exchange {
     placed: usize,
     /// What it does in its run; none of what asks for no reply.
     pub part: Option<Part>,
+    /// What was sent and said, where it is kept.
+    body: Option<Body>,
     done: bool,
 }
 
@@ -91,6 +100,7 @@ impl Exchange {
             lesser: Lesser::default(),
             placed: 0,
             part: None,
+            body: None,
             done: false,
         }
     }
@@ -149,16 +159,39 @@ impl Exchange {
             let (jetway, run) = (Arc::clone(&self.jetway), whose.run.clone());
             self.jetway.tasks.spawn(async move { jetway.state.seen(&run, jetway.endings.here()).await });
         }
+        self.record.role = Some(role.name());
         self.part = Some(Part { whose, role, waits, path_end: None, calls: false, is_callers: false, prompt: None });
     }
 
-    /// The model has said all of a turn.
-    pub fn said(&mut self, turn: &wire::turn::Turn) {
+    /// This is sent. Where a reply takes more turns, the last counts, in which all others are told.
+    pub fn sends(&mut self, bytes: &Bytes) {
+        if let Some(prompt) = self.part.as_mut().and_then(|part| part.prompt.as_mut()) {
+            prompt.body = bytes.clone();
+        }
+        if self.jetway.gate.load().config.runs.bodies != Bodies::None {
+            self.body.get_or_insert_default().sent = bytes.clone();
+        }
+    }
+
+    /// The model has said all: a turn, and with it and those before it these calls, of which the agent
+    /// got those that were not refused and not answered by us.
+    pub fn said(&mut self, turn: &wire::turn::Turn, mut calls: Vec<String>) {
+        let refused = self.record.calls_refused.iter().map(|call| &call.tool);
+        for kept_back in refused.chain(&self.record.calls_answered) {
+            if let Some(at) = calls.iter().position(|call| short(call) == *kept_back) {
+                calls.swap_remove(at);
+            }
+        }
+        if let Some(body) = &mut self.body {
+            body.said = turn.told();
+        }
         let Some(part) = &mut self.part else { return };
-        part.calls = turn.calls();
+        part.calls = !calls.is_empty();
         if let Some(prompt) = &mut part.prompt {
             prompt.told = if part.calls { None } else { turn.told() };
         }
+        calls.truncate(MOST_CALLS);
+        self.record.calls = calls.iter().map(|call| short(call)).collect();
     }
 
     /// Where its run is on its path.
@@ -282,6 +315,17 @@ impl Exchange {
             self.jetway.endings.left(&run, part.leave(&record, outcome));
         }
         let last = self.turn(record.model.clone().unwrap_or_default());
+        if let Some(body) = self.body.take() {
+            let body = Body {
+                exchange: record.id.clone(),
+                run: record.run.clone(),
+                user: record.user.clone(),
+                at: record.at,
+                ..body
+            };
+            let policy = record.policy.as_ref().and_then(|policy| self.gate.config.policies.get(policy));
+            bodies::keep(&self.jetway, policy, body);
+        }
         let ended = Ended { jetway: Arc::clone(&self.jetway), record, last };
         self.jetway.tasks.spawn(ended.conclude());
     }
@@ -367,13 +411,29 @@ impl Ended {
         let policy = self.record.policy.clone().unwrap_or_else(|| String::from("none"));
         let provider = self.record.provider.clone().unwrap_or_else(|| String::from("none"));
         jetway.metrics.ended(&self.record, Labels { policy: &policy, model: &model, provider: &provider });
+        // Before it is settled: whenever this process dies, what was settled is in the log.
+        let written = jetway.log.write(&self.record).await;
         if let Some(hold) = hold.filter(|_| !charges.is_empty()) {
             settle(&jetway, &policy, &hold, charges).await;
         }
-        if !jetway.log.write(self.record) {
-            jetway.metrics.log_dropped.inc();
+        if let Err(error) = written {
+            write_again(&jetway, &self.record, error).await;
         }
     }
+}
+
+/// Writes a record that could not be written, as when the disk is full for a while.
+async fn write_again(jetway: &Jetway, record: &Record, mut error: StoreError) {
+    for attempt in 0..ATTEMPTS {
+        tracing::error!(exchange = record.id, %error, attempt, "a record could not be written yet");
+        tokio::time::sleep(Duration::from_secs(1 << attempt)).await;
+        match jetway.log.write(record).await {
+            Ok(()) => return,
+            Err(again) => error = again,
+        }
+    }
+    jetway.metrics.log_failed.inc();
+    tracing::error!(exchange = record.id, %error, "a record was not written, and is lost");
 }
 
 /// Adds a turn to the record; what is charged for it is left.
@@ -457,7 +517,7 @@ async fn settle(jetway: &Jetway, policy: &str, exchange: &str, charges: Vec<Char
     tracing::error!(exchange, "a hold was not settled, and is charged in full at the next start");
 }
 
-/// How often a settlement is tried, with longer and longer pauses: for a minute in all.
+/// How often a settlement or a record is tried, with longer and longer pauses: for a minute in all.
 const ATTEMPTS: u32 = 6;
 
 /// The beginning of a text of somebody else's.

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use arc_swap::ArcSwap;
 use jetway_core::policy::models::Offer;
@@ -125,6 +126,8 @@ pub struct Jetway {
     pub prefixes: Prefixes,
     /// Runs that have not ended.
     pub endings: Endings,
+    /// Bytes of bodies that wait to be written.
+    pub bodies: AtomicUsize,
     /// What projects are.
     pub profiles: Profiles,
     /// What the issuers of tokens said, and the way to ask them.
@@ -135,7 +138,7 @@ pub struct Jetway {
     pub places: Arc<Semaphore>,
     /// What must be finished before the process may end: settlements, open connections.
     pub tasks: TaskTracker,
-    /// What goes on for the ledger until `close`, when all else is finished.
+    /// What goes on for the ledger and the run log until `close`, when all else is finished.
     pub tending: TaskTracker,
     pub close: CancellationToken,
 }
@@ -148,7 +151,6 @@ pub mod files {
     pub const KEYS: &str = "keys.db";
     pub const LEDGER: &str = "ledger.db";
     pub const JOURNAL: &str = "ledger-journal.db";
-    pub const RUNS: &str = "runs.db";
     pub const STATE: &str = "state.db";
     pub const DOCS: &str = "docs";
 }
@@ -166,7 +168,7 @@ impl Jetway {
         format!("run_{}", &self.keyed.digest(facts)[..20])
     }
 
-    /// Opens the state, and begins to tend the ledger.
+    /// Opens the state, and begins to tend the ledger and the run log.
     ///
     /// # Errors
     /// When a file cannot be used.
@@ -189,6 +191,7 @@ impl Jetway {
                 (Arc::new(ledger), conversations)
             }
         };
+        let log = Log::open(&gate.config.runs, &state, (&tending, close.clone()))?;
         let tokens = Tokens::new(tls::client()?, tasks.clone(), metrics.clone());
         let embedder = Embedder::new(tls::client()?, metrics.clone());
         Ok(Arc::new(Self {
@@ -198,11 +201,12 @@ impl Jetway {
             rates: Rates::default(),
             keys: Keys::open(&state.join(files::KEYS))?,
             state: conversations,
-            log: Log::open(&state.join(files::RUNS))?,
+            log,
             metrics,
             searchers: Searchers::new(Arc::clone(&keyed)),
             prefixes: Prefixes::default(),
             endings: Endings::default(),
+            bodies: AtomicUsize::default(),
             profiles: Profiles::default(),
             keyed,
             tokens,

@@ -37,7 +37,7 @@ pub struct Metrics {
     pub open: IntGauge,
     pub connections: IntGauge,
     pub reloads: IntCounterVec,
-    pub log_dropped: IntCounter,
+    pub log_failed: IntCounter,
     pub settle_failed: IntCounter,
     pub waiting: IntGaugeVec,
     pub ledger: IntCounterVec,
@@ -121,6 +121,7 @@ pub struct Runs {
     /// Those under a policy that asks, by what came of that.
     pub asked: IntCounterVec,
     pub findings: IntCounterVec,
+    pub bodies: IntCounterVec,
 }
 
 impl Runs {
@@ -136,6 +137,11 @@ impl Runs {
                 "jetway_findings_total",
                 "What agents said that should be changed, by kind.",
                 &["policy", "kind", "severity"],
+            )?,
+            bodies: new.counters(
+                "jetway_bodies_total",
+                "Bodies that were to be kept, by what came of it.",
+                &["result"],
             )?,
         })
     }
@@ -221,12 +227,12 @@ impl Metrics {
                 "Changed configurations that were read, by result.",
                 &["result"],
             )?,
-            log_dropped: new.counter("jetway_log_dropped_total", "Records that found no room in the run log's queue.")?,
+            log_failed: new.counter("jetway_log_failed_total", "Exchanges that could not be written to the run log, and are lost to it.")?,
             settle_failed: new.counter(
                 "jetway_settle_failed_total",
                 "Holds that could not be settled and so keep their amount.",
             )?,
-            waiting: new.gauges("jetway_store_waiting", "Jobs that wait for a database.", &["store"])?,
+            waiting: new.gauges("jetway_store_waiting", "Jobs that wait for a database; as `postgres`, rows of the run log that it was not told of yet.", &["store"])?,
             ledger: new.counters("jetway_ledger_events_total", "What a shared ledger went through: requests served from a lease, let through or refused while it was out of reach; holds charged for their process died; holds told again.", &["event"])?,
             registry,
         })

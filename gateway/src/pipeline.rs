@@ -122,6 +122,9 @@ async fn serve(call: Call<'_>, body: &mut Incoming, mut exchange: Exchange) -> R
     };
     let (watched, response) = Watched::of(prepared, sent);
     watched.keep_prompt(call, &mut exchange);
+    if call.endpoint.is_reply() {
+        exchange.sends(watched.prepared.outbound.bytes());
+    }
     Box::pin(answer(call, watched, response, exchange)).await
 }
 
@@ -296,6 +299,7 @@ impl<'a> Watched<'a> {
         Watch {
             meter: Meter::new(call.dialect),
             turn: Turn::new(call.dialect),
+            called: Vec::new(),
             hide: self.prepared.outbound.hides_usage().then_some(HideUsage),
             cut: may_be_cut.then(|| Cut::new(call.dialect)),
             guard,
@@ -373,7 +377,7 @@ async fn answer(
         Shape::Whole => {
             exchange.replies_as_a_whole();
             let talk = watch.guard.is_some().then(|| watched.talk(call));
-            match whole(incoming, watch, talk, exchange, silence).await {
+            match Box::pin(whole(incoming, watch, talk, exchange, silence)).await {
                 Ok(bytes) => Ok(answer.map(|()| full(bytes))),
                 Err((lost, exchange)) => Err((unchecked(lost.to_string()), exchange)),
             }

@@ -23,6 +23,8 @@ pub enum StoreError {
     Stopped,
     #[error("what is kept of runs cannot be asked for: {0}")]
     OutOfReach(String),
+    #[error("the run log cannot be used: {0}")]
+    Server(String),
 }
 
 /// How much a power cut may take.
@@ -120,20 +122,6 @@ impl Store {
         answered.await.map_err(|_| StoreError::Stopped)?
     }
 
-    /// Queues a job whose outcome nobody waits for. Returns whether there was room.
-    pub fn offer<F>(&self, job: F) -> bool
-    where
-        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<()> + Send + 'static,
-    {
-        let path = self.path.clone();
-        let boxed = self.job(job, move |result| {
-            if let Err(error) = result {
-                tracing::error!(path = %path.display(), %error, "a record could not be written");
-            }
-        });
-        self.jobs.try_send(boxed).is_ok()
-    }
-
     fn job<T, F, A>(&self, job: F, answer: A) -> Job
     where
         T: Send + 'static,
@@ -147,6 +135,12 @@ impl Store {
             });
             Box::new(move |committed| answer(committed.and(result)))
         })
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Whether the thread is there to take jobs.

@@ -18,6 +18,7 @@ mod identity_tokens;
 mod lockdown;
 mod operations;
 mod page;
+mod runlog;
 mod secrets;
 mod standing;
 mod tokens;

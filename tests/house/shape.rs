@@ -26,7 +26,7 @@ fn only(text: &str, homes: &[&str]) {
 
 #[test]
 fn each_thing_has_its_one_home() {
-    only("impl Body for", &["reply.rs"]);
+    only("impl Body for", &["reply/mod.rs"]);
     only("wire::error", &["refusal.rs"]);
     only("IntCounterVec", &["metrics.rs"]);
     only("stdout()", &["cli/out.rs"]);

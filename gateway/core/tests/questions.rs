@@ -43,37 +43,39 @@ fn a_question_stands_behind_the_last_turn_and_the_tools_stay() {
     assert_eq!(asked(Dialect::Chat, &json!({"messages": []}), None).get("tool_choice"), None);
 }
 
-/// What a turn says in words, and whether its agent has to answer a call in it.
-fn turn(dialect: Dialect, events: &[Value]) -> (String, bool) {
+/// What a turn says in words, and the calls in it that its agent has to answer.
+fn turn(dialect: Dialect, events: &[Value]) -> (String, Vec<String>) {
     let mut turn = Turn::new(dialect);
     events.iter().for_each(|event| turn.push(&Frame::written(None, &event.to_string())));
     (turn.words(), turn.calls())
 }
 
 #[test]
-fn what_a_turn_says_in_words_and_whether_it_calls() {
-    let check = |dialect, events: &[Value], words: &str, calls: bool| {
+fn what_a_turn_says_in_words_and_what_it_calls() {
+    let check = |dialect, events: &[Value], words: &str, calls: &[&str]| {
+        let calls = calls.iter().map(|&call| call.to_owned()).collect();
         assert_eq!(turn(dialect, events), (words.to_owned(), calls));
     };
     let start = |block: Value| json!({"type": "content_block_start", "index": 0, "content_block": block});
     let text = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a\n\u{e9}"}});
-    check(Dialect::Messages, &[start(json!({"type": "text", "text": ""})), text], "a\n\u{e9}", false);
-    check(Dialect::Messages, &[start(json!({"type": "tool_use", "id": "c", "name": "n", "input": {}}))], "", true);
+    check(Dialect::Messages, &[start(json!({"type": "text", "text": ""})), text], "a\n\u{e9}", &[]);
+    check(Dialect::Messages, &[start(json!({"type": "tool_use", "id": "c", "name": "n", "input": {}}))], "", &["n"]);
     check(
         Dialect::Messages,
         &[start(json!({"type": "server_tool_use", "id": "c", "name": "n", "input": {}}))],
         "",
-        false,
+        &[],
     );
 
     let chunk = |delta: Value| json!({"choices": [{"index": 0, "delta": delta}]});
-    check(Dialect::Chat, &[chunk(json!({"content": "a"})), chunk(json!({"content": "\n"}))], "a\n", false);
+    check(Dialect::Chat, &[chunk(json!({"content": "a"})), chunk(json!({"content": "\n"}))], "a\n", &[]);
     let call = json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "n", "arguments": ""}}]});
-    check(Dialect::Chat, &[chunk(call)], "", true);
+    check(Dialect::Chat, &[chunk(call)], "", &["n"]);
 
     let done = |item: Value| json!({"type": "response.output_item.done", "output_index": 0, "item": item});
     let message = json!({"type": "message", "content": [{"type": "output_text", "text": "a"}, {"type": "output_text", "text": "b"}]});
-    check(Dialect::Responses, &[done(message)], "ab", false);
-    check(Dialect::Responses, &[done(json!({"type": "function_call", "call_id": "c"}))], "", true);
-    check(Dialect::Responses, &[done(json!({"type": "web_search_call", "id": "c"}))], "", false);
+    check(Dialect::Responses, &[done(message)], "ab", &[]);
+    check(Dialect::Responses, &[done(json!({"type": "function_call", "call_id": "c", "name": "n"}))], "", &["n"]);
+    check(Dialect::Responses, &[done(json!({"type": "local_shell_call", "call_id": "c"}))], "", &["local_shell_call"]);
+    check(Dialect::Responses, &[done(json!({"type": "web_search_call", "id": "c"}))], "", &[]);
 }

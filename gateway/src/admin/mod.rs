@@ -78,7 +78,8 @@ async fn answer(admin: &Admin, request: Request<Incoming>) -> Answered {
 }
 
 fn metrics(jetway: &Jetway) -> Response<Bytes> {
-    for (store, waiting) in [("ledger", jetway.ledger.waiting()), ("log", jetway.log.waiting())] {
+    let (log, postgres) = (jetway.log.waiting(), jetway.log.undelivered());
+    for (store, waiting) in [("ledger", jetway.ledger.waiting()), ("log", log), ("postgres", postgres)] {
         let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
         jetway.metrics.waiting.with_label_values(&[store]).set(waiting);
     }

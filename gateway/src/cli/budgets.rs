@@ -6,9 +6,9 @@ use serde_json::Value;
 use crate::amend::{self, Books, Shown, Wish};
 use crate::cli::{out, runtime};
 use crate::config::{self, Config};
-use crate::gate::{self, files};
-use crate::runs::log::{self, Log};
-use crate::runs::read::{self, Line};
+use crate::gate;
+use crate::runs::log::Log;
+use crate::runs::read::{Line, Reader};
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -83,7 +83,7 @@ pub(super) fn run(config: &Config, args: Args) -> anyhow::Result<()> {
         Some(Command::Reset { account, reason }) => (Wish::Reset { account }, reason),
         Some(Command::Release { exchange, reason }) => (Wish::Release { exchange }, reason),
     };
-    let log = Log::open(&config.state.join(files::RUNS))?;
+    let log = Log::beside(&config.runs, &config.state)?;
     let by = config::environment("USER").unwrap_or_else(|| String::from("operator"));
     runtime()?.block_on(async {
         let ledger = gate::ledger_beside(config).await?;
@@ -151,7 +151,8 @@ fn rendered(books: &Books, paint: out::Paint) -> String {
 }
 
 fn history(config: &Config, limit: u32, json: bool) -> anyhow::Result<()> {
-    let actions = read::actions(&log::connect(&config.state.join(files::RUNS))?, limit)?;
+    let actions =
+        runtime()?.block_on(async { Reader::open(&config.runs, &config.state).await?.actions(limit).await })?;
     if json {
         return out::line(&serde_json::to_string_pretty(&actions)?);
     }

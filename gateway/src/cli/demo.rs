@@ -17,8 +17,8 @@ use uuid::Uuid;
 use crate::app::{self, Options};
 use crate::cli::out::{self, Paint};
 use crate::cli::{load, runtime, timeline};
-use crate::gate::files;
-use crate::runs::{log, read};
+use crate::config::Config;
+use crate::runs::read::{self, Reader};
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {}
@@ -29,27 +29,28 @@ pub(super) fn run(config: PathBuf, state: Option<PathBuf>, _: &Args) -> anyhow::
         let agent = Agent::new();
         if agent.finds_demo(loaded.listen).await {
             out::line(&format!("Playing through the Jetway at http://{}.\n", loaded.listen))?;
-            return play(&agent, loaded.listen, &loaded.state).await;
+            return play(&agent, loaded.listen, &loaded).await;
         }
         let state = state.unwrap_or_else(|| loaded.state.join("demo"));
+        let loaded = Config { state: state.clone(), ..loaded };
         out::line("No `jetway serve --demo` is running, so this run gets one of its own.\n")?;
-        let options = Options { config, demo: true, any_port: true, state: Some(state.clone()) };
+        let options = Options { config, demo: true, any_port: true, state: Some(state) };
         let running = app::start(options).await?;
-        let played = play(&agent, running.data, &state).await;
+        let played = play(&agent, running.data, &loaded).await;
         running.stop().await;
         played
     })
 }
 
-async fn play(agent: &Agent, at: SocketAddr, state: &std::path::Path) -> anyhow::Result<()> {
+async fn play(agent: &Agent, at: SocketAddr, config: &Config) -> anyhow::Result<()> {
     let paint = Paint::detect();
     agent.work(at, paint).await?;
     agent.overspend(at, paint).await?;
-    let connection = log::connect(&state.join(files::RUNS))?;
+    let reader = Reader::open(&config.runs, &config.state).await?;
     // The log is written off the path of requests, a moment later.
     let mut shown = None;
     for _ in 0..100 {
-        shown = newest(&connection)?.filter(|(_, exchanges)| exchanges.len() > 4);
+        shown = newest(&reader).await?.filter(|(_, exchanges)| exchanges.len() > 4);
         if shown.is_some() {
             break;
         }
@@ -64,15 +65,15 @@ async fn play(agent: &Agent, at: SocketAddr, state: &std::path::Path) -> anyhow:
   policies/wizard/policy.yaml     the rules that were at work; edit them while it runs
   policies/wizard/docs            the pages that the passages came from
   jetway serve --demo             try your own agent with no account",
-        state.display()
+        config.state.display()
     ))
 }
 
-fn newest(connection: &rusqlite::Connection) -> anyhow::Result<Option<(read::Line, Vec<read::Line>)>> {
+async fn newest(reader: &Reader) -> anyhow::Result<Option<(read::Line, Vec<read::Line>)>> {
     let filter = read::Filter { policy: Some("wizard".into()), limit: 1, ..read::Filter::default() };
-    let runs = read::list(connection, &filter)?;
+    let runs = reader.list(&filter).await?;
     let Some(id) = runs.first().and_then(|run| run.get("id")).and_then(Value::as_str) else { return Ok(None) };
-    Ok(read::show(connection, id)?)
+    Ok(reader.show(id).await?)
 }
 
 /// A very small agent: it does what the model says with files that exist only here.

@@ -7,10 +7,10 @@ use jetway_core::policy::interrogation::{Group, Status};
 use jetway_core::units::Span;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::cli::{out, span};
+use crate::cli::{out, runtime, span};
 use crate::config::Config;
-use crate::gate::files;
-use crate::runs::{feedback, log};
+use crate::runs::feedback;
+use crate::runs::read::Reader;
 
 #[derive(Debug, clap::Args)]
 #[command(
@@ -39,9 +39,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<()> {
-    let connection = log::connect(&config.state.join(files::RUNS))?;
     let since = Timestamp::now() - SignedDuration::try_from(args.since.0)?;
-    let mut groups = feedback::gather(&connection, args.policy.as_deref(), since)?;
+    let mut groups = runtime()?.block_on(async {
+        let reader = Reader::open(&config.runs, &config.state).await?;
+        feedback::gather(&reader, args.policy.as_deref(), since).await
+    })?;
     groups.retain(|group| !(args.current && group.status == Status::Gone));
     if args.json {
         return out::line(&serde_json::to_string_pretty(&groups)?);

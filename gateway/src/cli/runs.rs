@@ -3,11 +3,9 @@
 use anyhow::bail;
 use serde_json::{Value, json};
 
-use crate::cli::{out, timeline};
+use crate::cli::{out, runtime, timeline};
 use crate::config::Config;
-use crate::gate::files;
-use crate::runs::log;
-use crate::runs::read::{self, Filter, Line};
+use crate::runs::read::{Filter, Line, Reader};
 
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -50,14 +48,18 @@ struct List {
 }
 
 pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<()> {
-    let connection = log::connect(&config.state.join(files::RUNS))?;
+    runtime()?.block_on(obey(config, args))
+}
+
+async fn obey(config: &Config, args: &Args) -> anyhow::Result<()> {
+    let reader = Reader::open(&config.runs, &config.state).await?;
     match &args.command {
-        None => list(&connection, &args.list),
+        None => list(&reader, &args.list).await,
         Some(Command::Show { id, json }) => {
-            let Some((run, exchanges)) = read::show(&connection, id)? else {
+            let Some((run, exchanges)) = reader.show(id).await? else {
                 bail!("there is no run {id:?}, or more than one begins so; `jetway runs` lists them");
             };
-            let findings = read::findings(&connection, run.get("id").and_then(Value::as_str).unwrap_or_default())?;
+            let findings = reader.findings(run.get("id").and_then(Value::as_str).unwrap_or_default()).await?;
             if *json {
                 let story = json!({ "run": run, "exchanges": exchanges, "findings": findings });
                 return out::line(&serde_json::to_string_pretty(&story)?);
@@ -67,14 +69,14 @@ pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<()> {
     }
 }
 
-fn list(connection: &rusqlite::Connection, args: &List) -> anyhow::Result<()> {
+async fn list(reader: &Reader, args: &List) -> anyhow::Result<()> {
     let filter = Filter {
         policy: args.policy.clone(),
         user: args.user.clone(),
         outcome: args.outcome.clone(),
         limit: args.limit,
     };
-    let runs = read::list(connection, &filter)?;
+    let runs = reader.list(&filter).await?;
     if args.json {
         return out::line(&serde_json::to_string_pretty(&runs)?);
     }

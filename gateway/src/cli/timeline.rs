@@ -64,7 +64,8 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     let time = field(exchange, "at");
     let clock = time.get(11..19).unwrap_or(&time);
     let asks = if field(exchange, "endpoint") == QUESTION { QUESTION.to_owned() } else { field(exchange, "dialect") };
-    let what = format!("{asks} {}", field(exchange, "model"));
+    let whose = if field(exchange, "role") == "sub" { " (a sub-agent)" } else { "" };
+    let what = format!("{asks} {}{whose}", field(exchange, "model"));
     text.push_str(&format!("\n{:>3}  {}  {what}  {outcome}\n", number(exchange, "turn"), paint.dim(clock)));
     let mut note = |label: &str, value: String| text.push_str(&format!("     {label:<9} {value}\n"));
     if number(exchange, "input") + number(exchange, "output") > 0 {
@@ -100,6 +101,7 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
             format!("{} of {} tools: {}", removed.len(), number(exchange, "tools_offered"), removed.join(", ")),
         );
     }
+    called(exchange).into_iter().for_each(|calls| note("called", calls));
     let refused = list(exchange, "calls_refused", |call| {
         Some(format!("{} ({})", shown(call.get("tool")?.as_str()?), shown(call.get("rule")?.as_str()?)))
     });
@@ -134,6 +136,12 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     if let Some(detail) = exchange.get("detail").and_then(Value::as_str) {
         note("because", shown(detail));
     }
+}
+
+/// The tools whose calls the agent got.
+fn called(exchange: &Line) -> Option<String> {
+    let calls = list(exchange, "calls", |tool| tool.as_str().map(shown));
+    (!calls.is_empty()).then(|| calls.join(", "))
 }
 
 /// Where the run was on its path, and which steps came to their end.

@@ -61,7 +61,7 @@ pub(super) enum Command {
 
 pub(super) fn run(config: &Config, command: Command) -> anyhow::Result<()> {
     let keys = Keys::open(&config.state.join(files::KEYS))?;
-    let log = Log::open(&config.state.join(files::RUNS))?;
+    let log = Log::beside(&config.runs, &config.state)?;
     let by = config::environment("USER").unwrap_or_else(|| String::from("operator"));
     runtime()?.block_on(async {
         match command {

@@ -40,6 +40,9 @@ pub(in crate::config) struct Gateway {
     /// Where budgets are counted: by default in the folder of the state, which is for one Jetway.
     #[serde(default)]
     pub ledger: Option<Ledger>,
+    /// What is kept of runs, and where: by default for ever, in the folder of the state.
+    #[serde(default)]
+    pub runs: Runs,
     /// A secret of 32 characters or more that all Jetways of a fleet share: callers who are passed
     /// through, and runs, are known by digests that are made with it. By default one is made in
     /// the folder of the state.
@@ -140,6 +143,81 @@ pub(in crate::config) struct Redis {
     /// How long what is set aside lives when its process has died; then it is charged in full.
     #[serde(default = "ledger_lease")]
     pub lease: Span,
+}
+
+/// The run log.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub(in crate::config) struct Runs {
+    /// How long runs and their exchanges are kept, such as 90d; by default for ever.
+    #[serde(default)]
+    pub keep: Option<Span>,
+    /// Whether the requests that models got, and what they said, are kept: none, redacted, full.
+    #[serde(default)]
+    pub bodies: Bodies,
+    /// How long bodies are kept.
+    #[serde(default = "bodies_age")]
+    pub bodies_age: Span,
+    /// How much of bodies is kept in all, compressed; of more the oldest go.
+    #[serde(default = "bodies_size")]
+    pub bodies_size: Size,
+    /// Where a fleet keeps its runs; by default they are kept in the folder of the state.
+    #[serde(default)]
+    pub postgres: Option<Postgres>,
+}
+
+impl Default for Runs {
+    fn default() -> Self {
+        Self { keep: None, bodies: Bodies::None, bodies_age: bodies_age(), bodies_size: bodies_size(), postgres: None }
+    }
+}
+
+/// What is kept of bodies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Bodies {
+    #[default]
+    None,
+    /// Without the secrets that are known, and always in part: who reads them reads what people wrote.
+    Redacted,
+    /// As they were.
+    Full,
+}
+
+fn bodies_age() -> Span {
+    Span(std::time::Duration::from_secs(7 * 86_400))
+}
+
+fn bodies_size() -> Size {
+    Size(10 << 30)
+}
+
+/// PostgreSQL 14 or newer. What it was not told yet is kept in the folder of the state.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Postgres {
+    /// The server and the database: postgres://host:5432/jetway. Of several, the first counts that
+    /// takes what is written.
+    pub urls: Vec<String>,
+    /// By default the user that Jetway runs as.
+    #[serde(default)]
+    pub user: Option<String>,
+    #[serde(default)]
+    pub password: Option<Reference>,
+    /// Whether to speak TLS; by default unless the server is on this machine.
+    #[serde(default)]
+    pub tls: Option<bool>,
+    /// The file of the authority that signs the server's certificate; by default those that this
+    /// machine trusts.
+    #[serde(default)]
+    pub ca: Option<String>,
+    /// How long connecting, and writing a batch, may take.
+    #[serde(default = "runs_timeout")]
+    pub timeout: Span,
+}
+
+fn runs_timeout() -> Span {
+    Span(Duration::from_secs(5))
 }
 
 fn ledger_timeout() -> Span {

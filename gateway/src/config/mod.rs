@@ -5,6 +5,7 @@ mod ledger;
 mod policies;
 mod prices;
 mod providers;
+mod runs;
 pub mod schema;
 mod secrets;
 mod tls;
@@ -24,6 +25,7 @@ pub use jetway_core::units;
 pub use ledger::{Redis, Servers};
 pub use policies::{Interrogation, Policy};
 pub use providers::{Credentials, Provider, Timeouts};
+pub use runs::{Bodies, Postgres, Runs};
 pub use yaml::Problem;
 
 use crate::tls::server::Server;
@@ -42,6 +44,7 @@ pub struct Config {
     pub secret: Option<SecretString>,
     /// None where budgets are counted in the folder of the state.
     pub ledger: Option<Redis>,
+    pub runs: Runs,
     pub default_policy: String,
     pub limits: Limits,
     pub providers: BTreeMap<String, Provider>,
@@ -95,6 +98,8 @@ impl Config {
         }
         let ledger = document.ledger.map(|ledger| ledger::load((file, &text), &root, ledger.redis, secrets));
         let ledger = ledger.and_then(|ledger| keep(ledger, &mut problems));
+        let runs = runs::load((file, &text), &root, document.runs, secrets);
+        let runs = keep(runs, &mut problems).unwrap_or_default();
         let secret = secret((file, &text), (document.secret, ledger.is_some()), secrets);
         let secret = keep(secret, &mut problems).flatten();
         let document::Mints { tokens, every } = document.admin.mints;
@@ -108,6 +113,7 @@ impl Config {
             mints,
             state: root.join(&document.state),
             ledger,
+            runs,
             secret,
             default_policy: document.default_policy,
             limits: document.limits,

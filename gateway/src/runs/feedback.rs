@@ -2,19 +2,19 @@
 
 use jetway_core::policy::interrogation::{Finding, Group, Kind, Noted, Severity, Version, report};
 use jiff::Timestamp;
-use rusqlite::Connection;
 use serde_json::Value;
 
-use crate::runs::read::{self, Line};
+use crate::runs::read::{Line, Reader};
+use crate::store::StoreError;
 
 /// What is said since then, under one policy or any, in groups that say the same.
 ///
 /// # Errors
 /// When the log cannot be read.
-pub fn gather(connection: &Connection, policy: Option<&str>, since: Timestamp) -> rusqlite::Result<Vec<Group>> {
-    let findings = read::findings_since(connection, policy, since)?;
+pub async fn gather(reader: &Reader, policy: Option<&str>, since: Timestamp) -> Result<Vec<Group>, StoreError> {
+    let findings = reader.findings_since(policy, since).await?;
     let noted: Vec<Noted> = findings.iter().filter_map(noted).collect();
-    let versions: Vec<Version> = read::versions(connection)?.iter().filter_map(version).collect();
+    let versions: Vec<Version> = reader.versions().await?.iter().filter_map(version).collect();
     Ok(report(&noted, &versions))
 }
 

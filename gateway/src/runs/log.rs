@@ -1,168 +1,116 @@
-//! The run log: a row for every exchange, written off the path of requests.
+//! The run log: a row for every exchange, written off the path of requests. A row that was taken
+//! is on this machine's disk; in a fleet it is told to PostgreSQL from there.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, Transaction, params};
+use rusqlite::types::{ToSqlOutput, Value};
+use rusqlite::{Connection, ToSql, Transaction, params_from_iter};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::runs::{Ended, QUESTION, Record};
+use crate::config::{Postgres, Runs};
+use crate::runs::body::Body;
+use crate::runs::journal::Journal;
+use crate::runs::postgres::{Forwarder, Wire, days, within};
+use crate::runs::read::Reader;
+pub use crate::runs::row::Action;
+use crate::runs::row::{self, Cell, Row, Table};
+use crate::runs::schema::{self, Dialect};
+use crate::runs::tally::{self, tallies};
+use crate::runs::{Ended, Record};
 use crate::store::{self, Durability, Store, StoreError};
 
-const TABLES: &[&str] = &[
-    "
-    CREATE TABLE run (
-        id TEXT PRIMARY KEY,
-        policy TEXT,
-        user TEXT,
-        team TEXT,
-        agent TEXT NOT NULL,
-        started INTEGER NOT NULL,
-        ended INTEGER NOT NULL,
-        turns INTEGER NOT NULL,
-        outcome TEXT NOT NULL,
-        tokens INTEGER NOT NULL,
-        cost_micros INTEGER NOT NULL,
-        tools_refused INTEGER NOT NULL
-    ) STRICT;
-    CREATE INDEX run_started ON run (started);
-    CREATE TABLE exchange (
-        id TEXT PRIMARY KEY,
-        run TEXT,
-        turn INTEGER,
-        at INTEGER NOT NULL,
-        policy TEXT,
-        policy_version TEXT,
-        user TEXT,
-        team TEXT,
-        key TEXT,
-        agent TEXT NOT NULL,
-        endpoint TEXT NOT NULL,
-        dialect TEXT,
-        model TEXT,
-        served_model TEXT,
-        provider TEXT,
-        outcome TEXT NOT NULL,
-        status INTEGER,
-        reason TEXT,
-        detail TEXT,
-        input INTEGER NOT NULL,
-        cache_read INTEGER NOT NULL,
-        cache_write INTEGER NOT NULL,
-        cache_write_hour INTEGER NOT NULL,
-        output INTEGER NOT NULL,
-        estimated INTEGER NOT NULL,
-        cost_micros INTEGER NOT NULL,
-        held_micros INTEGER NOT NULL,
-        stop TEXT,
-        stream INTEGER NOT NULL,
-        bytes_in INTEGER NOT NULL,
-        bytes_out INTEGER NOT NULL,
-        decide_micros INTEGER NOT NULL,
-        first_byte_millis INTEGER,
-        total_millis INTEGER NOT NULL,
-        tools_offered INTEGER NOT NULL,
-        tools_removed TEXT NOT NULL,
-        calls_refused TEXT NOT NULL,
-        passages TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX exchange_run ON exchange (run, turn);
-    CREATE INDEX exchange_at ON exchange (at);
-    ",
-    "
-    CREATE TABLE action (
-        id INTEGER PRIMARY KEY,
-        at INTEGER NOT NULL,
-        by TEXT NOT NULL,
-        what TEXT NOT NULL,
-        target TEXT NOT NULL,
-        amount INTEGER,
-        until INTEGER,
-        reason TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX action_at ON action (at);
-    ",
-    "ALTER TABLE exchange ADD COLUMN way TEXT",
-    "
-    ALTER TABLE exchange ADD COLUMN inner_turns INTEGER NOT NULL DEFAULT 0;
-    ALTER TABLE exchange ADD COLUMN calls_replaced TEXT NOT NULL DEFAULT '[]';
-    ALTER TABLE exchange ADD COLUMN redactions TEXT NOT NULL DEFAULT '[]';
-    ",
-    "ALTER TABLE exchange ADD COLUMN calls_answered TEXT NOT NULL DEFAULT '[]'",
-    "ALTER TABLE exchange ADD COLUMN profile TEXT NOT NULL DEFAULT '{}'",
-    "
-    ALTER TABLE exchange ADD COLUMN step TEXT;
-    ALTER TABLE exchange ADD COLUMN steps_left TEXT NOT NULL DEFAULT '[]';
-    ",
-    "
-    ALTER TABLE run ADD COLUMN ended_by TEXT;
-    ALTER TABLE run ADD COLUMN asked TEXT;
-    CREATE TABLE finding (
-        id TEXT PRIMARY KEY,
-        at INTEGER NOT NULL,
-        run TEXT NOT NULL,
-        exchange TEXT NOT NULL,
-        policy TEXT NOT NULL,
-        policy_version TEXT,
-        user TEXT,
-        ending TEXT NOT NULL,
-        step TEXT,
-        document TEXT,
-        document_hash TEXT,
-        tool TEXT,
-        kind TEXT NOT NULL,
-        severity TEXT NOT NULL,
-        text TEXT NOT NULL
-    ) STRICT;
-    CREATE INDEX finding_at ON finding (at);
-    CREATE INDEX finding_run ON finding (run);
-    ",
-];
+/// The file of the log, in the folder of the state.
+pub const FILE: &str = "runs.db";
+/// What PostgreSQL is yet to be told, likewise.
+pub const JOURNAL: &str = "runs-journal.db";
 
-/// The most that is added up: two of them still fit a number.
-const MOST: i64 = i64::MAX / 4;
-
-/// Writes records. The queue is bounded: a record that finds no room is dropped, and the caller
-/// is told so that it can be counted.
+/// Where rows are written. There is always room: who writes when much is to be written waits.
 #[derive(Debug, Clone)]
-pub struct Log {
-    store: Store,
+pub struct Log(Kept);
+
+#[derive(Debug, Clone)]
+enum Kept {
+    Embedded(Store),
+    /// Told to PostgreSQL by whoever reads the journal.
+    Journal(Journal, Arc<Notify>, Arc<Postgres>),
+    /// A command of an operator, which tells PostgreSQL itself.
+    Server(Arc<Postgres>),
 }
 
-/// Opens the log for reading beside a gateway that may be running.
+/// Opens the log in a file, beside a gateway that may be running.
 ///
 /// # Errors
 /// [`StoreError`] when the file cannot be used.
 pub fn connect(path: &Path) -> Result<Connection, StoreError> {
-    store::open(path, Durability::Relaxed, TABLES)
-}
-
-/// What an operator changed by hand.
-#[derive(Debug, Clone, Default)]
-pub struct Action {
-    pub at: Timestamp,
-    /// Who did it, as far as that is known.
-    pub by: String,
-    /// `raise`, `reset`, `release`, `mint` or `revoke`.
-    pub what: &'static str,
-    /// The account, exchange or token.
-    pub target: String,
-    /// In the unit of the account.
-    pub amount: Option<u64>,
-    pub until: Option<Timestamp>,
-    pub reason: String,
+    let migrations = schema::migrations(Dialect::Embedded);
+    store::open(path, Durability::Full, &migrations.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 impl Log {
+    /// Opens the log of a gateway, and begins to tell PostgreSQL what is in the journal: until
+    /// `close`, and then once more.
+    ///
     /// # Errors
-    /// [`StoreError`] when the file cannot be used.
-    pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self { store: Store::start(path, connect(path)?)? })
+    /// [`StoreError`] when its file cannot be used.
+    pub fn open(
+        runs: &Runs,
+        state: &Path,
+        (tasks, close): (&TaskTracker, CancellationToken),
+    ) -> Result<Self, StoreError> {
+        let Some(settings) = &runs.postgres else { return Self::embedded(&state.join(FILE)) };
+        let journal = Journal::open(&state.join(JOURNAL))?;
+        let wake = Arc::new(Notify::new());
+        let forwarder = Forwarder { journal: journal.clone(), settings: settings.clone(), wake: Arc::clone(&wake) };
+        tasks.spawn(forwarder.run(close));
+        Ok(Self(Kept::Journal(journal, wake, Arc::new(settings.clone()))))
     }
 
-    /// Queues a record. Returns whether there was room.
-    #[must_use]
-    pub fn write(&self, record: Record) -> bool {
-        self.store.offer(move |transaction| insert(transaction, &record))
+    /// Opens the log for an operator's command, beside a gateway that may be running.
+    ///
+    /// # Errors
+    /// [`StoreError`] when its file cannot be used.
+    pub fn beside(runs: &Runs, state: &Path) -> Result<Self, StoreError> {
+        match &runs.postgres {
+            None => Self::embedded(&state.join(FILE)),
+            Some(settings) => Ok(Self(Kept::Server(Arc::new(settings.clone())))),
+        }
+    }
+
+    fn embedded(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self(Kept::Embedded(Store::start(path, connect(path)?)?)))
+    }
+
+    /// Writes an exchange down. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be written.
+    pub async fn write(&self, record: &Record) -> Result<(), StoreError> {
+        self.keep(Row::of_exchange(record)).await
+    }
+
+    /// Writes down how a run ended and what its agent said. It is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be written.
+    pub async fn end(&self, ended: &Ended) -> Result<(), StoreError> {
+        for row in Row::of_ending(ended) {
+            self.keep(row).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes a body down.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be written.
+    pub async fn keep_body(&self, body: Body) -> Result<(), StoreError> {
+        let packed = tokio::task::spawn_blocking(move || Row::of_body(&body)).await;
+        let row = packed.map_err(std::io::Error::other).flatten();
+        self.keep(row.map_err(|error| StoreError::Server(error.to_string()))?).await
     }
 
     /// Writes down what an operator did. It is there when this returns.
@@ -170,195 +118,180 @@ impl Log {
     /// # Errors
     /// [`StoreError`] when the log failed.
     pub async fn note(&self, action: Action) -> Result<(), StoreError> {
-        self.store
-            .call(move |transaction| {
-                transaction.execute(
-                    "INSERT INTO action (at, by, what, target, amount, until, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                    params![
-                        action.at.as_millisecond(),
-                        action.by,
-                        action.what,
-                        action.target,
-                        action.amount.map(number),
-                        action.until.map(Timestamp::as_millisecond),
-                        action.reason,
-                    ],
-                )
-            })
-            .await?;
-        Ok(())
+        self.keep(Row::of_action(&action)).await
     }
 
-    /// Queues what became of a run. Returns whether there was room.
-    #[must_use]
-    pub fn end(&self, ended: Ended) -> bool {
-        self.store.offer(move |transaction| end(transaction, &ended))
+    async fn keep(&self, row: Row) -> Result<(), StoreError> {
+        match &self.0 {
+            Kept::Embedded(store) => store.call(move |transaction| insert(transaction, &row)).await,
+            Kept::Journal(journal, wake, _) => {
+                journal.write(&row).await?;
+                wake.notify_one();
+                Ok(())
+            }
+            Kept::Server(settings) => {
+                let mut wire = Wire::connect(settings).await?;
+                Ok(within(settings.timeout, Box::pin(wire.write(&[&row]))).await?)
+            }
+        }
     }
 
-    /// Waits until everything that was queued before is on disk.
+    /// Forgets what is older than an operator wants it to be kept; in PostgreSQL whole days.
     ///
     /// # Errors
     /// [`StoreError`] when the log failed.
-    pub async fn flush(&self) -> Result<(), StoreError> {
-        self.store.call(|_| Ok(())).await
+    pub async fn purge(&self, now: Timestamp, runs: &Runs) -> Result<(), StoreError> {
+        if let Some(keep) = runs.keep {
+            self.forget(days::cut(now, keep)).await?;
+        }
+        self.forget_bodies(days::cut(now, runs.bodies_age)).await?;
+        let reader = self.reader().await?;
+        if let Some(hour) = fits(&reader.bodies_by_hour().await?, runs.bodies_size) {
+            // What is left of the hour that is too much goes with it.
+            let before = Timestamp::from_millisecond(hour.saturating_mul(HOUR)).unwrap_or(now);
+            drop(reader);
+            self.forget_bodies_before(before).await?;
+        }
+        Ok(())
     }
 
+    async fn reader(&self) -> Result<Reader, StoreError> {
+        match &self.0 {
+            Kept::Embedded(store) => Reader::embedded(store.path()),
+            Kept::Journal(_, _, settings) | Kept::Server(settings) => Reader::server(settings).await,
+        }
+    }
+
+    async fn forget_bodies(&self, before: Timestamp) -> Result<(), StoreError> {
+        match &self.0 {
+            Kept::Embedded(_) => self.forget_bodies_before(before).await,
+            Kept::Journal(_, _, settings) | Kept::Server(settings) => {
+                Box::pin(async { Wire::connect(settings).await?.forget_bodies(before).await }).await?;
+                Ok(())
+            }
+        }
+    }
+
+    /// To the moment, where a day is too much.
+    async fn forget_bodies_before(&self, before: Timestamp) -> Result<(), StoreError> {
+        match &self.0 {
+            Kept::Embedded(store) => {
+                while store.call(move |transaction| forget_some(transaction, ("body", "at"), before)).await? > 0 {}
+            }
+            Kept::Journal(_, _, settings) | Kept::Server(settings) => {
+                Box::pin(async { Wire::connect(settings).await?.erase("body", ("at", "<"), &before.into()).await })
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Erases all that is kept of a user: runs, exchanges, endings, findings and bodies. Returns how many
+    /// rows.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the log failed.
+    pub async fn erase(&self, user: &str) -> Result<u64, StoreError> {
+        let mut erased = 0;
+        for table in
+            [Table::Body, Table::Finding, Table::Ending, Table::Exchange].map(Table::name).into_iter().chain(["run"])
+        {
+            let user = Cell::from(user);
+            erased += match &self.0 {
+                Kept::Embedded(store) => {
+                    let sql = format!("DELETE FROM {table} WHERE \"user\" = ?1");
+                    store.call(move |transaction| transaction.execute(&sql, [&user])).await? as u64
+                }
+                Kept::Journal(_, _, settings) | Kept::Server(settings) => {
+                    Box::pin(async { Wire::connect(settings).await?.erase(table, ("user", "="), &user).await }).await?
+                }
+            };
+        }
+        Ok(erased)
+    }
+
+    /// Forgets what ended before then; in PostgreSQL whole days.
+    async fn forget(&self, before: Timestamp) -> Result<(), StoreError> {
+        match &self.0 {
+            Kept::Embedded(store) => while store.call(move |transaction| forget(transaction, before)).await? > 0 {},
+            Kept::Journal(_, _, settings) | Kept::Server(settings) => {
+                Box::pin(async { Wire::connect(settings).await?.forget(before).await }).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Rows that wait to be written down.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.store.waiting()
+        match &self.0 {
+            Kept::Embedded(store) => store.waiting(),
+            Kept::Journal(journal, ..) => journal.unwritten(),
+            Kept::Server(_) => 0,
+        }
+    }
+
+    /// Rows that PostgreSQL was not told of yet.
+    #[must_use]
+    pub fn undelivered(&self) -> usize {
+        if let Kept::Journal(journal, ..) = &self.0 { journal.waiting() } else { 0 }
     }
 }
 
-fn insert(transaction: &Transaction<'_>, record: &Record) -> rusqlite::Result<()> {
-    let turn = match &record.run {
-        Some(run) => Some(count_turn(transaction, run, record)?),
-        None => None,
-    };
-    transaction.prepare_cached(INSERT)?.execute(params![
-        record.id,
-        record.run,
-        turn,
-        record.at.as_millisecond(),
-        record.policy,
-        record.policy_version,
-        record.user,
-        record.team,
-        record.key,
-        record.agent,
-        record.endpoint,
-        record.dialect,
-        record.model,
-        record.served_model,
-        record.provider,
-        outcome(record),
-        record.status,
-        record.reason,
-        record.detail,
-        number(record.usage.input),
-        number(record.usage.cache_read),
-        number(record.usage.cache_write),
-        number(record.usage.cache_write_hour),
-        number(record.usage.output),
-        record.estimated,
-        number(record.cost_micros),
-        number(record.held_micros),
-        record.stop,
-        record.stream,
-        number(record.bytes_in as u64),
-        number(record.bytes_out as u64),
-        number(record.decide_micros),
-        record.first_byte_millis.map(number),
-        number(record.total_millis),
-        number(record.tools_offered as u64),
-        json(&record.tools_removed),
-        json(&record.calls_refused),
-        json(&record.passages),
-        record.way,
-        record.inner_turns,
-        json(&record.calls_replaced),
-        json(&record.redactions),
-        json(&record.calls_answered),
-        profile(record),
-        record.step,
-        json(&record.steps_left),
-    ])?;
-    Ok(())
-}
-
-/// A run that goes on after it ended is open again: see [`count_turn`].
-fn end(transaction: &Transaction<'_>, ended: &Ended) -> rusqlite::Result<()> {
-    transaction.prepare_cached("UPDATE run SET ended_by = ?2, asked = ?3 WHERE id = ?1")?.execute(params![
-        ended.run,
-        ended.ending,
-        ended.asked
-    ])?;
-    let mut insert = transaction.prepare_cached(
-        "INSERT OR IGNORE INTO finding (id, at, run, exchange, policy, policy_version, user, ending, step, document,
-            document_hash, tool, kind, severity, text)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
-    )?;
-    for (number, found) in ended.found.iter().enumerate() {
-        insert.execute(params![
-            format!("{}.{number}", ended.exchange),
-            ended.at.as_millisecond(),
-            ended.run,
-            ended.exchange,
-            ended.policy,
-            ended.policy_version,
-            ended.user,
-            ended.ending,
-            found.finding.step,
-            found.finding.document,
-            found.document_hash,
-            found.finding.tool,
-            found.finding.kind.name(),
-            found.finding.severity.name(),
-            found.finding.text,
-        ])?;
+fn insert(transaction: &Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
+    let columns = row.columns();
+    let sql = row::insert(row.table, &columns, &row::values(columns.len()));
+    let sql = schema::statement(&sql, Dialect::Embedded);
+    let added = transaction.prepare_cached(&sql)?.execute(params_from_iter(row.cells().values()))?;
+    if added == 0 {
+        return Ok(());
+    }
+    let sql = schema::statement(&tally::upsert(&row::values(tally::COLUMNS.len())), Dialect::Embedded);
+    for (run, tally) in tallies([row]) {
+        transaction.prepare_cached(&sql)?.execute(params_from_iter(tally.cells(&run)))?;
     }
     Ok(())
 }
 
-const INSERT: &str = "INSERT OR IGNORE INTO exchange (
-    id, run, turn, at, policy, policy_version, user, team, key, agent, endpoint, dialect, model, served_model, provider,
-    outcome, status, reason, detail, input, cache_read, cache_write, cache_write_hour, output, estimated, cost_micros,
-    held_micros, stop, stream, bytes_in, bytes_out, decide_micros, first_byte_millis, total_millis, tools_offered,
-    tools_removed, calls_refused, passages, way, inner_turns, calls_replaced, redactions,
-    calls_answered, profile, step, steps_left
-) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24,
-    ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33, ?34, ?35, ?36, ?37, ?38, ?39, ?40, ?41, ?42, ?43, ?44, ?45, ?46)";
-
-/// Adds the exchange to its run and returns which turn it is, from one.
-fn count_turn(transaction: &Transaction<'_>, run: &str, record: &Record) -> rusqlite::Result<i64> {
-    let ended = record.at.as_millisecond().saturating_add(number(record.total_millis));
-    let refused = number((record.tools_removed.len() + record.calls_refused.len()) as u64);
-    transaction
-        .prepare_cached(
-            "INSERT INTO run (id, policy, user, team, agent, started, ended, turns, outcome, tokens, cost_micros, tools_refused)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 1, ?8, ?9, ?10, ?11)
-             ON CONFLICT (id) DO UPDATE SET
-                ended = max(ended, excluded.ended), turns = turns + 1,
-                outcome = CASE WHEN ?13 THEN outcome ELSE excluded.outcome END,
-                ended_by = CASE WHEN ?13 THEN ended_by END, asked = CASE WHEN ?13 THEN asked END,
-                tokens = min(tokens + excluded.tokens, ?12), cost_micros = min(cost_micros + excluded.cost_micros, ?12),
-                tools_refused = max(tools_refused, excluded.tools_refused)
-             RETURNING turns",
-        )?
-        .query_row(
-            params![
-                run,
-                record.policy,
-                record.user,
-                record.team,
-                record.agent,
-                record.at.as_millisecond(),
-                ended,
-                outcome(record),
-                number(record.usage.total()),
-                number(record.cost_micros),
-                refused,
-                MOST,
-                record.endpoint == QUESTION,
-            ],
-            |row| row.get(0),
-        )
+/// Forgets some of what is older, so that others may write in between. Returns how many rows.
+fn forget(transaction: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<usize> {
+    for column in [("exchange", "at"), ("ending", "at"), ("finding", "at"), ("run", "ended")] {
+        let forgotten = forget_some(transaction, column, before)?;
+        if forgotten > 0 {
+            return Ok(forgotten);
+        }
+    }
+    Ok(0)
 }
 
-fn outcome(record: &Record) -> &'static str {
-    record.outcome.map_or("client_gone", crate::runs::Outcome::name)
+fn forget_some(
+    transaction: &Transaction<'_>,
+    (table, moment): (&str, &str),
+    before: Timestamp,
+) -> rusqlite::Result<usize> {
+    let old = format!("DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {moment} < ?1 LIMIT 1000)");
+    transaction.execute(&old, [before.as_millisecond()])
 }
 
-fn number(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(MOST).min(MOST)
+const HOUR: i64 = 3_600_000;
+
+/// The hour since 1970 from which on bodies fit into so many bytes; none where all do. They are given by
+/// hours, the latest first.
+fn fits(by_hour: &[(i64, u64)], most: u64) -> Option<i64> {
+    let mut sum = 0_u64;
+    let too_much = by_hour.iter().find(|(_, bytes)| {
+        sum = sum.saturating_add(*bytes);
+        sum > most
+    });
+    too_much.map(|(hour, _)| hour + 1)
 }
 
-/// What is known of the project, with its evidence: JSON.
-fn profile(record: &Record) -> String {
-    let known = record.profile.as_ref().filter(|profile| !profile.is_empty());
-    known.and_then(|profile| serde_json::to_string(&**profile).ok()).unwrap_or_else(|| String::from("{}"))
-}
-
-/// A list as it is kept: JSON.
-fn json<T: serde::Serialize>(list: &[T]) -> String {
-    serde_json::to_string(list).unwrap_or_else(|_| String::from("[]"))
+impl ToSql for Cell {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Null => ToSqlOutput::Owned(Value::Null),
+            Self::Number(number) => (*number).into(),
+            Self::Text(text) => text.as_str().into(),
+        })
+    }
 }

@@ -1,10 +1,18 @@
 //! Runs: what is kept while one is under way, and the log of every exchange.
 
+pub mod body;
 pub mod feedback;
+mod journal;
 pub mod log;
 mod path;
+mod postgres;
 pub mod read;
+mod row;
+mod schema;
 pub mod state;
+#[cfg(test)]
+mod suite;
+mod tally;
 
 use std::sync::Arc;
 
@@ -105,6 +113,10 @@ pub struct Record {
     pub passages: Vec<Passage>,
     /// The step of its path that the run was at when it came.
     pub step: Option<String>,
+    /// Who speaks in it: a word.
+    pub role: Option<&'static str>,
+    /// Tools whose calls its agent got.
+    pub calls: Vec<String>,
     /// Steps that came to their end with it.
     pub steps_left: Vec<StepLeft>,
     /// What the project is, as far as the conversation has told.

@@ -1,8 +1,22 @@
-//! Reading the run log.
+//! Reading the run log, of whichever store.
 
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use bytes::Bytes;
+use jiff::Timestamp;
 use rusqlite::types::ValueRef;
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, params_from_iter};
 use serde_json::{Map, Value};
+
+use crate::config::{Postgres, Runs};
+use crate::runs::body::unpack;
+use crate::runs::postgres::Wire;
+use crate::runs::row::Cell;
+use crate::runs::schema::{self, Dialect};
+use crate::runs::{QUESTION, log};
+use crate::store::StoreError;
 
 /// A row as JSON: columns by name.
 pub type Line = Map<String, Value>;
@@ -16,6 +30,15 @@ pub struct Filter {
     pub limit: u32,
 }
 
+/// What was said in an exchange.
+#[derive(Debug, Clone)]
+pub struct Said {
+    /// The request as the model got it.
+    pub sent: Bytes,
+    /// The model's turn, as JSON.
+    pub said: Option<Vec<u8>>,
+}
+
 /// Columns that hold JSON, which is shown as such.
 const JSON: &[&str] = &[
     "tools_removed",
@@ -26,158 +49,232 @@ const JSON: &[&str] = &[
     "calls_answered",
     "profile",
     "steps_left",
+    "calls",
 ];
 /// Columns that hold a moment, in milliseconds since 1970.
 const TIMES: &[&str] = &["at", "started", "ended", "until", "first", "last"];
 
-/// The latest runs, the newest first.
-///
-/// # Errors
-/// When the log cannot be read.
-pub fn list(connection: &Connection, filter: &Filter) -> rusqlite::Result<Vec<Line>> {
-    let mut statement = connection.prepare(
-        "SELECT * FROM run
-         WHERE (:policy IS NULL OR policy = :policy) AND (:user IS NULL OR user = :user)
-           AND (:outcome IS NULL OR outcome = :outcome)
-         ORDER BY started DESC LIMIT :limit",
-    )?;
-    let parameters = named_params! {
-        ":policy": filter.policy, ":user": filter.user, ":outcome": filter.outcome, ":limit": filter.limit
-    };
-    statement.query_map(parameters, line)?.collect()
+/// Runs, with how each ended and whether its agent was asked; one that went on since is open again.
+const RUNS: &str = "SELECT run.*,
+    (SELECT how FROM ending WHERE ending.run = run.id AND ending.at >= run.ended ORDER BY ending.at DESC LIMIT 1) AS ended_by,
+    (SELECT asked FROM ending WHERE ending.run = run.id AND ending.at >= run.ended ORDER BY ending.at DESC LIMIT 1) AS asked
+    FROM run";
+
+/// Looks into the log beside a gateway that may be running.
+#[derive(Debug)]
+pub struct Reader(Store);
+
+#[derive(Debug)]
+enum Store {
+    Embedded(Mutex<Connection>),
+    Postgres(Box<Wire>),
 }
 
-/// One run and its exchanges in order; none if there is no such run. The beginning of an id is
-/// enough where only one run begins so.
-///
-/// # Errors
-/// When the log cannot be read.
-pub fn show(connection: &Connection, id: &str) -> rusqlite::Result<Option<(Line, Vec<Line>)>> {
-    let mut matching = connection.prepare("SELECT * FROM run WHERE substr(id, 1, length(?1)) = ?1 LIMIT 2")?;
-    let runs: Vec<Line> = matching.query_map([id], line)?.collect::<Result<_, _>>()?;
-    let exact = connection.prepare("SELECT * FROM run WHERE id = ?1")?.query_row([id], line).optional()?;
-    let run = match (exact, runs.len()) {
-        (Some(run), _) => run,
-        (None, 1) => runs.into_iter().next().unwrap_or_default(),
-        (None, _) => return Ok(None),
-    };
-    let full = run.get("id").and_then(Value::as_str).unwrap_or_default();
-    let mut statement = connection.prepare("SELECT * FROM exchange WHERE run = ?1 ORDER BY turn")?;
-    let exchanges = statement.query_map([full], line)?.collect::<Result<_, _>>()?;
-    Ok(Some((run, exchanges)))
-}
-
-/// What the agent of a run said should be changed.
-///
-/// # Errors
-/// When the log cannot be read.
-pub fn findings(connection: &Connection, run: &str) -> rusqlite::Result<Vec<Line>> {
-    let mut statement = connection.prepare("SELECT * FROM finding WHERE run = ?1 ORDER BY at, id")?;
-    statement.query_map([run], line)?.collect()
-}
-
-/// What agents said since then, under one policy or any.
-///
-/// # Errors
-/// When the log cannot be read.
-pub fn findings_since(
-    connection: &Connection,
-    policy: Option<&str>,
-    since: jiff::Timestamp,
-) -> rusqlite::Result<Vec<Line>> {
-    let sql = "SELECT * FROM finding WHERE at >= ?1 AND (?2 IS NULL OR policy = ?2) ORDER BY at, id";
-    connection.prepare(sql)?.query_map((since.as_millisecond(), policy), line)?.collect()
-}
-
-/// The versions of policies that were in use, since when, and how many agents have answered under each.
-///
-/// # Errors
-/// When the log cannot be read.
-pub fn versions(connection: &Connection) -> rusqlite::Result<Vec<Line>> {
-    let sql = "SELECT policy, policy_version, min(at) AS at,
-            sum(CASE WHEN endpoint = 'question' AND outcome = 'complete' THEN 1 ELSE 0 END) AS answered
-        FROM exchange WHERE policy IS NOT NULL AND policy_version IS NOT NULL GROUP BY policy, policy_version";
-    connection.prepare(sql)?.query_map([], line)?.collect()
-}
-
-/// The versions of policies that exchanges since then were under, and when the first and the last of
-/// these were, the latest first.
-///
-/// # Errors
-/// When the log cannot be read.
-pub fn in_use(connection: &Connection, since: jiff::Timestamp) -> rusqlite::Result<Vec<Line>> {
-    let sql = "SELECT policy, policy_version, min(at) AS first, max(at) AS last, count(*) AS exchanges
-        FROM exchange WHERE at >= ?1 AND policy IS NOT NULL AND policy_version IS NOT NULL
-        GROUP BY policy, policy_version ORDER BY max(at) DESC LIMIT 1000";
-    connection.prepare(sql)?.query_map([since.as_millisecond()], line)?.collect()
-}
-
-/// What operators changed by hand, the newest first.
-///
-/// # Errors
-/// When the log cannot be read.
-pub fn actions(connection: &Connection, limit: u32) -> rusqlite::Result<Vec<Line>> {
-    let mut statement = connection.prepare("SELECT * FROM action ORDER BY at DESC, id DESC LIMIT ?1")?;
-    statement.query_map([limit], line)?.collect()
-}
-
-fn line(row: &Row<'_>) -> rusqlite::Result<Line> {
-    let statement: &rusqlite::Statement<'_> = row.as_ref();
-    let mut line = Line::new();
-    for (at, name) in statement.column_names().enumerate() {
-        let value = match row.get_ref(at)? {
-            ValueRef::Integer(number) if TIMES.contains(&name) => {
-                let moment = jiff::Timestamp::from_millisecond(number).unwrap_or_default();
-                Value::from(moment.to_string())
-            }
-            ValueRef::Integer(number) => Value::from(number),
-            ValueRef::Text(text) => {
-                let text = String::from_utf8_lossy(text);
-                let list = JSON.contains(&name).then(|| serde_json::from_str(&text).ok()).flatten();
-                list.unwrap_or_else(|| Value::from(text.as_ref()))
-            }
-            _ => Value::Null,
-        };
-        line.insert(name.to_owned(), value);
-    }
-    Ok(line)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::runs::log::{self, Log};
-    use crate::runs::{CallRefused, Outcome, Record};
-
-    #[tokio::test]
-    async fn what_is_written_can_be_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("r.db");
-        let log = Log::open(&path).unwrap();
-        for (id, run) in [("x1", "run_a"), ("x2", "run_a"), ("x3", "run_b")] {
-            assert!(log.write(Record {
-                id: id.into(),
-                run: Some(run.into()),
-                policy: Some("wizard".into()),
-                agent: "codex",
-                endpoint: "reply",
-                outcome: Some(Outcome::Complete),
-                cost_micros: 7,
-                calls_refused: vec![CallRefused { tool: "Bash".into(), rule: "deny Bash".into() }],
-                ..Record::default()
-            }));
+impl Reader {
+    /// Opens the log that is configured.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be used.
+    pub async fn open(runs: &Runs, state: &Path) -> Result<Self, StoreError> {
+        match &runs.postgres {
+            None => Self::embedded(&state.join(log::FILE)),
+            Some(settings) => Self::server(settings).await,
         }
-        log.flush().await.unwrap();
-        let beside = log::connect(&path).unwrap();
-        let filter = Filter { limit: 10, ..Filter::default() };
-        assert_eq!(list(&beside, &filter).unwrap().len(), 2);
-        assert!(list(&beside, &Filter { policy: Some("coding".into()), ..filter }).unwrap().is_empty());
+    }
 
-        let (run, exchanges) = show(&beside, "run_a").unwrap().unwrap();
-        assert_eq!((run["turns"].as_i64(), run["cost_micros"].as_i64()), (Some(2), Some(14)));
-        assert_eq!(exchanges[1]["turn"], 2);
-        assert_eq!(exchanges[0]["calls_refused"][0]["tool"], "Bash");
-        assert!(show(&beside, "run_").unwrap().is_none());
-        assert!(show(&beside, "run_b").unwrap().is_some());
+    pub(super) fn embedded(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self(Store::Embedded(Mutex::new(log::connect(path)?))))
+    }
+
+    pub(super) async fn server(settings: &Postgres) -> Result<Self, StoreError> {
+        Ok(Self(Store::Postgres(Box::new(Wire::connect(settings).await?))))
+    }
+
+    /// Bytes of bodies by the hour since 1970, the latest first.
+    pub(super) async fn bodies_by_hour(&self) -> Result<Vec<(i64, u64)>, StoreError> {
+        let sql = "SELECT at / 3600000 AS hour, CAST(sum(bytes) AS BIGINT) AS bytes FROM body GROUP BY at / 3600000
+            ORDER BY hour DESC";
+        let number = |line: &Line, name: &str| line.get(name).and_then(Value::as_i64).unwrap_or(0);
+        let rows = self.rows(sql, &[]).await?;
+        Ok(rows.iter().map(|line| (number(line, "hour"), number(line, "bytes").unsigned_abs())).collect())
+    }
+
+    /// What was sent and said in the exchanges of a run, by their ids, as far as it is kept.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn bodies(&self, run: &str) -> Result<HashMap<String, Said>, StoreError> {
+        let rows = self.rows("SELECT id, sent, said FROM body WHERE run = $1", &[Cell::from(run)]).await?;
+        let text = |line: &Line, name: &str| line.get(name).and_then(Value::as_str).map(unpack).transpose();
+        let said = |line: &Line| {
+            let failed = |error: std::io::Error| StoreError::Server(format!("a body cannot be read: {error}"));
+            let id = line.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let sent = text(line, "sent").map_err(failed)?.unwrap_or_default();
+            Ok((id, Said { sent: sent.into(), said: text(line, "said").map_err(failed)? }))
+        };
+        rows.iter().map(said).collect()
+    }
+
+    /// The rows of a query, whose parameters are `$1`, `$2` and so on.
+    async fn rows(&self, sql: &str, cells: &[Cell]) -> Result<Vec<Line>, StoreError> {
+        match &self.0 {
+            Store::Embedded(connection) => {
+                let failed = |error: rusqlite::Error| StoreError::Server(error.to_string());
+                let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+                found(&connection, &schema::statement(sql, Dialect::Embedded), cells).map_err(failed)
+            }
+            Store::Postgres(wire) => Ok(wire.rows(sql, cells).await?),
+        }
+    }
+
+    /// The latest runs, the newest first.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn list(&self, filter: &Filter) -> Result<Vec<Line>, StoreError> {
+        let mut query = Query::default();
+        query.is("policy", filter.policy.as_deref());
+        query.is("user", filter.user.as_deref());
+        query.is("outcome", filter.outcome.as_deref());
+        let sql = format!("{RUNS} {} ORDER BY started DESC, id DESC", query.conditions());
+        let limit = query.parameter(u64::from(filter.limit));
+        self.rows(&format!("{sql} LIMIT {limit}"), &query.cells).await
+    }
+
+    /// One run and its exchanges in order; none if there is no such run. The beginning of an id is
+    /// enough where only one run begins so.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn show(&self, id: &str) -> Result<Option<(Line, Vec<Line>)>, StoreError> {
+        let given = [Cell::from(id)];
+        let mut runs = self.rows(&format!("{RUNS} WHERE id = $1"), &given).await?;
+        if runs.is_empty() {
+            runs = self.rows(&format!("{RUNS} WHERE substr(id, 1, length($1)) = $1 LIMIT 2"), &given).await?;
+        }
+        let (Some(run), true) = (runs.pop(), runs.is_empty()) else { return Ok(None) };
+        let full = run.get("id").and_then(Value::as_str).unwrap_or_default();
+        let sql = "SELECT * FROM exchange WHERE run = $1 ORDER BY at, id";
+        let mut exchanges = self.rows(sql, &[Cell::from(full)]).await?;
+        for (turn, exchange) in (1_u64..).zip(&mut exchanges) {
+            exchange.insert(String::from("turn"), turn.into());
+        }
+        Ok(Some((run, exchanges)))
+    }
+
+    /// What the agent of a run said should be changed.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn findings(&self, run: &str) -> Result<Vec<Line>, StoreError> {
+        self.rows("SELECT * FROM finding WHERE run = $1 ORDER BY at, id", &[Cell::from(run)]).await
+    }
+
+    /// What agents said since then, under one policy or any.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn findings_since(&self, policy: Option<&str>, since: Timestamp) -> Result<Vec<Line>, StoreError> {
+        let mut query = Query::default();
+        query.is("policy", policy);
+        query.from("at", since);
+        self.rows(&format!("SELECT * FROM finding {} ORDER BY at, id", query.conditions()), &query.cells).await
+    }
+
+    /// The versions of policies that were in use, since when, and how many agents have answered under each.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn versions(&self) -> Result<Vec<Line>, StoreError> {
+        let sql = "SELECT policy, policy_version, min(at) AS at,
+                count(CASE WHEN endpoint = $1 AND outcome = 'complete' THEN 1 END) AS answered
+            FROM exchange WHERE policy IS NOT NULL AND policy_version IS NOT NULL GROUP BY policy, policy_version";
+        self.rows(sql, &[Cell::from(QUESTION)]).await
+    }
+
+    /// The versions of policies that exchanges since then were under, and when the first and the last
+    /// of these were, the latest first.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn in_use(&self, since: Timestamp) -> Result<Vec<Line>, StoreError> {
+        let sql = "SELECT policy, policy_version, min(at) AS first, max(at) AS last, count(*) AS exchanges
+            FROM exchange WHERE at >= $1 AND policy IS NOT NULL AND policy_version IS NOT NULL
+            GROUP BY policy, policy_version ORDER BY max(at) DESC LIMIT 1000";
+        self.rows(sql, &[Cell::from(since)]).await
+    }
+
+    /// What operators changed by hand, the newest first.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn actions(&self, limit: u32) -> Result<Vec<Line>, StoreError> {
+        self.rows("SELECT * FROM action ORDER BY at DESC, id DESC LIMIT $1", &[u64::from(limit).into()]).await
+    }
+}
+
+/// Conditions that must all hold, and what their parameters are.
+#[derive(Debug, Default)]
+struct Query {
+    conditions: Vec<String>,
+    cells: Vec<Cell>,
+}
+
+impl Query {
+    /// Adds a parameter and returns its name.
+    fn parameter(&mut self, cell: impl Into<Cell>) -> String {
+        self.cells.push(cell.into());
+        format!("${}", self.cells.len())
+    }
+
+    /// A column must be this, where something is wanted.
+    fn is(&mut self, column: &str, wanted: Option<&str>) {
+        if let Some(wanted) = wanted {
+            let parameter = self.parameter(wanted);
+            self.conditions.push(format!("\"{column}\" = {parameter}"));
+        }
+    }
+
+    /// A moment must not be before this one.
+    fn from(&mut self, column: &str, since: Timestamp) {
+        let parameter = self.parameter(since);
+        self.conditions.push(format!("\"{column}\" >= {parameter}"));
+    }
+
+    fn conditions(&self) -> String {
+        if self.conditions.is_empty() { String::new() } else { format!("WHERE {}", self.conditions.join(" AND ")) }
+    }
+}
+
+fn found(connection: &Connection, sql: &str, cells: &[Cell]) -> rusqlite::Result<Vec<Line>> {
+    let mut statement = connection.prepare(sql)?;
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    let line = |row: &rusqlite::Row<'_>| {
+        let mut line = Line::new();
+        for (at, name) in names.iter().enumerate() {
+            let cell = match row.get_ref(at)? {
+                ValueRef::Integer(number) => Cell::Number(number),
+                ValueRef::Text(text) => Cell::Text(String::from_utf8_lossy(text).into_owned()),
+                _ => Cell::Null,
+            };
+            line.insert(name.clone(), shown(name, cell));
+        }
+        Ok(line)
+    };
+    statement.query_map(params_from_iter(cells), line)?.collect()
+}
+
+/// A value as it is read: moments and lists as what they are.
+pub(super) fn shown(column: &str, cell: Cell) -> Value {
+    match cell {
+        Cell::Null => Value::Null,
+        Cell::Number(number) if TIMES.contains(&column) => {
+            Timestamp::from_millisecond(number).unwrap_or_default().to_string().into()
+        }
+        Cell::Number(number) => number.into(),
+        Cell::Text(text) => {
+            let list = JSON.contains(&column).then(|| serde_json::from_str(&text).ok()).flatten();
+            list.unwrap_or_else(|| Value::from(text))
+        }
     }
 }

@@ -119,8 +119,10 @@ async fn conclude(jetway: &Jetway, mut over: Over) {
         ended.asked = Some(result);
         ended.found = findings.into_iter().map(|finding| found(finding, &over)).collect();
     }
-    if !jetway.log.end(ended) {
-        jetway.metrics.log_dropped.inc();
+    ended.at = Timestamp::now();
+    if let Err(error) = jetway.log.end(&ended).await {
+        jetway.metrics.log_failed.inc();
+        tracing::error!(run = ended.run, %error, "how a run ended was not written down");
     }
 }
 
@@ -167,6 +169,11 @@ async fn asked(
     record.stop = reading.and_then(|reading| reading.stop.clone());
     record.served_model = reading.and_then(|reading| reading.model.clone());
     let spent = own.rules.cap().cost(record.cost_micros, &record.usage);
+    // Before it is settled, as every exchange is.
+    if let Err(error) = jetway.log.write(&record).await {
+        jetway.metrics.log_failed.inc();
+        tracing::error!(exchange, %error, "the record of a question was not written, and is lost");
+    }
     let settled = jetway.ledger.settle(&policy.name, exchange, vec![Charge { amount: spent, ..sheet.charge.clone() }]);
     if let Err(error) = settled.await {
         // It keeps what was set aside, and is charged that at the next start.
@@ -175,9 +182,6 @@ async fn asked(
     }
     let labels = Labels { policy: &policy.name, model: &sheet.label, provider: &prompt.provider };
     jetway.metrics.ended(&record, labels);
-    if !jetway.log.write(record) {
-        jetway.metrics.log_dropped.inc();
-    }
     let answer = answer.ok_or(Unasked::Failed)?;
     if answer.words.trim().is_empty() {
         return Err(Unasked::Silent);

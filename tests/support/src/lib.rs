@@ -8,6 +8,7 @@ pub mod embeddings;
 pub mod fixed;
 pub mod issuer;
 pub mod pages;
+pub mod postgres;
 pub mod redis;
 pub mod tap;
 pub mod tls;

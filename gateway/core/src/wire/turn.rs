@@ -80,9 +80,9 @@ impl Turn {
         }
     }
 
-    /// Whether it makes a call that its agent has to answer before the model can go on.
+    /// The tools that it calls and that its agent has to answer for before the model can go on.
     #[must_use]
-    pub fn calls(&self) -> bool {
+    pub fn calls(&self) -> Vec<String> {
         match self {
             Self::Messages(turn) => turn.calls(),
             Self::Chat(turn) => turn.calls(),

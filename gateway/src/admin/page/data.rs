@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use jetway_core::lint::Finding;
 use jetway_core::policy::interrogation::Group;
 use jiff::{SignedDuration, Timestamp};
-use rusqlite::Connection;
+use tokio::runtime::Handle;
 
 use crate::amend::{self, Books};
-use crate::gate::{Gate, Jetway, files};
+use crate::gate::{Gate, Jetway};
 use crate::lint;
-use crate::runs::read::{self, Filter, Line};
-use crate::runs::{feedback, log};
+use crate::runs::feedback;
+use crate::runs::read::{Filter, Line, Reader};
+use crate::store::StoreError;
 
 /// What was read, or a sentence that says why it was not.
 pub(super) type Read<T> = Result<T, String>;
@@ -30,7 +31,7 @@ pub(super) struct Wanted {
 pub(super) async fn runs(jetway: &Jetway, wanted: Wanted) -> Read<Vec<Line>> {
     let Wanted { policy, user, outcome, since, limit } = wanted;
     let filter = Filter { policy, user, outcome, limit };
-    let mut runs = of_log(jetway, move |log| read::list(log, &filter)).await?;
+    let mut runs = of_log(jetway, async move |log| log.list(&filter).await).await?;
     if let Some(since) = since {
         let began = |run: &Line| run.get("started").and_then(|at| at.as_str()?.parse::<Timestamp>().ok());
         runs.retain(|run| began(run).is_some_and(|at| at >= since));
@@ -40,24 +41,24 @@ pub(super) async fn runs(jetway: &Jetway, wanted: Wanted) -> Read<Vec<Line>> {
 
 /// One run and its exchanges in order; none if there is no such run.
 pub(super) async fn run(jetway: &Jetway, id: String) -> Read<Option<(Line, Vec<Line>)>> {
-    of_log(jetway, move |log| read::show(log, &id)).await
+    of_log(jetway, async move |log| log.show(&id).await).await
 }
 
 /// What the agent of a run said should be changed.
 pub(super) async fn findings(jetway: &Jetway, run: String) -> Read<Vec<Line>> {
-    of_log(jetway, move |log| read::findings(log, &run)).await
+    of_log(jetway, async move |log| log.findings(&run).await).await
 }
 
 /// What agents said since then, under one policy or any, in groups that say the same.
 pub(super) async fn feedback(jetway: &Jetway, policy: Option<String>, since: Timestamp) -> Read<Vec<Group>> {
-    of_log(jetway, move |log| feedback::gather(log, policy.as_deref(), since)).await
+    of_log(jetway, async move |log| feedback::gather(log, policy.as_deref(), since).await).await
 }
 
 /// The versions of policies that were in use in the last days, the latest first: `policy`,
 /// `policy_version`, `first`, `last`, `exchanges`.
 pub(super) async fn versions(jetway: &Jetway) -> Read<Vec<Line>> {
     let since = Timestamp::now().checked_sub(SignedDuration::from_hours(24 * DAYS)).unwrap_or_default();
-    of_log(jetway, move |log| read::in_use(log, since)).await
+    of_log(jetway, async move |log| log.in_use(since).await).await
 }
 
 /// For how many days back versions are listed.
@@ -83,15 +84,19 @@ fn found(gate: &Gate, policy: &crate::config::Policy) -> Read<Vec<Finding>> {
     Ok(found.into_iter().map(|(_, finding)| finding).collect())
 }
 
-/// Asks the run log, beside the thread that writes it.
+/// Asks the run log, beside the thread that writes it. A log on this machine is read where nobody is
+/// served meanwhile.
 async fn of_log<T: Send + 'static>(
     jetway: &Jetway,
-    ask: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ask: impl AsyncFnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
 ) -> Read<T> {
-    let path = jetway.gate.load().config.state.join(files::RUNS);
+    let (gate, runtime) = (jetway.gate.load_full(), Handle::current());
     blocking(move || {
-        let log = log::connect(&path).map_err(|error| error.to_string())?;
-        ask(&log).map_err(|error| format!("the run log {} cannot be read: {error}", path.display()))
+        let asked = async {
+            let reader = Reader::open(&gate.config.runs, &gate.config.state).await?;
+            ask(&reader).await
+        };
+        runtime.block_on(asked).map_err(|error| format!("the run log cannot be read: {error}"))
     })
     .await
 }

@@ -82,8 +82,9 @@ impl Turn {
         self.call(at).map(|call| call.input.len())
     }
 
-    pub(in crate::wire) fn calls(&self) -> bool {
-        self.choices.values().any(|choice| !choice.calls.is_empty())
+    pub(in crate::wire) fn calls(&self) -> Vec<String> {
+        let calls = self.choices.values().flat_map(|choice| &choice.calls);
+        calls.map(|call| call.identity.name.clone()).collect()
     }
 
     pub(in crate::wire) fn words(&self) -> String {

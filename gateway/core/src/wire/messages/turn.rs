@@ -110,10 +110,10 @@ impl Turn {
         self.blocks.get(&at).filter(|_| !self.is_odd).map(|block| block.input.len())
     }
 
-    pub(in crate::wire) fn calls(&self) -> bool {
-        let kind =
-            |block: &Block| Json::read(block.start.clone().into()).ok().and_then(|start| text_of(start.root(), "type"));
-        self.blocks.values().any(|block| kind(block).as_deref() == Some("tool_use"))
+    pub(in crate::wire) fn calls(&self) -> Vec<String> {
+        let starts = self.blocks.values().filter_map(|block| Json::read(block.start.clone().into()).ok());
+        let calls = starts.filter(|start| text_of(start.root(), "type").as_deref() == Some("tool_use"));
+        calls.map(|start| text_of(start.root(), "name").unwrap_or_default()).collect()
     }
 
     pub(in crate::wire) fn words(&self) -> String {

@@ -102,9 +102,13 @@ impl Turn {
         if self.is_odd { None } else { Some(self.pieces.get(&at).map_or(0, String::len)) }
     }
 
-    pub(in crate::wire) fn calls(&self) -> bool {
-        let mut items = self.items.values().filter_map(|item| Json::read(item.clone().into()).ok());
-        items.any(|item| is_run_by_agent(item.root()))
+    pub(in crate::wire) fn calls(&self) -> Vec<String> {
+        let items = self.items.values().filter_map(|item| Json::read(item.clone().into()).ok());
+        let calls = items.filter(|item| is_run_by_agent(item.root()));
+        // A tool that the provider defines has no name but its type.
+        calls
+            .map(|item| ["name", "type"].iter().find_map(|name| text_of(item.root(), name)).unwrap_or_default())
+            .collect()
     }
 
     pub(in crate::wire) fn words(&self) -> String {

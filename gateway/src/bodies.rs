@@ -1,0 +1,65 @@
+//! Bodies are kept beside the run log, if an operator wants that: off the path, and shed before
+//! anything else where there is too much to do.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::Bytes;
+
+use crate::config::{Bodies, Policy};
+use crate::gate::Jetway;
+use crate::runs::body::{Body, mapped};
+
+/// Bytes that wait to be written at once; of more, bodies are shed.
+const MOST_WAITING: usize = 64 << 20;
+/// Rows that a store is yet to be told of, from which on it is told of no bodies.
+const MOST_BEHIND: usize = 1_000;
+
+/// Writes a body down, redacted where that is wanted. Returns at once.
+pub fn keep(jetway: &Arc<Jetway>, policy: Option<&Policy>, body: Body) {
+    let how = jetway.gate.load().config.runs.bodies;
+    let weight = body.sent.len();
+    let waiting = jetway.bodies.fetch_add(weight, Ordering::Relaxed) + weight;
+    let is_behind = jetway.log.waiting() > MOST_BEHIND || jetway.log.undelivered() > MOST_BEHIND;
+    if how == Bodies::None || waiting > MOST_WAITING || is_behind {
+        jetway.bodies.fetch_sub(weight, Ordering::Relaxed);
+        if how != Bodies::None {
+            count(jetway, "shed");
+        }
+        return;
+    }
+    let (jetway, policy) = (Arc::clone(jetway), policy.cloned());
+    let tasks = jetway.tasks.clone();
+    tasks.spawn(async move {
+        let exchange = body.exchange.clone();
+        let searching = Arc::clone(&jetway);
+        let made = move || if how == Bodies::Redacted { redacted(&searching, policy.as_ref(), body) } else { Ok(body) };
+        let made = tokio::task::spawn_blocking(made).await.unwrap_or_else(|error| Err(error.to_string()));
+        let kept = match made {
+            Ok(body) => jetway.log.keep_body(body).await.map_err(|error| error.to_string()),
+            Err(why) => Err(why),
+        };
+        jetway.bodies.fetch_sub(weight, Ordering::Relaxed);
+        if let Err(error) = &kept {
+            tracing::warn!(exchange, error, "a body was not kept");
+        }
+        count(&jetway, if kept.is_ok() { "kept" } else { "failed" });
+    });
+}
+
+fn count(jetway: &Jetway, result: &str) {
+    jetway.metrics.runs.bodies.with_label_values(&[result]).inc();
+}
+
+/// Without secrets: in what cannot be searched there may be some, so that it is not kept.
+fn redacted(jetway: &Jetway, policy: Option<&Policy>, body: Body) -> Result<Body, String> {
+    let policy = policy.ok_or("its policy is gone, and with it what secrets are")?;
+    let searcher = jetway.searchers.always(policy)?;
+    let exchange = |text: &str| searcher.search(text).text.clone();
+    let text = |json: &[u8]| mapped(json, &exchange).map_err(|error| error.to_string());
+    let said = match &body.said {
+        Some(said) => String::from_utf8(text(said.as_bytes())?).ok(),
+        None => None,
+    };
+    Ok(Body { sent: Bytes::from(text(&body.sent)?), said, ..body })
+}

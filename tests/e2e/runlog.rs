@@ -1,0 +1,131 @@
+//! The run log when processes die: whatever was settled is in it, once, in either store.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jetway_support::client::post;
+use jetway_support::postgres::{self, Postgres};
+use jetway_support::{Jetway, Setup, eventually, provider};
+use serde_json::{Value, json};
+
+const SCRIPT: &str = "
+scenarios:
+  - name: any
+    turns: [{ text: 'one two three', usage: { input: 900, output: 77 }, pace: 1ms }]
+";
+
+fn setup(provider: &str, url: Option<&str>) -> Setup {
+    let mut setup = Setup::new(provider).with("budget: { caps: [{ per: user, usd: 100, every: day }] }\n");
+    if let Some(url) = url {
+        setup.more = format!("runs: {{ postgres: {{ urls: ['{url}'], user: {}, timeout: 20s }} }}", postgres::USER);
+    }
+    setup
+}
+
+fn ask(to: std::net::SocketAddr, run: &str) -> u16 {
+    let messages = json!([{ "role": "user", "content": "zebra" }]);
+    let body = json!({ "model": "claude-sonnet-5-5", "max_tokens": 100, "stream": true, "messages": messages });
+    post("/v1/messages", body.to_string()).header("x-jetway-run", run).send(to).status
+}
+
+/// What each exchange in the log cost.
+fn logged(jetway: &Jetway) -> BTreeMap<String, i64> {
+    let costs = jetway
+        .exchanges(0)
+        .into_iter()
+        .map(|exchange| (exchange["id"].as_str().unwrap().to_owned(), exchange["cost_micros"].as_i64().unwrap()));
+    costs.collect()
+}
+
+/// What the ledger has charged, and the exchanges that it charged in full because their process
+/// died, with what that was.
+fn charged(jetway: &Jetway) -> (i64, BTreeMap<String, i64>) {
+    let books = jetway.json(&["budgets", "--json"]);
+    let used: f64 = books["accounts"].as_array().unwrap().iter().map(|account| account["used"].as_f64().unwrap()).sum();
+    let hold = |hold: &Value| (hold["exchange"].as_str().unwrap().to_owned(), hold["amount"].as_i64().unwrap());
+    ((used * 1e6).round() as i64, books["abandoned"].as_array().unwrap().iter().map(hold).collect())
+}
+
+/// Kills a gateway under traffic at many instants; what it has settled must be in the log.
+fn survives(url: Option<&str>, mut between: impl FnMut(u64)) {
+    let provider = provider(SCRIPT);
+    let mut folder = tempfile::tempdir().unwrap();
+    for round in 0..10 {
+        let jetway = setup(&provider.url(), url).start_in(folder);
+        let to = jetway.data;
+        let agents: Vec<_> = (0..8)
+            .map(|agent| {
+                std::thread::spawn(move || {
+                    // A gateway that dies in the middle leaves a client with all kinds of ends.
+                    let asks = || std::panic::catch_unwind(|| ask(to, &format!("agent {agent}"))).is_ok();
+                    (0..200).take_while(|_| asks()).count()
+                })
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(150 + round * 23));
+        between(round);
+        folder = jetway.kill();
+        agents.into_iter().for_each(|agent| drop(agent.join()));
+    }
+    let jetway = setup(&provider.url(), url).start_in(folder);
+    // What the journal holds is told in its time; more than that never comes.
+    eventually(|| {
+        let (used, abandoned) = charged(&jetway);
+        let settled = logged(&jetway).into_iter().filter(|(id, _)| !abandoned.contains_key(id));
+        settled.map(|(_, cost)| cost).sum::<i64>() == used - abandoned.values().sum::<i64>()
+    });
+    let (_, abandoned) = charged(&jetway);
+    assert!(!abandoned.is_empty(), "nothing was under way when it was killed, so nothing is shown");
+    // Runs have counted each of their exchanges once.
+    let runs = jetway.json(&["runs", "--json", "--limit", "1000"]);
+    let turns: i64 = runs.as_array().unwrap().iter().map(|run| run["turns"].as_i64().unwrap()).sum();
+    assert_eq!(turns, i64::try_from(logged(&jetway).len()).unwrap());
+    assert!(turns > 50, "{turns}");
+}
+
+#[test]
+fn what_was_settled_is_in_the_embedded_log_whenever_the_process_is_killed() {
+    survives(None, |_| ());
+}
+
+#[test]
+fn what_was_settled_is_in_postgres_whenever_the_process_or_the_server_is_killed() {
+    let mut server = Postgres::start(&[]);
+    let url = server.database();
+    survives(Some(&url), |round| {
+        if round % 3 == 1 {
+            server.restart();
+        }
+    });
+}
+
+#[test]
+fn two_gateways_write_one_log_and_any_may_be_asked() {
+    let (provider, url) = (provider(SCRIPT), postgres::database());
+    let fleet = [setup(&provider.url(), Some(&url)).start(), setup(&provider.url(), Some(&url)).start()];
+    for jetway in &fleet {
+        assert_eq!(ask(jetway.data, "common"), 200);
+    }
+    for jetway in &fleet {
+        assert_eq!(jetway.exchanges(2).len(), 2);
+    }
+    let minted = fleet[0].command(&["budgets", "log", "--json"]);
+    assert!(minted.status.success(), "{}", String::from_utf8_lossy(&minted.stderr));
+    eventually(|| fleet[0].metrics().contains("jetway_store_waiting{store=\"postgres\"} 0"));
+}
+
+#[test]
+fn it_serves_while_postgres_is_away_and_says_so() {
+    let (provider, mut server) = (provider(SCRIPT), Postgres::start(&[]));
+    let url = server.database();
+    server.kill();
+    let jetway = setup(&provider.url(), Some(&url)).start();
+    assert_eq!(ask(jetway.data, "early"), 200);
+    eventually(|| jetway.metrics().contains("jetway_store_waiting{store=\"postgres\"} 1"));
+    eventually(|| jetway.log().contains("kept in the journal until the run log can be reached"));
+    let output = jetway.command(&["runs"]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && said.contains("the run log cannot be used"), "{said}");
+    server.restart();
+    assert_eq!(jetway.exchanges(1)[0]["outcome"], "complete");
+}
