@@ -76,7 +76,10 @@ fn only_the_token_opens_the_page_and_a_session_opens_nothing_else() {
     for part in ["; Path=/", "; HttpOnly", "; SameSite=Strict", "; Max-Age="] {
         assert!(cookie.contains(part), "{cookie}");
     }
-    assert!(!cookie.contains(&token));
+    assert!(!cookie.contains(&token) && !cookie.contains("Secure"));
+    // Behind something that ends TLS, which the browser's own address tells.
+    let behind = form(&jetway, "/sign-in", &fields).header("origin", &format!("https://{}", jetway.admin));
+    assert!(behind.send(jetway.admin).header("set-cookie").unwrap().ends_with("; Secure"));
 
     let cookie = cookie.split(';').next().unwrap();
     for path in ["/runs", "/budgets", "/feedback", "/policies"] {

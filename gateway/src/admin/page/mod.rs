@@ -256,7 +256,7 @@ async fn sign_in(admin: &Admin, visit: &Visit<'_>, body: Incoming) -> Made {
         Tried::Right => {
             let session = admin.page.entry.begin(now).map_err(|error| unavailable(error.to_string()))?;
             let mut answer = elsewhere(ask::onward(form.get("next")));
-            answer.headers_mut().extend(cookie(&session, entry::LONGEST.as_secs()));
+            answer.headers_mut().extend(cookie(&session, entry::LONGEST.as_secs(), visit.headers));
             return Ok(answer);
         }
         Tried::Wrong => (StatusCode::FORBIDDEN, String::from("This is not the token.")),
@@ -276,13 +276,16 @@ fn sign_out(admin: &Admin, visit: &Visit<'_>) -> Made {
     }
     admin.page.entry.end(visit.headers);
     let mut answer = elsewhere("/sign-in");
-    answer.headers_mut().extend(cookie("", 0));
+    answer.headers_mut().extend(cookie("", 0, visit.headers));
     Ok(answer)
 }
 
-fn cookie(session: &str, seconds: u64) -> Option<(HeaderName, HeaderValue)> {
+fn cookie(session: &str, seconds: u64, headers: &HeaderMap) -> Option<(HeaderName, HeaderValue)> {
     let name = entry::COOKIE;
-    let text = format!("{name}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}");
+    // The port is in plain; where something in front of it ends TLS, the browser says so.
+    let is_in_tls = headers.get(header::ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"));
+    let secure = if is_in_tls { "; Secure" } else { "" };
+    let text = format!("{name}={session}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
     Some((header::SET_COOKIE, HeaderValue::try_from(text).ok()?))
 }
 

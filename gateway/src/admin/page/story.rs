@@ -37,6 +37,7 @@ struct Sum {
     read: i64,
     output: i64,
     millis: i64,
+    called: usize,
     refused: usize,
     replaced: usize,
     redacted: i64,
@@ -164,6 +165,7 @@ impl Sum {
             read,
             output: all("output"),
             millis: moment("ended").zip(moment("started")).map_or(0, |(ended, started)| ended - started),
+            called: lists("calls"),
             refused: lists("calls_refused"),
             replaced: lists("calls_replaced"),
             redacted: found.map(|found| found.get("count").and_then(Value::as_i64).unwrap_or(0)).sum(),
@@ -252,6 +254,13 @@ fn marks(exchange: &Line, previous: Option<&Line>) -> Vec<Mark> {
     if text(exchange, "endpoint").as_deref() == Some(QUESTION) {
         add("question", String::from("asked by Jetway, what stood in its agent's way"), None);
     }
+    if text(exchange, "role").as_deref() == Some("sub") {
+        add("agent", String::from("a sub-agent"), None);
+    }
+    let called = words(exchange.get("calls"));
+    if !called.is_empty() {
+        add("called", counted(&called).join(", "), None);
+    }
     for call in items(exchange, "calls_refused") {
         add("refused", part(call, "tool").unwrap_or_default(), part(call, "rule"));
     }
@@ -288,6 +297,19 @@ fn marks(exchange: &Line, previous: Option<&Line>) -> Vec<Mark> {
         add("project", project.join(", "), None);
     }
     marks
+}
+
+/// Names in the order of their first, with how many there are: `Read × 3`, `Bash`.
+fn counted(names: &[String]) -> Vec<String> {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for name in names {
+        match counts.iter_mut().find(|(found, _)| found == name) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((name, 1)),
+        }
+    }
+    let told = |(name, count): (&str, usize)| if count > 1 { format!("{name} × {count}") } else { name.to_owned() };
+    counts.into_iter().map(told).collect()
 }
 
 /// What the project is, as far as was known by then.

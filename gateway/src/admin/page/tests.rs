@@ -33,7 +33,7 @@ fn exchange(turn: i64) -> Line {
         "cache_write": 50, "output": 50, "estimated": 1, "cost_micros": 12_300, "held_micros": 1, "total_millis": 1_500,
         "decide_micros": 700, "first_byte_millis": 200, "tools_offered": 9, "tools_removed": [EVIL],
         "calls_refused": [{ "tool": EVIL, "rule": EVIL }], "calls_replaced": [{ "tool": EVIL, "became": EVIL }],
-        "calls_answered": [EVIL], "redactions": [{ "kind": EVIL, "name": EVIL, "call": EVIL, "count": 2, "replaced": true }],
+        "calls": ["Read", EVIL, "Read"], "role": "sub", "calls_answered": [EVIL], "redactions": [{ "kind": EVIL, "name": EVIL, "call": EVIL, "count": 2, "replaced": true }],
         "inner_turns": 2, "passages": [{ "source": format!("{EVIL}#{EVIL}"), "hash": "1" }],
         "profile": { "frameworks": [EVIL], "languages": [] }, "step": EVIL,
         "steps_left": [{ "step": EVIL, "how": "completed", "turns": 3, "millis": 4_000 }],
@@ -163,7 +163,7 @@ fn a_turn_says_what_is_new_and_a_long_run_has_pages() {
             .to_string()
     };
     let two = told(&[exchange(1), exchange(2)], None);
-    assert!(two.contains("1, the same as before"), "{two}");
+    assert!(two.contains("1, the same as before") && two.contains(">Read × 2, "), "{two}");
     assert_eq!(two.matches("class=\"step\"").count(), 1);
 
     let many: Vec<Line> = (1..=2 * TURNS as i64 + 50).map(exchange).collect();
