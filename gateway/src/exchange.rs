@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use jetway_core::policy::breadcrumbs::StepGuard;
+use jetway_core::policy::breadcrumbs::{Spent, StepGuard};
 use jetway_core::policy::budget::Gone;
 use jetway_core::policy::budget::account::Standing;
 use jetway_core::policy::budget::hold::Holding;
@@ -35,7 +35,7 @@ use crate::runs::body::Body;
 use crate::runs::state::State;
 use crate::runs::{CallRefused, CallReplaced, Outcome, Passage, Record, StepLeft};
 use crate::store::StoreError;
-use crate::tab::{self, Lesser, Tab};
+use crate::tab::{self, Account, Lesser, Tab};
 
 /// No more calls of a reply are kept for the log.
 const MOST_CALLS: usize = 200;
@@ -69,6 +69,8 @@ pub struct Exchange {
     placed: usize,
     /// What it does in its run; none of what asks for no reply.
     pub part: Option<Part>,
+    /// The step of its run that pays for it, where that has an allowance.
+    pub account: Option<Account>,
     /// What was sent and said, where it is kept.
     body: Option<Body>,
     done: bool,
@@ -100,6 +102,7 @@ impl Exchange {
             lesser: Lesser::default(),
             placed: 0,
             part: None,
+            account: None,
             body: None,
             done: false,
         }
@@ -326,7 +329,7 @@ impl Exchange {
             let policy = record.policy.as_ref().and_then(|policy| self.gate.config.policies.get(policy));
             bodies::keep(&self.jetway, policy, body);
         }
-        let ended = Ended { jetway: Arc::clone(&self.jetway), record, last };
+        let ended = Ended { jetway: Arc::clone(&self.jetway), record, last, account: self.account.take() };
         self.jetway.tasks.spawn(ended.conclude());
     }
 
@@ -397,6 +400,7 @@ struct Ended {
     jetway: Arc<Jetway>,
     record: Record,
     last: Turn,
+    account: Option<Account>,
 }
 
 impl Ended {
@@ -411,6 +415,10 @@ impl Ended {
         let policy = self.record.policy.clone().unwrap_or_else(|| String::from("none"));
         let provider = self.record.provider.clone().unwrap_or_else(|| String::from("none"));
         jetway.metrics.ended(&self.record, Labels { policy: &policy, model: &model, provider: &provider });
+        // First of all, for the agent's next request goes by it.
+        if let Some(account) = &self.account {
+            spend(&jetway, account, &self.record).await;
+        }
         // Before it is settled: whenever this process dies, what was settled is in the log.
         let written = jetway.log.write(&self.record).await;
         if let Some(hold) = hold.filter(|_| !charges.is_empty()) {
@@ -419,6 +427,14 @@ impl Ended {
         if let Err(error) = written {
             write_again(&jetway, &self.record, error).await;
         }
+    }
+}
+
+/// Adds what an exchange cost to what its run's step has used.
+async fn spend(jetway: &Jetway, Account { run, step }: &Account, record: &Record) {
+    let spent = Spent { micros: record.cost_micros, tokens: record.usage.total() };
+    if let Err(error) = jetway.state.spend(run, *step, spent).await {
+        tracing::error!(exchange = record.id, %error, "what a step has used could not be counted");
     }
 }
 

@@ -10,12 +10,14 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use jetway_core::policy::desk::Desk;
+use jetway_core::policy::models::Allowed;
 use jetway_core::stream::hide::HideUsage;
 use jetway_core::stream::meter::Meter;
 use jetway_core::stream::shape_of;
 use jetway_core::wire::Dialect;
 use jetway_core::wire::agent::{Agent, says_sub_agent};
 use jetway_core::wire::cut::Cut;
+use jetway_core::wire::effort::Effort;
 use jetway_core::wire::event::Shape;
 use jetway_core::wire::history;
 use jetway_core::wire::json::Json;
@@ -34,10 +36,11 @@ use crate::gate::{Gate, Jetway};
 use crate::refusal::Refusal;
 use crate::reply::{Reply, Watch, whole};
 use crate::runs::Outcome;
-use crate::stage::breadcrumbs::{Shelf, Trail, Who};
+use crate::stage::breadcrumbs::{Shelf, Trail, Wants, Who};
 use crate::stage::budget::{Hold, Low, Short};
 use crate::stage::context::Told;
 use crate::stage::identity::Identified;
+use crate::stage::models::{Admitted, StepDenied};
 use crate::stage::render::{Draft, Outbound};
 use crate::stage::{breadcrumbs, budget, context, identity, interrogation, lockdown, models, overlay};
 use crate::tab::{Lesser, Tab};
@@ -181,7 +184,6 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         exchange.takes_part(role, interrogation::waits(policy));
     }
     let admitted = models::admit(gate, policy, caller.models(), (&asked, &asked.model, is_reply))?;
-    let targets = targets(admitted.upstreams(), &identified)?;
     let conversation = conversation_of(&jetway, &run, &asked);
     let profile = match policy.context.is_some() || policy.path.is_some() {
         true => jetway.profiles.of(&conversation, &asked),
@@ -195,9 +197,11 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     let who = Who { run: &run, told, is_reply, is_main: role == Role::Main };
     let shelf = Shelf::of(gate, policy, index.as_ref(), &profile);
     let trail = breadcrumbs::follow(&jetway, policy, &asked, (who, shelf, &edits)).await?.map(Arc::new);
-    if let Some(trail) = &trail {
-        exchange.walks(trail.step(), trail.left());
-        trail.tell_end(exchange);
+    let walked = trail.as_ref().map(|trail| walk(call, caller.models(), (trail, &asked), exchange));
+    let admitted = walked.transpose()?.flatten().unwrap_or(admitted);
+    let targets = targets(admitted.upstreams(), &identified)?;
+    if trail.is_none() && is_reply {
+        exchange.account = breadcrumbs::account_of(&jetway, policy, &run).await;
     }
     let mut desk = context::desk((gate, index.as_ref()), policy, &asked, &profile);
     desk.extend(trail.as_ref().and_then(|trail| trail.tool(&asked)));
@@ -229,6 +233,26 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     Ok(Prepared { asked, conversation, desk, trail, outbound, targets, hold })
 }
 
+/// Says in the exchange where its run is on its path. Where the step has a model or an effort of its
+/// own, it is admitted with that; none where it goes out as its agent made it.
+fn walk<'a>(
+    call: Call<'a>,
+    callers: Option<&Allowed>,
+    (trail, asked): (&Trail, &Asked),
+    exchange: &mut Exchange,
+) -> Result<Option<Admitted<'a>>, StepDenied> {
+    exchange.walks(trail.step(), trail.left());
+    trail.tell_end(exchange);
+    exchange.account = trail.account();
+    let Wants { step, model, effort } = trail.wants();
+    if model.is_none() && effort.is_none() {
+        return Ok(None);
+    }
+    let model = model.as_ref().unwrap_or(&asked.model);
+    let admitted = models::admit_sent(call.gate, call.policy, callers, (asked, model, *effort));
+    admitted.map(Some).map_err(|why| StepDenied { step: step.clone(), why })
+}
+
 /// Where the budget has too little left for a request as it is, it may go out smaller, or to
 /// another model; by the policy's choice, and never silently.
 async fn with_less<'a>(
@@ -240,8 +264,9 @@ async fn with_less<'a>(
 ) -> Result<(Outbound, Vec<Target<'a>>, Hold), Refusal> {
     let Some(lesser) = budget::lesser(call.policy, &low) else { return Err(low.denied.into()) };
     let caller = &identified.caller;
-    let model = lesser.model.as_ref().unwrap_or(&draft.request.model);
-    let admitted = models::admit(call.gate, call.policy, caller.models(), (draft.request, model, true))?;
+    let wants = draft.trail.map(Trail::wants).cloned().unwrap_or_default();
+    let model = lesser.model.as_ref().or(wants.model.as_ref()).unwrap_or(&draft.request.model);
+    let admitted = models::admit_sent(call.gate, call.policy, caller.models(), (draft.request, model, wants.effort))?;
     let targets = targets(admitted.upstreams(), identified)?;
     let outbound = draft.render(&lesser)?;
     match budget::reserve(call, caller, (run, &outbound), exchange).await {
@@ -364,6 +389,9 @@ async fn answer(
     if let Some(run) = exchange.record.run.as_ref().and_then(|run| HeaderValue::try_from(run).ok()) {
         answer.headers_mut().insert("x-jetway-run", run);
     }
+    if let Some(trail) = &watched.prepared.trail {
+        tell_step(answer.headers_mut(), trail.wants(), &exchange.lesser);
+    }
     match shape_of(text(&parts.headers, header::CONTENT_TYPE.as_str())) {
         Shape::Event if is_reply && !asked_for_stream => {
             let why = String::from("it is a stream, and none was asked for");
@@ -381,6 +409,18 @@ async fn answer(
                 Ok(bytes) => Ok(answer.map(|()| full(bytes))),
                 Err((lost, exchange)) => Err((unchecked(lost.to_string()), exchange)),
             }
+        }
+    }
+}
+
+/// Says with which model and effort of its step a request was sent, where those are not the agent's.
+fn tell_step(headers: &mut HeaderMap, wants: &Wants, lesser: &Lesser) {
+    // A downgraded request went to another model still, which is said elsewhere.
+    let model = wants.model.as_deref().filter(|_| lesser.model.is_none());
+    let effort = wants.effort.map(Effort::name);
+    for (name, said) in [("x-jetway-step-model", model), ("x-jetway-step-effort", effort)] {
+        if let Some(value) = said.and_then(|said| HeaderValue::try_from(said).ok()) {
+            headers.insert(name, value);
         }
     }
 }

@@ -15,6 +15,7 @@ use jetway_core::wire::request::Malformed;
 use crate::ledger;
 use crate::receive::Unfit;
 use crate::stage::identity::Unidentified;
+use crate::stage::models::StepDenied;
 use crate::store::StoreError;
 use crate::tokens::Unreachable;
 use crate::upstream::{Failed, NoCredential};
@@ -50,6 +51,8 @@ pub enum Refusal {
     Malformed(#[from] Malformed),
     #[error(transparent)]
     Models(#[from] models::Denied),
+    #[error(transparent)]
+    Step(#[from] StepDenied),
     #[error(transparent)]
     Credential(#[from] NoCredential),
     #[error(transparent)]
@@ -102,7 +105,7 @@ impl Refusal {
             Self::Unfit(Unfit::TooLarge { .. }) => "too_large",
             Self::Unfit(_) => "unfit",
             Self::Malformed(_) => "malformed",
-            Self::Models(_) => "model",
+            Self::Models(_) | Self::Step(_) => "model",
             Self::Credential(_) => "credential",
             Self::Budget(_) => "budget",
             Self::TooFast(_) => "rate",
@@ -128,7 +131,7 @@ impl Refusal {
             Self::Upgrade => No::Upgrade,
             Self::Identity(denied) if denied.is_known() => No::Forbidden,
             Self::Identity(_) => No::Unauthenticated,
-            Self::Models(_) | Self::Credential(_) => No::Forbidden,
+            Self::Models(_) | Self::Step(_) | Self::Credential(_) => No::Forbidden,
             Self::Unfit(Unfit::TooLarge { .. }) => No::TooLarge,
             Self::Unfit(Unfit::ContentType { .. } | Unfit::Encoding { .. }) => No::MediaType,
             Self::Unfit(Unfit::Slow { .. }) => No::Slow,

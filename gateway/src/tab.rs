@@ -48,6 +48,13 @@ pub struct Lesser {
     pub output_limit: Option<u64>,
 }
 
+/// A step of a run that may use so much and no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    pub run: String,
+    pub step: usize,
+}
+
 impl Tab {
     /// The accounts with these amounts.
     #[must_use]

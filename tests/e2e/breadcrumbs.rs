@@ -59,11 +59,11 @@ fn told(body: &[u8]) -> Vec<&'static str> {
     WORDS.into_iter().filter(|word| body.contains(word)).collect()
 }
 
-fn bash(line: &str) -> Value {
+pub(crate) fn bash(line: &str) -> Value {
     json!({ "tool": "Bash", "input": { "command": line } })
 }
 
-fn complete() -> Value {
+pub(crate) fn complete() -> Value {
     json!({ "tool": "complete_step", "input": { "summary": "It is done." } })
 }
 
@@ -78,7 +78,7 @@ fn script(turns: &[Value]) -> String {
     json!({ "scenarios": [{ "name": "path", "turns": turns }] }).to_string()
 }
 
-fn growing(provider: &Provider) {
+pub(crate) fn growing(provider: &Provider) {
     let mut before = String::new();
     for (turn, seen) in provider.seen().iter().enumerate() {
         let body: Value = serde_json::from_slice(&seen.body).unwrap();

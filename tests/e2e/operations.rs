@@ -65,6 +65,10 @@ fn a_wrong_configuration_does_not_start_and_says_where() {
     check(wizard, "standing: standing.md => standing: none.md", "none.md, which cannot be read");
     check(wizard, "standing: standing.md => standing: ../coding/policy.yaml", "inside the policy's folder");
     check(wizard, "providers: [anthropic, openai] => providers: [anthropic, opnai]", "there is no provider \"opnai\"");
+    let look = "{ id: look, prompt: steps/1-look.md }";
+    let with = |more: &str| format!("{look} => {{ id: look, prompt: steps/1-look.md, {more} }}");
+    check(wizard, &with("model: claude-haiku-4-5"), "which `models.allow` does not allow");
+    check(wizard, &with("allowance: { usd: 1, tokens: 1 }"), "exactly one of `usd` and `tokens`");
     check(wizard, "usd: 5.00, => usd: 5.00, tokens: 7,", "exactly one of `usd` and `tokens`");
     let gateway = "config/gateway.yaml";
     check(gateway, "listen: 127.0.0.1:8787 => listen: nowhere", "socket address");

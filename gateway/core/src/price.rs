@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::glob::Glob;
 use crate::wire::event::Usage;
@@ -56,14 +56,21 @@ pub fn micros(dollars: f64) -> Result<Micros, BadDollars> {
 pub struct BadDollars(pub f64);
 
 /// Dollars, as whole micro-dollars.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "f64")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "f64", into = "f64")]
 pub struct Dollars(pub Micros);
 
 /// How many times something is taken, as whole thousandths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "f64")]
 pub struct Times(pub Thousandths);
+
+impl From<Dollars> for f64 {
+    #[expect(clippy::cast_precision_loss, reason = "at most 10^15, which is below 2^53")]
+    fn from(Dollars(micros): Dollars) -> Self {
+        micros as Self / 1e6
+    }
+}
 
 impl TryFrom<f64> for Dollars {
     type Error = BadDollars;

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::app::{self, Options};
 use crate::cli::out::{self, Paint};
-use crate::cli::{load, runtime, timeline};
+use crate::cli::{load, runs, runtime};
 use crate::config::Config;
 use crate::runs::read::{self, Reader};
 
@@ -58,7 +58,7 @@ async fn play(agent: &Agent, at: SocketAddr, config: &Config) -> anyhow::Result<
     }
     let (run, exchanges) = shown.context("the run is not in the log")?;
     out::line(&paint.bold("\nWhat the run log has of it (`jetway runs show`):\n"))?;
-    out::raw(timeline::render(&run, &exchanges, &[], paint).as_bytes())?;
+    out::raw(runs::render(&run, &exchanges, &[], paint).as_bytes())?;
     out::line(&format!(
         "\nWhere to look next:
   jetway runs --state {0}  every run; add --json for a script

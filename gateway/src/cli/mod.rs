@@ -11,7 +11,6 @@ mod out;
 mod policy;
 mod runs;
 mod serve;
-mod timeline;
 mod tokens;
 
 use std::path::{Path, PathBuf};
@@ -104,7 +103,7 @@ fn obey(cli: Cli) -> anyhow::Result<()> {
     match cli.command {
         Command::Serve(args) => serve::run(cli.config, cli.state, &args),
         Command::Check(args) => check::run(&cli.config, &args),
-        Command::Policy(command) => policy::run(&load(&cli.config, None)?, command),
+        Command::Policy(command) => policy::run(&load(&cli.config, cli.state.as_deref())?, command),
         Command::Demo(args) => demo::run(cli.config, cli.state, &args),
         Command::Budgets(args) => budgets::run(&load(&cli.config, cli.state.as_deref())?, args),
         Command::Keys(command) => keys::run(&load(&cli.config, cli.state.as_deref())?, command),

@@ -88,7 +88,7 @@ impl Config {
         let prices = keep(prices::load(&folder.join("prices.yaml")), &mut problems).unwrap_or_default();
         let policies_folder = root.join(&document.policies);
         let client_ca = document.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        let known = policies::Known { providers: &names, client_ca, secrets };
+        let known = policies::Known { names: &names, providers: &providers, client_ca, secrets };
         let policies = policies::load(&policies_folder, &known, &mut problems);
         let server = document.tls.as_ref().map(|tls| tls::load((file, &text), &root, tls, secrets));
         let server = server.and_then(|server| keep(server, &mut problems)).flatten();
@@ -124,6 +124,17 @@ impl Config {
             policies_folder,
             watched_alone: document.tls.as_ref().map(|tls| tls::folders(&root, tls)).unwrap_or_default(),
         })
+    }
+}
+
+impl Config {
+    /// A policy of any folder, for this gateway: as it was, or as it might be.
+    ///
+    /// # Errors
+    /// [`Problem`] when it is not sound.
+    pub fn policy_in(&self, folder: &Path) -> Result<Policy, Problem> {
+        let names: Vec<String> = self.providers.keys().cloned().collect();
+        policies::policy(folder, &policies::Known { providers: &names, client_ca: true, secrets: Secrets::Leave })
     }
 }
 

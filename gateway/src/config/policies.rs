@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jetway_core::glob::first_match;
 use jetway_core::policy::breadcrumbs::{BadText, Texts};
 use jetway_core::policy::context::standing::Standing;
 use jetway_core::policy::identity::Way;
@@ -12,6 +13,7 @@ use jetway_core::retrieval::source::Kind;
 use jetway_core::wire::route::is_policy_name;
 use secrecy::SecretString;
 
+use crate::config::providers::Provider;
 use crate::config::{Problem, Secrets, secrets, yaml};
 use crate::secret;
 
@@ -59,7 +61,9 @@ impl Policy {
 
 /// What policies may refer to.
 pub(in crate::config) struct Known<'a> {
-    pub providers: &'a [String],
+    pub names: &'a [String],
+    /// Those that could be read.
+    pub providers: &'a BTreeMap<String, Provider>,
     /// Whether there is an authority that signs callers' certificates.
     pub client_ca: bool,
     pub secrets: Secrets,
@@ -94,7 +98,7 @@ pub(in crate::config) fn load(
     policies
 }
 
-fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
+pub(in crate::config) fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
     let file = folder.join("policy.yaml");
     let text = yaml::text(&file)?;
     let document: Document = yaml::parse(&file, &text)?;
@@ -106,8 +110,8 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
         return Err(Problem::of_file(folder, message));
     }
     for provider in document.models.providers() {
-        if !known.providers.contains(provider) {
-            let has = known.providers.join(", ");
+        if !known.names.contains(provider) {
+            let has = known.names.join(", ");
             let message = format!("there is no provider {provider:?} in gateway.yaml; it has {has}");
             return Err(Problem::at_word(&file, &text, provider, message));
         }
@@ -133,6 +137,10 @@ fn policy(folder: &Path, known: &Known<'_>) -> Result<Policy, Problem> {
         return Err(Problem::at_word(&file, &text, Way::Certificates.name(), message));
     }
     let standing = standing(folder, document.context.as_ref(), (&file, &text))?;
+    if let Some(problem) = document.breadcrumbs.as_ref().and_then(|steps| beyond(steps, &document.models, known)) {
+        let (id, message) = problem;
+        return Err(Problem::at_word(&file, &text, &format!("id: {id}"), message));
+    }
     let path = path(folder, (document.breadcrumbs.as_ref(), document.context.is_some()), (&file, &text))?;
     let interrogation = interrogation(folder, (document.interrogation, &document.models), (&file, &text))?;
     let secret = document.identity.introspection().map(|rules| secrets::fetch(rules.secret().clone(), known.secrets));
@@ -177,6 +185,34 @@ fn standing(
     })?;
     let standing = Standing::new(name, &prose).map_err(|why| Problem::of_file(&path, why.to_string()))?;
     Ok(Some(standing))
+}
+
+/// A step that wants a model or an effort that its policy does not allow, or that no provider of it
+/// has: its id, and what is wrong with it.
+fn beyond(steps: &breadcrumbs::Rules, models: &models::Rules, known: &Known<'_>) -> Option<(String, String)> {
+    let serves = |model: &str| {
+        let has = |provider: &Provider| first_match(&provider.offer.models, model).is_some();
+        // Of one that could not be read that is said already.
+        models.providers().iter().any(|name| known.providers.get(name).is_none_or(has))
+    };
+    steps.steps().iter().find_map(|step| {
+        let id = &step.id;
+        let message = match (step.model.as_deref(), step.effort) {
+            (Some(model), _) if !models.allows(model) => {
+                format!("the step `{id}` has the model {model:?}, which `models.allow` does not allow")
+            }
+            (Some(model), _) if !serves(model) => {
+                format!("the step `{id}` has the model {model:?}, which no provider of `models.providers` serves")
+            }
+            (model, Some(effort)) if !models.allows_effort(model, effort) => {
+                let whose = model.map_or_else(|| String::from("any model"), |model| format!("{model:?}"));
+                let effort = effort.name();
+                format!("the step `{id}` has the effort `{effort}`, which `models.allow` does not allow for {whose}")
+            }
+            _ => return None,
+        };
+        Some((id.clone(), message))
+    })
 }
 
 /// Reads the files of a policy's steps.

@@ -1,6 +1,7 @@
-//! How far runs have come on their paths: kept with the path as it was when the run began.
+//! How far runs have come on their paths: kept with the path as it was when the run began, and with
+//! what its steps have used.
 
-use jetway_core::policy::breadcrumbs::{Path, Progress};
+use jetway_core::policy::breadcrumbs::{Path, Progress, Spent};
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
@@ -15,6 +16,19 @@ pub(super) const TABLE: &str = "
         at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX path_at ON path (at);
+";
+
+/// Beside the progress, for exchanges that end at once all add to it.
+pub(super) const SPENT: &str = "
+    CREATE TABLE spent (
+        run TEXT NOT NULL,
+        step INTEGER NOT NULL,
+        micros INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (run, step)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX spent_at ON spent (at);
 ";
 
 impl State {
@@ -47,7 +61,7 @@ impl State {
         Ok(texts.and_then(read))
     }
 
-    /// Keeps the path that a run begins with.
+    /// Keeps the path that a run begins with; one that began alike has used nothing of it.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be written.
@@ -57,12 +71,14 @@ impl State {
             Self::Embedded(store) => {
                 let (run, now) = (run.to_owned(), Timestamp::now().as_second());
                 let insert = move |transaction: &rusqlite::Transaction<'_>| {
+                    transaction.execute("DELETE FROM spent WHERE run = ?1", [&run])?;
                     let sql = "INSERT OR REPLACE INTO path (run, path, progress, at) VALUES (?1, ?2, ?3, ?4)";
                     transaction.execute(sql, params![run, path, progress, now])
                 };
                 store.call(insert).await.map(|_| ())
             }
             Self::Shared(link) => {
+                known(link.command::<()>(redis::cmd("DEL").arg(key(run, "spent"))).await);
                 for (name, text) in [("path", path), ("progress", progress)] {
                     let mut set = redis::cmd("SET");
                     known(link.command::<()>(set.arg(key(run, name)).arg(text).arg("EX").arg(EXPIRES)).await);
@@ -96,6 +112,70 @@ impl State {
             }
         }
     }
+
+    /// Adds to what a step of a run has used.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be written, or Redis cannot be reached.
+    pub async fn spend(&self, run: &str, step: usize, more: Spent) -> Result<(), StoreError> {
+        let (step, micros, tokens) = (whole(step as u64), whole(more.micros), whole(more.tokens));
+        match self {
+            Self::Embedded(store) => {
+                let (run, now) = (run.to_owned(), Timestamp::now().as_second());
+                let add = move |transaction: &rusqlite::Transaction<'_>| {
+                    let mut add = transaction.prepare_cached(
+                        "INSERT INTO spent (run, step, micros, tokens, at) VALUES (?1, ?2, ?3, ?4, ?5)
+                         ON CONFLICT DO UPDATE SET micros = micros + ?3, tokens = tokens + ?4, at = ?5",
+                    )?;
+                    add.execute(params![run, step, micros, tokens, now])
+                };
+                store.call(add).await.map(|_| ())
+            }
+            Self::Shared(link) => {
+                let key = key(run, "spent");
+                for (unit, count) in [("micros", micros), ("tokens", tokens)] {
+                    let mut add = redis::cmd("HINCRBY");
+                    let added: Result<i64, _> =
+                        link.command(add.arg(&key).arg(format!("{step}:{unit}")).arg(count)).await;
+                    added.map_err(|error| StoreError::OutOfReach(error.to_string()))?;
+                }
+                known(link.command::<()>(redis::cmd("EXPIRE").arg(&key).arg(EXPIRES)).await);
+                Ok(())
+            }
+        }
+    }
+
+    /// What a step of a run has used by now.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that is not known.
+    pub async fn spent(&self, run: &str, step: usize) -> Result<Spent, StoreError> {
+        let step = whole(step as u64);
+        let (micros, tokens): (i64, i64) = match self {
+            Self::Embedded(store) => {
+                let run = run.to_owned();
+                let find = move |transaction: &rusqlite::Transaction<'_>| {
+                    let mut find =
+                        transaction.prepare_cached("SELECT micros, tokens FROM spent WHERE run = ?1 AND step = ?2")?;
+                    find.query_row(params![run, step], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+                };
+                store.call(find).await?.unwrap_or_default()
+            }
+            Self::Shared(link) => {
+                let mut get = redis::cmd("HMGET");
+                get.arg(key(run, "spent")).arg(format!("{step}:micros")).arg(format!("{step}:tokens"));
+                let found: Result<(Option<i64>, Option<i64>), _> = link.command(&get).await;
+                let (micros, tokens) = found.map_err(|error| StoreError::OutOfReach(error.to_string()))?;
+                (micros.unwrap_or_default(), tokens.unwrap_or_default())
+            }
+        };
+        Ok(Spent { micros: u64::try_from(micros).unwrap_or(0), tokens: u64::try_from(tokens).unwrap_or(0) })
+    }
+}
+
+/// As databases count.
+fn whole(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 fn json<T: serde::Serialize>(value: &T) -> String {
@@ -127,5 +207,25 @@ mod tests {
         let state = State::open(&file, Timestamp::now()).unwrap();
         let (found, progress) = state.path("r").await.unwrap().unwrap();
         assert_eq!((found.steps()[0].id.as_str(), progress), ("look", far));
+    }
+    #[tokio::test]
+    async fn what_steps_use_is_added_up_each_for_itself_and_forgotten_with_the_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("s.db"), Timestamp::now()).unwrap();
+        let of = |micros, tokens| Spent { micros, tokens };
+        for (run, step, more) in [("r", 0, of(5, 50)), ("r", 0, of(2, 20)), ("r", 1, of(1, 10)), ("s", 0, of(9, 90))] {
+            state.spend(run, step, more).await.unwrap();
+        }
+        assert_eq!(state.spent("r", 0).await.unwrap(), of(7, 70));
+        assert_eq!(state.spent("r", 1).await.unwrap(), of(1, 10));
+        assert_eq!(state.spent("r", 2).await.unwrap(), of(0, 0));
+        let rules = serde_saphyr::from_str("[{ id: look, prompt: a.md }]").unwrap();
+        let path = Path::new(rules, vec![Texts { prose: "Look.".into(), schema: None }]).unwrap();
+        state.begin_path("r", &path, &Progress::begin(5)).await.unwrap();
+        assert_eq!(state.spent("r", 0).await.unwrap(), of(0, 0));
+        assert_eq!(state.spent("s", 0).await.unwrap(), of(9, 90));
+        // A week later.
+        state.purge(Timestamp::now() + jiff::SignedDuration::from_hours(24 * 8)).await.unwrap();
+        assert_eq!(state.spent("s", 0).await.unwrap(), of(0, 0));
     }
 }

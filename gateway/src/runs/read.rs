@@ -26,7 +26,18 @@ pub type Line = Map<String, Value>;
 pub struct Filter {
     pub policy: Option<String>,
     pub user: Option<String>,
+    pub agent: Option<String>,
+    /// How the last exchange ended.
     pub outcome: Option<String>,
+    /// How the run ended.
+    pub ended: Option<String>,
+    pub since: Option<Timestamp>,
+    /// In micro-dollars.
+    pub min_cost: Option<u64>,
+    /// A tool of which a call was refused.
+    pub refused: Option<String>,
+    /// What a refusal, a failure or a finding says.
+    pub text: Option<String>,
     pub limit: u32,
 }
 
@@ -135,7 +146,17 @@ impl Reader {
         let mut query = Query::default();
         query.is("policy", filter.policy.as_deref());
         query.is("user", filter.user.as_deref());
+        query.is("agent", filter.agent.as_deref());
         query.is("outcome", filter.outcome.as_deref());
+        if let Some(since) = filter.since {
+            query.from("started", since);
+        }
+        if let Some(cost) = filter.min_cost {
+            query.from("cost_micros", cost);
+        }
+        query.ended(filter.ended.as_deref());
+        query.refused(filter.refused.as_deref());
+        query.says(filter.text.as_deref());
         let sql = format!("{RUNS} {} ORDER BY started DESC, id DESC", query.conditions());
         let limit = query.parameter(u64::from(filter.limit));
         self.rows(&format!("{sql} LIMIT {limit}"), &query.cells).await
@@ -160,6 +181,40 @@ impl Reader {
             exchange.insert(String::from("turn"), turn.into());
         }
         Ok(Some((run, exchanges)))
+    }
+
+    /// Exchanges that began at this moment or later, in their order.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn exchanges_since(&self, policy: Option<&str>, since: Timestamp) -> Result<Vec<Line>, StoreError> {
+        let mut query = Query::default();
+        query.is("policy", policy);
+        query.from("at", since);
+        self.rows(&format!("SELECT * FROM exchange {} ORDER BY at, id", query.conditions()), &query.cells).await
+    }
+
+    /// So many rows behind a moment, in milliseconds, and an id; and where the next ones begin.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn page(
+        &self,
+        table: Exported,
+        (moment, id): &(i64, String),
+        most: u32,
+    ) -> Result<(Vec<Line>, Option<(i64, String)>), StoreError> {
+        let (name, at) = (table.name(), table.moment());
+        let sql = format!(
+            "SELECT *, {at} AS moment FROM {name} WHERE {at} > $1 OR {at} = $1 AND id > $2 ORDER BY {at}, id LIMIT $3"
+        );
+        let cells = [Cell::Number(*moment), id.as_str().into(), u64::from(most).into()];
+        let mut rows = self.rows(&sql, &cells).await?;
+        let is_last = rows.len() < most as usize;
+        let moments: Vec<Option<Value>> = rows.iter_mut().map(|row| row.remove("moment")).collect();
+        let last = rows.last().and_then(|row| row.get("id")?.as_str().map(str::to_owned));
+        let behind = moments.last().and_then(|moment| moment.as_ref()?.as_i64()).zip(last);
+        Ok((rows, behind.filter(|_| !is_last)))
     }
 
     /// What the agent of a run said should be changed.
@@ -235,14 +290,83 @@ impl Query {
         }
     }
 
-    /// A moment must not be before this one.
-    fn from(&mut self, column: &str, since: Timestamp) {
+    /// A column must not be less than this.
+    fn from(&mut self, column: &str, since: impl Into<Cell>) {
         let parameter = self.parameter(since);
         self.conditions.push(format!("\"{column}\" >= {parameter}"));
     }
 
+    fn ended(&mut self, how: Option<&str>) {
+        if let Some(how) = how {
+            let how = self.parameter(how);
+            self.conditions.push(format!(
+                "{how} = (SELECT how FROM ending WHERE ending.run = run.id AND ending.at >= run.ended
+                    ORDER BY ending.at DESC LIMIT 1)"
+            ));
+        }
+    }
+
+    fn refused(&mut self, tool: Option<&str>) {
+        if let Some(tool) = tool {
+            // As it stands in the list: in JSON.
+            let tool = self.parameter(like(&format!("\"tool\":{},", Value::from(tool))).as_str());
+            self.conditions.push(format!(
+                "id IN (SELECT run FROM exchange WHERE calls_refused <> '[]' AND calls_refused LIKE {tool} ESCAPE '!')"
+            ));
+        }
+    }
+
+    fn says(&mut self, text: Option<&str>) {
+        if let Some(text) = text {
+            let text = self.parameter(like(&text.to_lowercase()).as_str());
+            let has = |column: &str| format!("lower({column}) LIKE {text} ESCAPE '!'");
+            self.conditions.push(format!(
+                "(id IN (SELECT run FROM exchange WHERE detail IS NOT NULL AND {})
+                    OR id IN (SELECT run FROM exchange WHERE calls_refused <> '[]' AND {})
+                    OR id IN (SELECT run FROM finding WHERE {}))",
+                has("detail"),
+                has("calls_refused"),
+                has("text")
+            ));
+        }
+    }
+
     fn conditions(&self) -> String {
         if self.conditions.is_empty() { String::new() } else { format!("WHERE {}", self.conditions.join(" AND ")) }
+    }
+}
+
+/// A pattern for what has this text anywhere.
+fn like(text: &str) -> String {
+    let plain: String = text.chars().flat_map(|c| if "!%_".contains(c) { vec!['!', c] } else { vec![c] }).collect();
+    format!("%{plain}%")
+}
+
+/// What is given to other tools, table by table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exported {
+    Run,
+    Exchange,
+    Ending,
+    Finding,
+}
+
+impl Exported {
+    pub const ALL: [Self; 4] = [Self::Run, Self::Exchange, Self::Ending, Self::Finding];
+
+    /// As tables and lines name it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Exchange => "exchange",
+            Self::Ending => "ending",
+            Self::Finding => "finding",
+        }
+    }
+
+    fn moment(self) -> &'static str {
+        if self == Self::Run { "started" } else { "at" }
     }
 }
 

@@ -35,6 +35,7 @@ const TABLES: &[&str] = &[
 ",
     "ALTER TABLE inserted ADD COLUMN standing TEXT NOT NULL DEFAULT '';",
     path::TABLE,
+    path::SPENT,
 ];
 
 /// Conversations are forgotten when they were begun this long ago.
@@ -240,6 +241,7 @@ fn forget(connection: &rusqlite::Connection, before: i64) -> rusqlite::Result<()
     connection.execute("DELETE FROM inserted WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM edits WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM path WHERE at < ?1", [before])?;
+    connection.execute("DELETE FROM spent WHERE at < ?1", [before])?;
     Ok(())
 }
 

@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jetway_core::effects::table::Table;
 use jetway_core::overlay::Edit;
-use jetway_core::policy::breadcrumbs::{Change, How, Laid, Left, Path, Progress, Seen, StepGuard, complete_tool, said};
+use jetway_core::policy::breadcrumbs::{
+    Change, How, Laid, Left, Path, Progress, Seen, Step, StepGuard, complete_tool, said,
+};
 use jetway_core::policy::context::{self, Asked, airplanes};
 use jetway_core::policy::desk::{Answer, Clerk, DeskTool};
 use jetway_core::policy::interrogation::Ending;
@@ -14,6 +16,7 @@ use jetway_core::policy::lockdown::{self, Setting};
 use jetway_core::retrieval::airplane::Airplane;
 use jetway_core::retrieval::profile::Profile;
 use jetway_core::retrieval::search::Index;
+use jetway_core::wire::effort::Effort;
 use jetway_core::wire::history::{self, Past};
 use jetway_core::wire::request::Request;
 use jetway_core::wire::results::{Fresh, fresh};
@@ -26,6 +29,7 @@ use crate::runs::state::State;
 use crate::runs::{Passage, StepLeft};
 use crate::stage::context::Told;
 use crate::store::StoreError;
+use crate::tab::Account;
 
 /// What a step is told with, beside its prose.
 #[derive(Debug, Clone)]
@@ -81,10 +85,23 @@ pub struct Trail {
     laid: Vec<Laid>,
     /// The step that the request belongs to.
     step: Option<String>,
+    /// What the step that its reply is for wants to be sent with.
+    wants: Wants,
+    /// What is charged to that step.
+    account: Option<Account>,
     /// What of documents and airplanes is told for the first time.
     shown: Vec<Passage>,
     /// Where its agent works.
     folders: Folders,
+}
+
+/// What a step has its requests sent with, in place of what the agent asks for.
+#[derive(Debug, Clone, Default)]
+pub struct Wants {
+    /// The step, for people.
+    pub step: String,
+    pub model: Option<String>,
+    pub effort: Option<Effort>,
 }
 
 /// How far it has come, and what of it is new.
@@ -150,7 +167,7 @@ pub async fn follow(
         told.text
     };
     let opening = progress.open(who.told.conversation, |progress| match progress.ended {
-        Some(step) => path.tell_end(step),
+        Some(_) => path.tell_end(progress),
         None => tell(progress.at),
     });
     let mut left = Vec::new();
@@ -162,10 +179,13 @@ pub async fn follow(
         let called = |result: &Fresh| called(edits, &result.call);
         let seen: Vec<Seen<'_>> =
             results.iter().map(|result| Seen { result, called: called(result), folders: &folders, table }).collect();
+        if is_used_up(jetway, who.run, (&path, progress.at)).await? {
+            progress.use_up();
+        }
         is_told = is_in_prompt(&path, &progress, &opening, (request, edits, &turns));
         match progress.observe(path.steps(), (&seen, turns.len()), now) {
             Some(Change::Left(step)) => {
-                let text = if step.how == How::Ended { path.tell_end(step.step) } else { tell(progress.at) };
+                let text = if step.how == How::Ended { path.tell_end(&progress) } else { tell(progress.at) };
                 is_told = progress.lay(&seen, text);
                 left.push(step);
             }
@@ -188,11 +208,35 @@ pub async fn follow(
         }
     }
     let step = path.steps().get(before.at).map(|step| step.id.clone());
+    let now_at = path.steps().get(progress.at).filter(|_| who.is_reply);
+    let wants = now_at.map(Wants::of).unwrap_or_default();
+    let account = now_at.and_then(|step| step.allowance);
+    let account = account.map(|_| Account { run: who.run.to_owned(), step: progress.at });
     let laid = progress.laid.clone();
     let judged = progress.judged();
     let walked = Walked { progress, left, judged, is_told, ..Walked::default() };
     let progress = Arc::new(Mutex::new(walked));
-    Ok(Some(Trail { run: who.run.to_owned(), path, shelf, progress, opening, laid, step, shown, folders }))
+    let run = who.run.to_owned();
+    Ok(Some(Trail { run, path, shelf, progress, opening, laid, step, wants, account, shown, folders }))
+}
+
+/// Whether a step has an allowance, and nothing of it is left.
+async fn is_used_up(jetway: &Jetway, run: &str, (path, at): (&Path, usize)) -> Result<bool, StoreError> {
+    match path.steps().get(at).and_then(|step| step.allowance) {
+        Some(allowance) => Ok(allowance.is_used_up(jetway.state.spent(run, at).await?)),
+        None => Ok(false),
+    }
+}
+
+/// The step that pays for a sub-agent or a title: the one that its run is at. Where that is not known
+/// it is not counted, for these are not led and go on without.
+pub async fn account_of(jetway: &Jetway, policy: &Policy, run: &str) -> Option<Account> {
+    policy.path.as_ref()?.steps().iter().find(|step| step.allowance.is_some())?;
+    let kept = jetway.state.path(run).await;
+    let kept = kept.inspect_err(|error| tracing::warn!(%error, "the step that pays for a sub-agent is not known"));
+    let (path, progress) = kept.ok().flatten()?;
+    path.steps().get(progress.at)?.allowance?;
+    Some(Account { run: run.to_owned(), step: progress.at })
 }
 
 /// The tool that the model called, where the agent got the call in other words.
@@ -226,7 +270,25 @@ fn is_in_prompt(
     opening.contains(&plain) || told.any(|edit| turns.iter().any(|past| past.anchor == edit.anchor)) || is_laid()
 }
 
+impl Wants {
+    fn of(step: &Step) -> Self {
+        Self { step: step.id.clone(), model: step.model.clone(), effort: step.effort }
+    }
+}
+
 impl Trail {
+    /// What the request is sent with.
+    #[must_use]
+    pub fn wants(&self) -> &Wants {
+        &self.wants
+    }
+
+    /// What it is charged to.
+    #[must_use]
+    pub fn account(&self) -> Option<Account> {
+        self.account.clone()
+    }
+
     /// What goes with the task.
     #[must_use]
     pub fn opening(&self) -> &str {

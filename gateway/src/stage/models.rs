@@ -1,6 +1,7 @@
 //! Whether the model may be called, and who is asked for it.
 
 use jetway_core::policy::models::{self, Allowed, Denied, Wanted};
+use jetway_core::wire::effort::Effort;
 use jetway_core::wire::request::Request;
 
 use crate::config::Policy;
@@ -20,7 +21,17 @@ impl<'a> Admitted<'a> {
     }
 }
 
-/// Admits a request. A caller's own list can only narrow what the policy allows; a request that
+/// A run's step has its requests sent otherwise than their agent asks, and that may not be.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the step `{step}` of this run has a model or an effort of its own, and with it: {why}. An operator can change `breadcrumbs` or `models` of the policy"
+)]
+pub struct StepDenied {
+    pub step: String,
+    pub why: Denied,
+}
+
+/// Admits a request, as the agent makes it. A caller's own list can only narrow what the policy allows; a request that
 /// asks for no reply asks for no effort either.
 ///
 /// # Errors
@@ -33,7 +44,31 @@ pub fn admit<'a>(
 ) -> Result<Admitted<'a>, Denied> {
     let effort = is_reply.then_some(&request.effort);
     let wanted = Wanted { dialect: request.dialect, model, effort };
-    let names = models::decide(&policy.models, &policy.name, callers, &wanted, &gate.offers)?;
+    decided(gate, policy, callers, &wanted)
+}
+
+/// Admits a request for a reply as it is sent: to this model, and with the effort of the run's step.
+///
+/// # Errors
+/// [`Denied`] as for [`admit`].
+pub fn admit_sent<'a>(
+    gate: &'a Gate,
+    policy: &Policy,
+    callers: Option<&Allowed>,
+    (request, model, effort): (&Request, &str, Option<Effort>),
+) -> Result<Admitted<'a>, Denied> {
+    // One that was read once is not malformed now.
+    let effort = effort.and_then(|effort| request.effort_with(effort).ok()).unwrap_or_else(|| request.effort.clone());
+    decided(gate, policy, callers, &Wanted { dialect: request.dialect, model, effort: Some(&effort) })
+}
+
+fn decided<'a>(
+    gate: &'a Gate,
+    policy: &Policy,
+    callers: Option<&Allowed>,
+    wanted: &Wanted<'_>,
+) -> Result<Admitted<'a>, Denied> {
+    let names = models::decide(&policy.models, &policy.name, callers, wanted, &gate.offers)?;
     let upstreams = names.iter().filter_map(|name| gate.upstreams.get(*name)).collect();
     Ok(Admitted { upstreams })
 }

@@ -129,13 +129,18 @@ impl Draft<'_> {
             Some(most) if is_reply => Some(request.limit_output(most, &mut patch)),
             _ => request.output_limit,
         };
-        if let Some(model) = &lesser.model {
+        let wants = trail.map(Trail::wants);
+        let model = lesser.model.as_ref().or(wants.and_then(|wants| wants.model.as_ref())).unwrap_or(&request.model);
+        if *model != request.model {
             request.call_model(model, &mut patch);
+        }
+        if let Some(effort) = wants.and_then(|wants| wants.effort) {
+            request.ask_effort(effort, &mut patch);
         }
         let hides_usage = request.ask_for_usage(&mut patch);
         let prefix = if is_reply { Prefix::of(request, &patch) } else { Prefix::default() };
         let bytes = patch.apply(&request.json)?;
-        let model = lesser.model.clone().unwrap_or_else(|| request.model.clone());
+        let model = model.clone();
         let facts = Facts {
             replies: request.replies,
             streams: request.stream,

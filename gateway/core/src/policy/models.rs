@@ -238,6 +238,13 @@ impl Rules {
     pub fn allows(&self, model: &str) -> bool {
         self.allow.allows(model)
     }
+
+    /// Whether this effort may be asked for, of this model, or where none is named of any.
+    #[must_use]
+    pub fn allows_effort(&self, model: Option<&str>, effort: Effort) -> bool {
+        let of = |entry: &&Entry| model.is_none_or(|model| entry.model.matches(model));
+        self.allow.0.iter().filter(of).any(|entry| entry.allows(&Asked::Known(effort)))
+    }
 }
 
 /// What is known of a provider.
@@ -391,6 +398,19 @@ mod tests {
         check_effort(&allow, &Asked::Known(Effort::Default), Some(unnamed));
         // Who asks for no reply asks for no effort.
         assert_eq!(refusal(&allow, None, OPUS, None), None);
+    }
+
+    #[test]
+    fn whether_an_effort_may_be_asked_for_is_known_before_any_request() {
+        let rules = rules(json!([{ "model": "claude-opus-*", "efforts": ["high"] }, "claude-haiku-*"]));
+        let check = |model: Option<&str>, effort: Effort, expect: bool| {
+            assert_eq!(rules.allows_effort(model, effort), expect, "{model:?} {effort:?}");
+        };
+        check(Some(OPUS), Effort::High, true);
+        check(Some(OPUS), Effort::Low, false);
+        check(Some("claude-haiku-4-5"), Effort::Low, true);
+        check(Some("gpt-6"), Effort::Low, false);
+        check(None, Effort::Low, true);
     }
 
     #[test]

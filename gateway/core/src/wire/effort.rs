@@ -1,4 +1,5 @@
-//! How much effort a request asks of the model, wherever it is spelt.
+//! How much effort a request asks of the model, wherever it is spelt; and writing another. Given
+//! `"thinking":{"type":"adaptive"},"output_config":{"effort":"low"}`: low.
 //!
 //! Servers that speak one dialect read each other's spellings too, so all of them are read in
 //! every request, and the highest counts. `verbosity` is none of them: it is about the length of
@@ -7,7 +8,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::wire::Dialect;
 use crate::wire::json::{self, Kind, Value};
+use crate::wire::patch::Patch;
 use crate::wire::request::{Malformed, refuse_misspelled};
 
 /// How much a model thinks and writes before it is content, the least first.
@@ -98,18 +101,63 @@ const IN_OUTPUT_CONFIG: &[&str] = &["effort"];
 const GOOGLE_CONFIG: &[&str] = &["thinking_config", "thinkingConfig"];
 const GOOGLE_MEMBERS: &[&str] = &["thinking_budget", "thinkingBudget", "thinking_level", "thinkingLevel"];
 
+/// Where a dialect has its word: the member, and the one inside it where it is an object.
+fn place(dialect: Dialect) -> (&'static str, Option<&'static str>) {
+    match dialect {
+        Dialect::Messages => ("output_config", Some("effort")),
+        Dialect::Chat => ("reasoning_effort", None),
+        Dialect::Responses => ("reasoning", Some("effort")),
+    }
+}
+
+/// Writes an effort where this dialect has its word for it, in place of what is there. Given `low`
+/// and a Chat request with `"reasoning_effort":"high"`: `"reasoning_effort":"low"`.
+pub(in crate::wire) fn write(dialect: Dialect, root: Value<'_>, effort: Effort, patch: &mut Patch) {
+    let (name, inside) = place(dialect);
+    let word = json::quote(effort.name());
+    let whole = inside.map_or_else(|| word.clone(), |inside| format!("{{\"{inside}\":{word}}}"));
+    match (root.get(name), inside) {
+        (None, _) => patch.add_member(root, &format!("\"{name}\":{whole}")),
+        (Some(object), Some(inside)) if object.kind() == Kind::Object => match object.get(inside) {
+            Some(said) => patch.replace(said.span(), word),
+            None => patch.add_member(object, &format!("\"{inside}\":{word}")),
+        },
+        (Some(said), _) => patch.replace(said.span(), whole),
+    }
+}
+
+/// What a request body asks for once an effort was [written](write) into it: other spellings in it
+/// stay, and the highest counts.
+///
+/// # Errors
+/// [`Malformed::Misspelled`] as for [`read`].
+pub(in crate::wire) fn written(dialect: Dialect, root: Value<'_>, effort: Effort) -> Result<Asked, Malformed> {
+    Ok(read_but(root, Some(place(dialect)))?.max(Asked::Known(effort)))
+}
+
 /// What a request body asks for.
 ///
 /// # Errors
 /// [`Malformed::Misspelled`] for a key that another reader could take for one of these.
 pub(in crate::wire) fn read(root: Value<'_>) -> Result<Asked, Malformed> {
+    read_but(root, None)
+}
+
+/// What it asks for, except in one place.
+fn read_but(root: Value<'_>, but: Option<(&str, Option<&str>)>) -> Result<Asked, Malformed> {
     let names: Vec<&'static str> = SPELT.iter().map(|(name, _)| *name).chain(["extra_body"]).collect();
     refuse_misspelled(root, &names)?;
     let mut asked = Asked::NOTHING;
     for (name, inside) in SPELT {
-        if let Some(value) = root.get(name) {
-            asked = asked.max(named(value, inside)?);
-        }
+        let Some(value) = root.get(name) else { continue };
+        asked = asked.max(match but {
+            Some((but, Some(gone))) if but == *name && value.kind() == Kind::Object => {
+                let others: Vec<&'static str> = inside.iter().copied().filter(|inside| *inside != gone).collect();
+                if others.is_empty() { Asked::NOTHING } else { named(value, &others)? }
+            }
+            Some((but, _)) if but == *name => Asked::NOTHING,
+            _ => named(value, inside)?,
+        });
     }
     if let Some(extra) = root.get("extra_body") {
         asked = asked.max(google(extra)?);
@@ -275,6 +323,55 @@ mod tests {
             let found = asked(&format!("{{{members}}}"));
             assert!(matches!(found, Err(Malformed::Misspelled { .. })), "{members}: {found:?}");
         }
+    }
+
+    #[track_caller]
+    fn check_written(dialect: Dialect, body: &str, expect: &str, comes_to: Effort) {
+        let json = Json::read(body.to_owned().into()).unwrap();
+        let mut patch = Patch::default();
+        write(dialect, json.root(), Effort::Low, &mut patch);
+        let found = patch.apply(&json).unwrap();
+        assert_eq!(std::str::from_utf8(&found).unwrap(), expect);
+        // What it says that it comes to is what is read of it then.
+        assert_eq!(written(dialect, json.root(), Effort::Low), Ok(Asked::Known(comes_to)), "{body}");
+        assert_eq!(asked(expect), Ok(Asked::Known(comes_to)), "{expect}");
+    }
+
+    #[test]
+    fn an_effort_is_written_where_its_dialect_has_it_and_nothing_else_changes() {
+        let low = Effort::Low;
+        let messages = |body: &str, expect: &str, comes_to| check_written(Dialect::Messages, body, expect, comes_to);
+        messages(r#"{ "t": 1e2 }"#, r#"{"output_config":{"effort":"low"}, "t": 1e2 }"#, low);
+        messages(r#"{"output_config":{}}"#, r#"{"output_config":{"effort":"low"}}"#, low);
+        messages(r#"{"output_config":null, "t":1.0}"#, r#"{"output_config":{"effort":"low"}, "t":1.0}"#, low);
+        messages(
+            r#"{"output_config": { "format":{"x":[1.0]}, "effort" : "max" },"a":"\u00e9"}"#,
+            r#"{"output_config": { "format":{"x":[1.0]}, "effort" : "low" },"a":"\u00e9"}"#,
+            low,
+        );
+        messages(
+            r#"{"output_config":{"format":{}},"thinking":{"type":"enabled","budget_tokens":31999}}"#,
+            r#"{"output_config":{"effort":"low","format":{}},"thinking":{"type":"enabled","budget_tokens":31999}}"#,
+            Effort::High,
+        );
+        let chat = |body: &str, expect: &str, comes_to| check_written(Dialect::Chat, body, expect, comes_to);
+        chat("{}", r#"{"reasoning_effort":"low"}"#, low);
+        chat(r#"{"reasoning_effort" :"ultra" , "n":1}"#, r#"{"reasoning_effort" :"low" , "n":1}"#, low);
+        chat(r#"{"reasoning_effort":{"x":1}}"#, r#"{"reasoning_effort":"low"}"#, low);
+        chat(
+            r#"{"reasoning":{"effort":"max"},"n":1}"#,
+            r#"{"reasoning_effort":"low","reasoning":{"effort":"max"},"n":1}"#,
+            Effort::Max,
+        );
+        let responses = |body: &str, expect: &str, comes_to| check_written(Dialect::Responses, body, expect, comes_to);
+        responses(r#"{"input":[]}"#, r#"{"reasoning":{"effort":"low"},"input":[]}"#, low);
+        responses(
+            r#"{"reasoning":{"summary":"auto","effort":"xhigh"}}"#,
+            r#"{"reasoning":{"summary":"auto","effort":"low"}}"#,
+            low,
+        );
+        responses(r#"{"reasoning":"high"}"#, r#"{"reasoning":{"effort":"low"}}"#, low);
+        responses(r#"{"reasoning":{"mode":"pro"}}"#, r#"{"reasoning":{"effort":"low","mode":"pro"}}"#, Effort::Max);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::wire::effort::Asked;
+use crate::wire::effort::{self, Asked, Effort};
 use crate::wire::facts::Caching;
 use crate::wire::json::{self, Json, Kind, Unreadable, Value};
 use crate::wire::patch::Patch;
@@ -131,6 +131,24 @@ impl Request {
     pub fn call_model(&self, model: &str, patch: &mut Patch) {
         if let Some(asked) = self.json.root().get("model") {
             patch.replace(asked.span(), json::quote(model));
+        }
+    }
+
+    /// Asks for this effort where the dialect has its word for it. Other spellings stay.
+    pub fn ask_effort(&self, effort: Effort, patch: &mut Patch) {
+        effort::write(self.dialect, self.json.root(), effort, patch);
+    }
+
+    /// What it asks for once [`Self::ask_effort`] has changed it, by all its spellings.
+    ///
+    /// # Errors
+    /// [`Malformed::Misspelled`], which one that was read never is.
+    pub fn effort_with(&self, effort: Effort) -> Result<Asked, Malformed> {
+        let root = self.json.root();
+        let asked = effort::written(self.dialect, root, effort)?;
+        match self.dialect {
+            Dialect::Messages => messages::request::most_of_messages(root, asked),
+            Dialect::Chat | Dialect::Responses => Ok(asked),
         }
     }
 

@@ -6,20 +6,22 @@ mod done;
 mod evidence;
 mod guard;
 mod path;
+mod step;
 mod tool;
 
 pub use done::{Done, Seen, is_ours};
 pub use evidence::BadSchema;
 pub use guard::{Allowed, StepGuard};
 pub use path::{Change, How, Laid, Left, Opened, Progress};
+pub use step::{Allowance, MaxTurns, Spent, Step, Stuck};
 pub use tool::{COMPLETE_STEP, complete_tool, said};
 
 use minijinja::{Environment, UndefinedBehavior, context};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::policy::prose;
 use crate::retrieval::profile::Profile;
+use crate::wire::effort::Effort;
 
 /// The most steps of a path.
 const MOST_STEPS: usize = 50;
@@ -27,76 +29,6 @@ const MOST_STEPS: usize = 50;
 const MOST_WORK: u64 = 20_000;
 /// A step's prose is read anew on every turn.
 const MOST_BYTES: usize = 16_000;
-
-/// As written: an entry of `breadcrumbs:` in `policy.yaml`.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Step {
-    /// What logs and metrics call it: lower-case letters, digits and `-`.
-    pub id: String,
-    /// The file with its prose. What is known of the project can be used in it: `{{ frameworks }}`,
-    /// `{{ languages }}` and `{{ managers }}` are lists, the surest first.
-    pub prompt: prose::File,
-    /// What completes it.
-    #[serde(default)]
-    pub done: Done,
-    /// A file with a JSON schema: with `complete_step` the model gives evidence of this shape.
-    #[serde(default)]
-    pub evidence: Option<prose::File>,
-    /// The calls that it has use for: rules as in `lockdown.allow`. Leave it out to keep to the
-    /// policy's own, which hold in any case.
-    #[serde(default)]
-    pub tools: Option<Allowed>,
-    /// Requests after which it counts as stuck.
-    #[serde(default)]
-    pub max_turns: MaxTurns,
-    /// What is done then.
-    #[serde(default)]
-    pub on_stuck: Stuck,
-    /// What is looked up in the documentation and told with it.
-    #[serde(default)]
-    pub docs: Vec<String>,
-}
-
-/// A number of requests.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(try_from = "u32")]
-pub struct MaxTurns(#[schemars(range(min = 1, max = 1000))] u32);
-
-impl MaxTurns {
-    #[must_use]
-    pub fn get(self) -> u32 {
-        self.0
-    }
-}
-
-impl Default for MaxTurns {
-    fn default() -> Self {
-        Self(40)
-    }
-}
-
-impl TryFrom<u32> for MaxTurns {
-    type Error = String;
-
-    fn try_from(count: u32) -> Result<Self, String> {
-        let fits = (1..=1000).contains(&count);
-        if fits { Ok(Self(count)) } else { Err(format!("`max_turns` is between 1 and 1000; {count} is not")) }
-    }
-}
-
-/// What is done about a step that takes too long.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Stuck {
-    /// The model is reminded of it, each time that so many requests have gone by.
-    #[default]
-    Nudge,
-    /// The next one comes.
-    Skip,
-    /// The model is told to stop and say how far it came.
-    End,
-}
 
 /// As meant: steps with ids of their own.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -127,6 +59,10 @@ pub enum Problem {
     Unasked(String),
     #[error("the step {id:?}: {why}")]
     Done { id: String, why: &'static str },
+    #[error("the step {0:?} has the effort `default`, which is none; leave `effort` out to keep to the agent's own")]
+    NoEffort(String),
+    #[error("the step {0:?} has an empty `model`; name one, or leave it out to keep to the agent's own")]
+    NoModel(String),
 }
 
 impl TryFrom<Vec<Step>> for Rules {
@@ -152,6 +88,12 @@ impl TryFrom<Vec<Step>> for Rules {
             }
             if let Some(why) = step.done.flaw() {
                 return Err(Problem::Done { id: step.id.clone(), why });
+            }
+            if step.effort == Some(Effort::Default) {
+                return Err(Problem::NoEffort(step.id.clone()));
+            }
+            if step.model.as_deref() == Some("") {
+                return Err(Problem::NoModel(step.id.clone()));
             }
         }
         Ok(Self(steps))
@@ -260,10 +202,11 @@ impl Path {
 
     /// The text by which the model is told that a path ends early.
     #[must_use]
-    pub fn tell_end(&self, at: usize) -> String {
-        let id = self.steps().get(at).map(|step| step.id.as_str()).unwrap_or_default();
+    pub fn tell_end(&self, progress: &Progress) -> String {
+        let id = progress.ended.and_then(|at| self.steps().get(at)).map(|step| step.id.as_str()).unwrap_or_default();
+        let why = if progress.is_used_up { "has used up what it may use" } else { "has taken too long" };
         format!(
-            "<jetway_step>\nThe step `{id}` has taken too long. Stop here: change nothing more, and tell the person how far you came and what is left.\n</jetway_step>\n"
+            "<jetway_step>\nThe step `{id}` {why}. Stop here: change nothing more, and tell the person how far you came and what is left.\n</jetway_step>\n"
         )
     }
 
@@ -272,8 +215,9 @@ impl Path {
     pub fn remind(&self, progress: &Progress) -> String {
         let Some(step) = self.steps().get(progress.at) else { return String::new() };
         let wants = step.done.wants(&progress.met).unwrap_or_default();
+        let much = if progress.is_used_up { " and used up what it may use" } else { "" };
         format!(
-            "<jetway_step id=\"{}\">\nThis step has taken {} turns by now. It is done by {wants}. If something stands in your way, say so in a sentence and do the rest.\n</jetway_step>\n",
+            "<jetway_step id=\"{}\">\nThis step has taken {} turns by now{much}. It is done by {wants}. If something stands in your way, say so in a sentence and do the rest.\n</jetway_step>\n",
             step.id, progress.turns
         )
     }
@@ -348,6 +292,9 @@ mod tests {
         check("[{ id: a, prompt: a.md, max_turns: 0 }]", "between 1 and 1000");
         check("[{ id: a, promt: a.md }]", "promt");
         check("[{ id: a, prompt: a.md, evidence: a.json, done: { call: Edit } }]", "never asks for that");
+        check("[{ id: a, prompt: a.md, effort: default }]", "the effort `default`, which is none");
+        check("[{ id: a, prompt: a.md, effort: lots }]", "unknown variant `lots`");
+        check("[{ id: a, prompt: a.md, model: '' }]", "an empty `model`");
     }
 
     #[test]
@@ -368,7 +315,12 @@ mod tests {
         assert!(last.contains("It is the last one.") && !last.contains("complete_step"), "{last}");
         assert!(path.tell(2, &profile, "").contains("All steps are done"));
         assert!(path.remind(&Progress { at: 1, turns: 9, ..Progress::default() }).contains("9 turns"));
-        assert!(path.tell_end(1).contains("`write` has taken too long"));
+        let ended = Progress { at: 2, ended: Some(1), ..Progress::default() };
+        assert!(path.tell_end(&ended).contains("`write` has taken too long"));
+        let used_up = Progress { is_used_up: true, ..ended };
+        assert!(path.tell_end(&used_up).contains("`write` has used up what it may use"));
+        let reminder = path.remind(&Progress { at: 1, ended: None, ..used_up });
+        assert!(reminder.contains("0 turns by now and used up what it may use"), "{reminder}");
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Progress {
     pub told: Option<usize>,
     /// Whether something is to be done about a step that takes too long.
     pub is_due: bool,
+    /// Whether the step has used up its allowance; of a path that ended early, whether that ended it.
+    pub is_used_up: bool,
     /// The step at which the path ended early.
     pub ended: Option<usize>,
     /// When it began, in milliseconds since 1970.
@@ -105,6 +107,11 @@ impl Progress {
         Self { since: now, ..Self::default() }
     }
 
+    /// The step has used up what it may. Something is done about it once.
+    pub fn use_up(&mut self) {
+        self.is_due |= !std::mem::replace(&mut self.is_used_up, true);
+    }
+
     /// Takes in a request with these results, which tells so many turns of the model's. What it
     /// returns is to be told behind the last of the results by [`Self::lay`]; where none of them has a
     /// text that waits.
@@ -134,7 +141,9 @@ impl Progress {
             Stuck::Nudge => Change::Nudge,
             Stuck::Skip => Change::Left(self.leave(How::Skipped, seen, now)),
             Stuck::End => {
+                let is_used_up = self.is_used_up;
                 let left = self.leave(How::Ended, seen, now);
+                self.is_used_up = is_used_up;
                 self.ended = Some(left.step);
                 self.at = steps.len();
                 Change::Left(left)
@@ -175,6 +184,7 @@ impl Progress {
         self.met.clear();
         self.turns = 0;
         self.is_due = false;
+        self.is_used_up = false;
         self.since = now;
         self.counted = seen.iter().map(|seen| seen.result.call.clone()).collect();
         left
@@ -299,6 +309,32 @@ mod tests {
         assert_eq!(check(&stuck("nudge"), &requests, &["-", "nudge", "-", "nudge"]).at, 0);
         assert_eq!(check(&stuck("skip"), &requests, &["-", "0 skipped 2", "-", "-"]).at, 1);
         assert_eq!(check(&stuck("end"), &requests, &["-", "0 ended 2", "-", "-"]).at, 3);
+    }
+
+    #[test]
+    fn a_step_that_has_used_up_its_allowance_is_stuck_once() {
+        let (read, folders) = (result("0", "Read"), Folders::default());
+        let seen = [Seen { result: &read, called: None, folders: &folders, table: Table::shipped() }];
+        let check = |word: &str, expect: &[&str], is_told: bool| {
+            let steps = steps(&format!("[{{ id: a, prompt: a.md, on_stuck: {word} }}, {{ id: b, prompt: b.md }}]"));
+            let mut progress = Progress::begin(0);
+            for (turn, expect) in expect.iter().enumerate() {
+                // Known before the second request, and still before the third.
+                if turn > 0 && progress.at == 0 {
+                    progress.use_up();
+                }
+                let found = match progress.observe(&steps, (&seen, turn + 1), 1) {
+                    None => "-",
+                    Some(Change::Nudge) => "nudge",
+                    Some(Change::Left(left)) => left.how.name(),
+                };
+                assert_eq!(found, *expect, "{word} {turn}");
+            }
+            assert_eq!(progress.is_used_up, is_told, "{word}");
+        };
+        check("nudge", &["-", "nudge", "-"], true);
+        check("skip", &["-", "skipped", "-"], false);
+        check("end", &["-", "ended", "-"], true);
     }
 
     #[test]

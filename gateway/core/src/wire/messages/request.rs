@@ -41,7 +41,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let messages = list(root, "messages")?.ok_or(Malformed::Missing("messages"))?;
     let shelves = tools::shelves(root)?;
     let strays = tools::strays(messages)?;
-    let effort = effort(root, messages)?;
+    let effort = most_of_messages(root, effort::read(root)?)?;
     let facts = facts::read(root, &["system", "tools", "messages"], Caching::None)?;
     let opening = opening(messages);
     let session = session(root);
@@ -65,9 +65,11 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     })
 }
 
-/// A message may ask for another effort from its turn on, so the highest of all counts.
-fn effort(root: Value<'_>, messages: Value<'_>) -> Result<Asked, Malformed> {
-    messages.items().try_fold(effort::read(root)?, |most, message| Ok(most.max(effort::of_message(message)?)))
+/// A message may ask for another effort than the request from its turn on, so the highest of all
+/// counts.
+pub(in crate::wire) fn most_of_messages(root: Value<'_>, asked: Asked) -> Result<Asked, Malformed> {
+    let mut messages = root.get("messages").into_iter().flat_map(Value::items);
+    messages.try_fold(asked, |most, message| Ok(most.max(effort::of_message(message)?)))
 }
 
 /// Claude Code writes its session into `metadata.user_id`, as JSON inside a string.

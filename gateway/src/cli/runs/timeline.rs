@@ -8,7 +8,7 @@ use crate::runs::read::Line;
 
 /// Writes a run's story: what each turn cost, what was kept from it, what was shown to it.
 /// And what its agent said of it at the end.
-pub(super) fn render(run: &Line, exchanges: &[Line], findings: &[Line], paint: Paint) -> String {
+pub(in crate::cli) fn render(run: &Line, exchanges: &[Line], findings: &[Line], paint: Paint) -> String {
     let mut text = String::new();
     let head =
         format!("{}  {} under {}, {}", field(run, "id"), field(run, "user"), field(run, "policy"), field(run, "agent"));
@@ -187,6 +187,6 @@ fn list(line: &Line, name: &str, item: impl Fn(&Value) -> Option<String>) -> Vec
 }
 
 /// Micro-dollars as dollars.
-pub(super) fn money(micros: i64) -> String {
+pub(in crate::cli) fn money(micros: i64) -> String {
     format!("${}.{:04}", micros / 1_000_000, micros % 1_000_000 / 100)
 }

@@ -1,0 +1,240 @@
+//! `jetway runs`.
+
+mod export;
+mod replay;
+mod tail;
+mod timeline;
+
+use anyhow::bail;
+use jetway_core::units::Span;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use crate::cli::{out, runtime, span};
+use crate::config::{self, Config};
+use crate::runs::log::{Action, Log};
+use crate::runs::read::{Filter, Line, Reader};
+pub(super) use replay::recorded;
+pub(super) use timeline::{money, render};
+
+#[derive(Debug, clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  \
+      jetway runs --since 1d --min-cost 0.50       what was dear today\n  \
+      jetway runs --refused Bash                   where a call of Bash was refused\n  \
+      jetway runs --text \"middleware\"              where somebody said so\n  \
+      jetway runs tail                             exchanges as they end\n  \
+      jetway runs replay RUN --policy wizard       the run under the policy as it is now"
+)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    list: List,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Show one run as a timeline.
+    Show {
+        /// The run, or the beginning of its id.
+        id: String,
+        /// Write the run, its exchanges and what its agent said as JSON.
+        #[arg(long)]
+        json: bool,
+        /// With the bodies of exchanges, where they are kept.
+        #[arg(long, requires = "json")]
+        bodies: bool,
+    },
+    /// Write exchanges as they end, until it is told to stop.
+    Tail(tail::Args),
+    /// Write runs, exchanges, endings and findings as JSON, one a line.
+    Export(export::Args),
+    /// Hold a recorded run against a policy: what would be refused, shown and paid.
+    Replay(replay::Args),
+    /// Erase all that is kept of a user: runs, exchanges, bodies, findings.
+    Erase {
+        /// The user, as runs name it.
+        #[arg(long)]
+        user: String,
+        /// Why. It stays in the log, with how much it was.
+        #[arg(long)]
+        reason: String,
+        /// It cannot be undone: do it.
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Only runs of this policy.
+    #[arg(long)]
+    policy: Option<String>,
+    /// Only runs of this user.
+    #[arg(long)]
+    user: Option<String>,
+    /// Only runs of this agent: claude-code, codex, opencode, …
+    #[arg(long)]
+    agent: Option<String>,
+    /// Only runs whose last exchange ended so: complete, refused, provider_refused, provider_failed, client_gone, cut.
+    #[arg(long)]
+    outcome: Option<String>,
+    /// Only runs that ended so: completed, quiet, told, refused, cut, failed, stuck, abandoned.
+    #[arg(long)]
+    ended: Option<String>,
+    /// Only runs that began so long ago or later: 12h, 7d.
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    since: Option<Span>,
+    /// Only runs that cost so many dollars or more.
+    #[arg(long, value_name = "USD", value_parser = micros)]
+    min_cost: Option<u64>,
+    /// Only runs in which a call of this tool was refused.
+    #[arg(long, value_name = "TOOL")]
+    refused: Option<String>,
+    /// Only runs in which something says this: a refusal, a failure, a finding.
+    #[arg(long)]
+    text: Option<String>,
+    /// The most runs to list.
+    #[arg(long, default_value_t = 20)]
+    limit: u32,
+    /// Write the list as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Dollars as micro-dollars.
+fn micros(text: &str) -> Result<u64, String> {
+    let dollars: f64 = text.parse().map_err(|_| String::from("it is a number of dollars, such as 0.50"))?;
+    if !(0.0..1e9).contains(&dollars) {
+        return Err(String::from("it is between 0 and a billion"));
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is in bounds, and whole")]
+    let micros = (dollars * 1e6).round() as u64;
+    Ok(micros)
+}
+
+/// The moment so long ago.
+fn ago(span: Span) -> anyhow::Result<Timestamp> {
+    Ok(Timestamp::now().checked_sub(SignedDuration::try_from(span.0)?)?)
+}
+
+pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<()> {
+    runtime()?.block_on(obey(config, args))
+}
+
+async fn obey(config: &Config, args: &Args) -> anyhow::Result<()> {
+    if let Some(Command::Erase { user, reason, yes }) = &args.command {
+        return erase(config, user, reason, *yes).await;
+    }
+    let reader = Reader::open(&config.runs, &config.state).await?;
+    match &args.command {
+        None => list(&reader, &args.list).await,
+        Some(Command::Tail(args)) => tail::run(&reader, args).await,
+        Some(Command::Export(args)) => export::run(&reader, args).await,
+        Some(Command::Replay(args)) => replay::run(config, &reader, args).await,
+        Some(Command::Show { id, json, bodies }) => show(&reader, id, (*json, *bodies)).await,
+        Some(Command::Erase { .. }) => Ok(()),
+    }
+}
+
+async fn show(reader: &Reader, id: &str, (as_json, with_bodies): (bool, bool)) -> anyhow::Result<()> {
+    let (run, mut exchanges) = found(reader, id).await?;
+    let id = run.get("id").and_then(Value::as_str).unwrap_or_default();
+    let findings = reader.findings(id).await?;
+    if !as_json {
+        return out::raw(render(&run, &exchanges, &findings, out::Paint::detect()).as_bytes());
+    }
+    if with_bodies {
+        let said = reader.bodies(id).await?;
+        for exchange in &mut exchanges {
+            let own = exchange.get("id").and_then(Value::as_str).and_then(|id| said.get(id));
+            let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
+            exchange.insert(String::from("sent"), own.map(|own| json(&own.sent)).unwrap_or_default());
+            exchange
+                .insert(String::from("said"), own.and_then(|own| own.said.as_deref()).map(json).unwrap_or_default());
+        }
+    }
+    out::line(&serde_json::to_string_pretty(&json!({ "run": run, "exchanges": exchanges, "findings": findings }))?)
+}
+
+/// One run, by the beginning of its id.
+async fn found(reader: &Reader, id: &str) -> anyhow::Result<(Line, Vec<Line>)> {
+    let Some(found) = reader.show(id).await? else {
+        bail!("there is no run {id:?}, or more than one begins so; `jetway runs` lists them");
+    };
+    Ok(found)
+}
+
+async fn erase(config: &Config, user: &str, reason: &str, yes: bool) -> anyhow::Result<()> {
+    if !yes {
+        bail!("it cannot be undone; say --yes to erase all that is kept of {user:?}");
+    }
+    let log = Log::beside(&config.runs, &config.state)?;
+    let erased = log.erase(user).await?;
+    let by = config::environment("USER").unwrap_or_else(|| String::from("operator"));
+    // Whom it was about is what was to be forgotten.
+    let (at, reason) = (Timestamp::now(), reason.to_owned());
+    log.note(Action { at, by, what: "erase", amount: Some(erased), reason, ..Action::default() }).await?;
+    out::line(&format!(
+        "{erased} rows are erased. What a gateway that is running has not written yet is not among them."
+    ))
+}
+
+async fn list(reader: &Reader, args: &List) -> anyhow::Result<()> {
+    let filter = Filter {
+        policy: args.policy.clone(),
+        user: args.user.clone(),
+        agent: args.agent.clone(),
+        outcome: args.outcome.clone(),
+        ended: args.ended.clone(),
+        since: args.since.map(ago).transpose()?,
+        min_cost: args.min_cost,
+        refused: args.refused.clone(),
+        text: args.text.clone(),
+        limit: args.limit,
+    };
+    let runs = reader.list(&filter).await?;
+    if args.json {
+        return out::line(&serde_json::to_string_pretty(&runs)?);
+    }
+    if runs.is_empty() {
+        let any = reader.list(&Filter { limit: 1, ..Filter::default() }).await?;
+        return out::line(match any.is_empty() {
+            true => "No runs yet. Point an agent at Jetway, or try `jetway demo`.",
+            false => "No run is like that.",
+        });
+    }
+    let row = |run: &Line| {
+        let text = |name: &str| out::shown(run.get(name).and_then(Value::as_str).unwrap_or("-"));
+        let number = |name: &str| run.get(name).and_then(Value::as_i64).unwrap_or(0);
+        let started = text("started").chars().take(19).collect::<String>();
+        vec![
+            text("id"),
+            started,
+            text("policy"),
+            text("user"),
+            text("agent"),
+            number("turns").to_string(),
+            number("tokens").to_string(),
+            money(number("cost_micros")),
+            text("outcome"),
+            text("ended_by"),
+        ]
+    };
+    let rows: Vec<_> = runs.iter().map(row).collect();
+    let heading = ["RUN", "STARTED", "POLICY", "USER", "AGENT", "TURNS", "TOKENS", "COST", "LAST", "ENDED"];
+    out::raw(out::table(&heading, &rows).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dollars_are_read() {
+        assert_eq!((micros("0.5"), micros("12")), (Ok(500_000), Ok(12_000_000)));
+        assert!(micros("-1").is_err() && micros("x").is_err() && micros("NaN").is_err());
+    }
+}

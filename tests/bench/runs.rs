@@ -1,0 +1,207 @@
+//! What looking at the run log costs: 10,000 runs of 8 exchanges each, in SQLite and in PostgreSQL, and
+//! 1,000 runs with bodies held against the shipped wizard policy. `cargo bench -p jetway --bench runs`
+//! reports; nothing here is asserted.
+
+#![expect(clippy::unwrap_used, reason = "a bench may stop where nothing can be measured")]
+#![expect(clippy::print_stdout, reason = "it reports")]
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jetway::config::{Config, Postgres, Runs, Secrets};
+use jetway::gate::Gate;
+use jetway::replay::{self, Recorded};
+use jetway::runs::body::Body;
+use jetway::runs::log::Log;
+use jetway::runs::read::{Filter, Line, Reader};
+use jetway::runs::{CallRefused, Ended, Outcome, Passage, Record};
+use jetway_support::postgres;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+const RUNS: usize = 10_000;
+const TURNS: usize = 8;
+const REPLAYED: usize = 1_000;
+/// Rows that are written at once.
+const AT_ONCE: usize = 500;
+
+fn main() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        store("SQLite", Runs::default()).await;
+        store("PostgreSQL", Runs { postgres: Some(server()), ..Runs::default() }).await;
+        replays().await;
+    });
+}
+
+fn server() -> Postgres {
+    let url = postgres::database();
+    let (address, database) = url.strip_prefix("postgres://").unwrap().split_once('/').unwrap();
+    let (host, port) = address.split_once(':').unwrap();
+    Postgres {
+        addresses: vec![(host.to_owned(), port.parse().unwrap())],
+        database: database.to_owned(),
+        is_tls: false,
+        user: Some(postgres::USER.to_owned()),
+        password: None,
+        authority: None,
+        timeout: Duration::from_secs(20),
+    }
+}
+
+fn record(begun: Timestamp, run: usize, turn: usize) -> Record {
+    let seconds = i64::try_from(run * 60 + turn * 5).unwrap();
+    let refused = CallRefused { tool: "Bash".into(), rule: "deny reads(**/.env*)".into() };
+    let is_refused = run.is_multiple_of(97) && turn == 3;
+    let passage = |n: usize| Passage {
+        source: format!("docs/page-{n}.md#Section"),
+        hash: String::from("0123456789ab"),
+        page: None,
+    };
+    Record {
+        id: format!("x_{run:06}_{turn}"),
+        run: Some(format!("run_{run:06}")),
+        at: begun.checked_add(SignedDuration::from_secs(seconds)).unwrap(),
+        policy: Some(String::from(if run.is_multiple_of(3) { "coding" } else { "wizard" })),
+        policy_version: Some(format!("v{}", run / 2_000)),
+        user: Some(format!("user-{}", run % 500)),
+        agent: if run.is_multiple_of(2) { "claude-code" } else { "codex" },
+        endpoint: "reply",
+        outcome: Some(if is_refused { Outcome::Cut } else { Outcome::Complete }),
+        detail: is_refused.then(|| String::from("The budget of $5.00 for each user a day is used up.")),
+        model: Some(String::from("claude-sonnet-5-5")),
+        cost_micros: (run as u64 * 37) % 400_000,
+        calls_refused: if is_refused { vec![refused] } else { Vec::new() },
+        passages: (0..5).map(passage).collect(),
+        tools_removed: (0..10).map(|n| format!("mcp__server__tool_{n}")).collect(),
+        ..Record::default()
+    }
+}
+
+async fn store(name: &str, runs: Runs) {
+    let state = tempfile::tempdir().unwrap();
+    let (tasks, close) = (TaskTracker::new(), CancellationToken::new());
+    let log = Log::open(&runs, state.path(), (&tasks, close.clone())).unwrap();
+    let begun = Timestamp::now().checked_sub(SignedDuration::from_hours(24 * 8)).unwrap();
+    let clock = Instant::now();
+    let all: Vec<(usize, usize)> = (0..RUNS).flat_map(|run| (0..TURNS).map(move |turn| (run, turn))).collect();
+    for some in all.chunks(AT_ONCE) {
+        let mut writing = JoinSet::new();
+        for (run, turn) in some {
+            let (log, record) = (log.clone(), record(begun, *run, *turn));
+            writing.spawn(async move { log.write(&record).await });
+        }
+        writing.join_all().await.into_iter().for_each(Result::unwrap);
+    }
+    for run in (0..RUNS).step_by(3) {
+        let ended = Ended {
+            run: format!("run_{run:06}"),
+            at: Timestamp::now(),
+            ending: "quiet",
+            exchange: format!("e_{run}"),
+            ..Ended::default()
+        };
+        log.end(&ended).await.unwrap();
+    }
+    while log.undelivered() > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    println!("{name}: {} exchanges written in {:.1} s", RUNS * TURNS, clock.elapsed().as_secs_f64());
+    let reader = Reader::open(&runs, state.path()).await.unwrap();
+    let first = Filter { limit: 20, ..Filter::default() };
+    let text = |text: &str| Some(text.to_owned());
+    let week = begun.checked_add(SignedDuration::from_hours(24)).unwrap();
+    for (what, filter) in [
+        ("list", first.clone()),
+        ("list of all", Filter { limit: 10_000, ..first.clone() }),
+        ("policy and user", Filter { policy: text("wizard"), user: text("user-77"), ..first.clone() }),
+        ("since and cost", Filter { since: Some(week), min_cost: Some(2_000_000), ..first.clone() }),
+        ("ended", Filter { ended: text("quiet"), ..first.clone() }),
+        ("ended, of which there are none", Filter { ended: text("cut"), ..first.clone() }),
+        ("refused tool", Filter { refused: text("Bash"), ..first.clone() }),
+        ("refused tool, of which there are none", Filter { refused: text("Write"), ..first.clone() }),
+        ("text", Filter { text: text("used up"), ..first.clone() }),
+        ("text, of which there is none", Filter { text: text("nowhere"), ..first.clone() }),
+    ] {
+        let (time, count) = timed(|| async { reader.list(&filter).await.unwrap().len() }).await;
+        println!("  {what}: {time:.1} ms, {count} runs");
+    }
+    let (time, _) = timed(|| async { reader.show("run_004242").await.unwrap().unwrap().1.len() }).await;
+    println!("  show: {time:.1} ms");
+    close.cancel();
+    tasks.close();
+    tasks.wait().await;
+}
+
+/// The median of several times, in milliseconds, and what came of it.
+async fn timed<T>(mut doing: impl AsyncFnMut() -> T) -> (f64, T) {
+    let mut times = Vec::new();
+    let mut last = doing().await;
+    for _ in 0..9 {
+        let begun = Instant::now();
+        last = doing().await;
+        times.push(begun.elapsed().as_secs_f64() * 1e3);
+    }
+    times.sort_by(f64::total_cmp);
+    (times[times.len() / 2], last)
+}
+
+/// Runs of eight requests that grow to some 60 KB, held against the shipped policy.
+async fn replays() {
+    let state = tempfile::tempdir().unwrap();
+    let runs = Runs::default();
+    let (tasks, close) = (TaskTracker::new(), CancellationToken::new());
+    let log = Log::open(&runs, state.path(), (&tasks, close)).unwrap();
+    let begun = Timestamp::now();
+    for run in 0..REPLAYED {
+        for turn in 0..TURNS {
+            let record =
+                Record { dialect: Some("messages"), policy: Some("wizard".into()), ..record(begun, run, turn) };
+            let (id, at) = (record.id.clone(), record.at);
+            let body = Body { exchange: id, run: record.run.clone(), at, sent: request(turn), ..Body::default() };
+            let (written, kept) = tokio::join!(log.write(&record), log.keep_body(body));
+            written.and(kept).unwrap();
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let gate = Gate::build(Config::load(&root.join("config/gateway.yaml"), Secrets::Leave).unwrap()).unwrap();
+    let policy = &gate.config.policies["wizard"];
+    let reader = Reader::open(&runs, state.path()).await.unwrap();
+    let clock = Instant::now();
+    let mut calls = 0;
+    for run in 0..REPLAYED {
+        let id = format!("run_{run:06}");
+        let exchanges = reader.show(&id).await.unwrap().unwrap().1;
+        let bills = replay::bills(&gate, policy, &exchanges.iter().collect::<Vec<&Line>>());
+        let mut bodies = reader.bodies(&id).await.unwrap();
+        let with_body = |exchange: Line| {
+            let sent = bodies.remove(exchange["id"].as_str().unwrap()).map(|said| said.sent);
+            Recorded { exchange, sent }
+        };
+        let recorded: Vec<Recorded> = exchanges.into_iter().map(with_body).collect();
+        calls += replay::replay(&gate, policy, &recorded, &bills).calls.len();
+    }
+    let seconds = clock.elapsed().as_secs_f64();
+    let rate = REPLAYED as f64 / seconds;
+    println!("replay: {REPLAYED} runs, {calls} calls in {seconds:.1} s, {rate:.0} runs a second");
+}
+
+fn request(turn: usize) -> Bytes {
+    let mut messages = vec![json!({ "role": "user", "content": "Add analytics to this Next.js project." })];
+    for n in 0..turn {
+        let id = format!("c{n}");
+        let line = if n == 3 { "cat .env.local" } else { "npm test" };
+        messages.push(json!({ "role": "assistant", "content": [{ "type": "tool_use", "id": id, "name": "Bash", "input": { "command": line } }] }));
+        let result = format!("line {n} of what a command printed\n").repeat(250);
+        messages.push(
+            json!({ "role": "user", "content": [{ "type": "tool_result", "tool_use_id": id, "content": result }] }),
+        );
+    }
+    let tools: Vec<Value> =
+        (0..20).map(|n| json!({ "name": format!("Tool{n}"), "input_schema": { "type": "object" } })).collect();
+    json!({ "model": "claude-sonnet-5-5", "max_tokens": 1000, "tools": tools, "messages": messages }).to_string().into()
+}

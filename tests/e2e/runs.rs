@@ -1,0 +1,224 @@
+//! The run log as people use it: found, followed, exported, replayed, forgotten.
+
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
+
+use jetway_scripted::Provider;
+use jetway_support::client::{Answer, post};
+use jetway_support::postgres;
+use jetway_support::{Jetway, Setup, eventually, jetway, provider};
+use serde_json::{Value, json};
+
+const LOCKDOWN: &str = "
+lockdown: { allow: ['*'], deny: ['reads(**/.env*)'], on_denied: explain }
+context: { docs: docs, allowance: 500, min_score: 0.1 }
+budget: { caps: [{ per: user, usd: 100, every: day }] }
+";
+const PAGE: &str = "# Errors\n\nThe middleware reports errors of Django to the collector.\n";
+const SECRET: &str = "sk_live_0123456789marker";
+
+fn bash(line: &str) -> Value {
+    json!({ "calls": [{ "tool": "Bash", "input": { "command": line } }], "usage": { "input": 1000, "output": 100 } })
+}
+
+/// A model that lists, reads what it may not, and is done.
+fn scripted() -> Provider {
+    let turns = json!([bash("ls"), bash("cat .env"), { "text": "Done.", "usage": { "input": 1000, "output": 100 } }]);
+    let cheap = json!({ "name": "cheap", "when": { "contains": "cheaply" }, "turns": [{ "text": "Hello.", "usage": { "input": 10, "output": 1 } }] });
+    provider(&json!({ "scenarios": [cheap, { "name": "job", "turns": turns }] }).to_string())
+}
+
+fn setup(provider: &Provider, runs: &str) -> Setup {
+    let mut setup = Setup::new(&provider.url()).with(LOCKDOWN).file("open/docs/errors.md", PAGE);
+    setup.more = format!("runs: {{ {runs} }}");
+    setup
+}
+
+fn send(jetway: &Jetway, run: &str, messages: &[Value]) -> Answer {
+    let tools = json!([{ "name": "Bash", "input_schema": { "type": "object" } }, { "name": "WebFetch", "input_schema": { "type": "object" } }]);
+    let body = json!({ "model": "claude-sonnet-5-5", "max_tokens": 1000, "tools": tools, "messages": messages });
+    post("/v1/messages", body.to_string()).header("x-jetway-run", run).send(jetway.data)
+}
+
+/// An agent at work, and its run.
+fn work(jetway: &Jetway, run: &str) -> String {
+    // What a person says is not redacted on its way to the model.
+    let task = format!("Report the errors of my Django app. The key is {SECRET}.");
+    let mut messages = vec![json!({ "role": "user", "content": task })];
+    loop {
+        let answer = send(jetway, run, &messages);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let content = answer.json()["content"].clone();
+        let call = content.as_array().unwrap().iter().find(|block| block["type"] == "tool_use").cloned();
+        let Some(call) = call else { return answer.header("x-jetway-run").unwrap().to_owned() };
+        messages.push(json!({ "role": "assistant", "content": content }));
+        let result = json!([{ "type": "tool_result", "tool_use_id": call["id"], "content": "app.py" }]);
+        messages.push(json!({ "role": "user", "content": result }));
+    }
+}
+
+fn listed(jetway: &Jetway, options: &[&str]) -> Vec<String> {
+    let runs = jetway.json(&[&["runs", "--json"], options].concat());
+    runs.as_array().unwrap().iter().map(|run| run["id"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Both stores are asked the same.
+fn finds(more: &str) {
+    let provider = scripted();
+    let jetway = setup(&provider, more).start();
+    let job = work(&jetway, "job");
+    let cheap = send(&jetway, "cheap", &[json!({ "role": "user", "content": "cheaply" })]);
+    let cheap = cheap.header("x-jetway-run").unwrap().to_owned();
+    eventually(|| jetway.exchanges(3).len() == 3);
+    let check = |options: &[&str], expect: &[&String]| {
+        let found = listed(&jetway, options);
+        assert_eq!(found.iter().collect::<Vec<_>>(), expect, "{options:?}");
+    };
+    check(&[], &[&cheap, &job]);
+    check(&["--limit", "1"], &[&cheap]);
+    check(&["--policy", "open", "--agent", "other", "--outcome", "complete"], &[&cheap, &job]);
+    check(&["--user", "nobody"], &[]);
+    check(&["--since", "1h"], &[&cheap, &job]);
+    check(&["--since", "1ms"], &[]);
+    check(&["--min-cost", "0.001"], &[&job]);
+    check(&["--refused", "Bash"], &[&job]);
+    check(&["--refused", "Bas"], &[]);
+    check(&["--refused", "%"], &[]);
+    check(&["--text", "READS(**/.env"], &[&job]);
+    check(&["--text", "nothing of this"], &[]);
+    assert_eq!(post(&format!("/v1/runs/{job}/end"), "").send(jetway.data).status, 200);
+    eventually(|| listed(&jetway, &["--ended", "told"]) == [job.clone()]);
+    check(&["--ended", "quiet"], &[]);
+    let text = String::from_utf8(jetway.command(&["runs", "--user", "nobody"]).stdout).unwrap();
+    assert_eq!(text, "No run is like that.\n");
+    let wrong = jetway.command(&["runs", "--since", "yesterday"]);
+    assert!(!wrong.status.success() && String::from_utf8_lossy(&wrong.stderr).contains("12h or 7d"));
+
+    // The timeline says what the model called, what it got, and how it ended.
+    let text = String::from_utf8(jetway.command(&["runs", "show", &job]).stdout).unwrap();
+    for line in ["called    Bash", "refused   Bash (deny reads(**/.env*))", "ended told"] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+
+    let export = String::from_utf8(jetway.command(&["runs", "export"]).stdout).unwrap();
+    let lines: Vec<Value> = export.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let count = |name: &str| lines.iter().filter(|line| line[name].is_object()).count();
+    assert_eq!(["run", "exchange", "ending", "finding"].map(count), [2, 4, 1, 0], "{export}");
+    assert!(String::from_utf8(jetway.command(&["runs", "export", "--since", "1ms"]).stdout).unwrap().is_empty());
+}
+
+#[test]
+fn runs_are_found_in_the_embedded_log() {
+    finds("keep: 30d");
+}
+
+#[test]
+fn runs_are_found_in_postgres() {
+    finds(&format!("postgres: {{ urls: ['{}'], user: {}, timeout: 20s }}", postgres::database(), postgres::USER));
+}
+
+#[test]
+fn what_ends_from_now_on_is_followed() {
+    let provider = scripted();
+    let gateway = setup(&provider, "").start();
+    work(&gateway, "before");
+    eventually(|| gateway.exchanges(2).len() == 2);
+    let mut tail = jetway(gateway.folder.path(), &["runs", "tail", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
+    // It has looked once when what comes later is the first that it tells.
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let run = work(&gateway, "after");
+    let told: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+    assert_eq!(told["run"].as_str().unwrap(), run);
+    tail.kill().unwrap();
+    tail.wait().unwrap();
+}
+
+#[test]
+fn bodies_are_kept_as_they_were_or_without_secrets_or_not_at_all() {
+    for (kept, has_body, has_secret) in [("none", false, false), ("redacted", true, false), ("full", true, true)] {
+        let provider = scripted();
+        let jetway = setup(&provider, &format!("bodies: {kept}")).start();
+        let run = work(&jetway, "job");
+        let mut story = Value::Null;
+        eventually(|| {
+            story = jetway.json(&["runs", "show", &run, "--json", "--bodies"]);
+            let exchanges = story["exchanges"].as_array().unwrap();
+            exchanges.len() == 2 && exchanges.iter().all(|exchange| exchange["sent"].is_object() == has_body)
+        });
+        let text = story.to_string();
+        assert_eq!(text.contains("Report the errors"), has_body, "{kept}");
+        assert_eq!(text.contains(SECRET), has_secret, "{kept}: {text}");
+        if has_body {
+            assert_eq!(story["exchanges"][0]["said"]["content"][0]["name"], "Bash", "{text}");
+            assert!(jetway.metrics().contains("jetway_bodies_total{result=\"kept\"} 2"));
+        }
+        if kept == "full" {
+            // What is kept is what was sent.
+            let sent: Value = serde_json::from_slice(&provider.seen()[0].body).unwrap();
+            assert_eq!(story["exchanges"][0]["sent"], sent);
+        }
+    }
+}
+
+#[test]
+fn a_user_can_be_erased() {
+    let provider = scripted();
+    let jetway = setup(&provider, "bodies: full").start();
+    work(&jetway, "job");
+    eventually(|| jetway.exchanges(2).len() == 2);
+    let user = jetway.json(&["runs", "--json"])[0]["user"].as_str().unwrap().to_owned();
+    let erase =
+        |more: &[&str]| jetway.command(&[&["runs", "erase", "--user", &user, "--reason", "asked for"], more].concat());
+    assert!(!erase(&[]).status.success());
+    assert_eq!(listed(&jetway, &[]).len(), 1);
+    assert!(erase(&["--yes"]).status.success());
+    assert!(listed(&jetway, &[]).is_empty());
+    let actions = jetway.json(&["budgets", "log", "--json"]);
+    assert_eq!((&actions[0]["what"], &actions[0]["reason"]), (&json!("erase"), &json!("asked for")));
+    assert!(!actions.to_string().contains(&user), "{actions}");
+}
+
+#[test]
+fn a_run_is_replayed_under_another_policy() {
+    let provider = scripted();
+    let jetway = setup(&provider, "bodies: redacted").start();
+    let run = work(&jetway, "job");
+    eventually(|| jetway.exchanges(2).len() == 2);
+    let same = jetway.json(&["runs", "replay", &run, "--json"]);
+    let fates = |replay: &Value| -> Vec<String> {
+        let calls = replay["calls"].as_array().unwrap().iter();
+        calls.map(|call| format!("{} {}", call["fate"].as_str().unwrap(), call["by"].as_str().unwrap_or("-"))).collect()
+    };
+    assert_eq!(fates(&same), ["allowed -"], "{same}");
+    assert_eq!(same["passages"], same["passages_then"], "{same}");
+    assert_eq!((&same["cost_micros"], &same["bodies"]), (&same["cost_micros_then"], &json!(2)), "{same}");
+
+    let other = "
+lockdown: { allow: ['*'], deny: ['Bash(ls *)', WebFetch] }
+budget: { output_limit: 10, caps: [{ per: run, usd: 0.004, every: run }] }
+";
+    let folder = jetway.folder.path().join("other/open");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("policy.yaml"), format!("{}{other}", jetway_support::OPEN)).unwrap();
+    let folder = folder.display().to_string();
+    let replay = jetway.json(&["runs", "replay", &run, "--policy", &folder, "--json"]);
+    assert_eq!(fates(&replay), ["refused deny Bash(ls *)"], "{replay}");
+    assert_eq!(replay["hidden"], json!(["WebFetch"]));
+    assert!(
+        replay["passages"].as_array().unwrap().is_empty() && !replay["passages_then"].as_array().unwrap().is_empty()
+    );
+    // 1000 of input and 10 of output, of two turns of which the first uses the cap up.
+    assert_eq!((replay["cost_micros"].as_i64(), replay["refused_from"].is_null()), (Some(6300), true), "{replay}");
+    let text = String::from_utf8(jetway.command(&["runs", "replay", &run, "--policy", &folder]).stdout).unwrap();
+    assert!(text.contains("by deny Bash(ls *)") && text.contains("tools that would be hidden: WebFetch"), "{text}");
+
+    let diff = jetway.json(&["policy", "diff", "open", &folder, "--json"]);
+    assert_eq!((&diff["runs"], &diff["calls"][0]["before"]), (&json!(1), &json!("allowed")), "{diff}");
+    assert_eq!(diff["calls"][0]["after"], "refused: deny Bash(ls *)");
+    assert_eq!(diff["not_shown"].as_object().unwrap().len(), 1, "{diff}");
+    let text = String::from_utf8(jetway.command(&["policy", "diff", "open", &folder]).stdout).unwrap();
+    assert!(text.contains("runs a second") && text.contains("hidden now: WebFetch (in 1 runs)"), "{text}");
+    let missing = jetway.command(&["policy", "diff", "open", "nowhere"]);
+    assert!(String::from_utf8_lossy(&missing.stderr).contains("neither a policy (open) nor a folder"));
+}
