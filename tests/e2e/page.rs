@@ -156,6 +156,11 @@ fn runs_are_listed_filtered_and_told_and_nothing_of_them_is_markup() {
     check("user=%3Cb%3E%22onfocus%3Dtop.hit%3D1", false, true);
     check("policy=other", false, false);
     check("outcome=refused", false, false);
+    check("refused=%3Cscript%3Etop.hit%3D1%3C%2Fscript%3E&cost=0.0001", true, true);
+    check("refused=Bash", false, false);
+    check("cost=1000", false, false);
+    check("ended=stuck", false, false);
+    check("text=no+such+words", false, false);
     check("since=2999-01-01", false, false);
     assert!(look(&jetway, &cookie, "/runs?since=soon").text().contains("neither a length of time"));
 

@@ -134,7 +134,10 @@ impl Config {
     /// [`Problem`] when it is not sound.
     pub fn policy_in(&self, folder: &Path) -> Result<Policy, Problem> {
         let names: Vec<String> = self.providers.keys().cloned().collect();
-        policies::policy(folder, &policies::Known { providers: &names, client_ca: true, secrets: Secrets::Leave })
+        policies::policy(
+            folder,
+            &policies::Known { names: &names, providers: &self.providers, client_ca: true, secrets: Secrets::Leave },
+        )
     }
 }
 

@@ -63,7 +63,7 @@ const JSON: &[&str] = &[
     "calls",
 ];
 /// Columns that hold a moment, in milliseconds since 1970.
-const TIMES: &[&str] = &["at", "started", "ended", "until", "first", "last"];
+const TIMES: &[&str] = &["at", "started", "ended", "until", "last"];
 
 /// Runs, with how each ended and whether its agent was asked; one that went on since is open again.
 const RUNS: &str = "SELECT run.*,
@@ -236,27 +236,15 @@ impl Reader {
         self.rows(&format!("SELECT * FROM finding {} ORDER BY at, id", query.conditions()), &query.cells).await
     }
 
-    /// The versions of policies that were in use, since when, and how many agents have answered under each.
+    /// The versions of policies that were in use, from when to when, and how many agents have answered under each.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub async fn versions(&self) -> Result<Vec<Line>, StoreError> {
-        let sql = "SELECT policy, policy_version, min(at) AS at,
+        let sql = "SELECT policy, policy_version, min(at) AS at, max(at) AS last, count(*) AS exchanges,
                 count(CASE WHEN endpoint = $1 AND outcome = 'complete' THEN 1 END) AS answered
             FROM exchange WHERE policy IS NOT NULL AND policy_version IS NOT NULL GROUP BY policy, policy_version";
         self.rows(sql, &[Cell::from(QUESTION)]).await
-    }
-
-    /// The versions of policies that exchanges since then were under, and when the first and the last
-    /// of these were, the latest first.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub async fn in_use(&self, since: Timestamp) -> Result<Vec<Line>, StoreError> {
-        let sql = "SELECT policy, policy_version, min(at) AS first, max(at) AS last, count(*) AS exchanges
-            FROM exchange WHERE at >= $1 AND policy IS NOT NULL AND policy_version IS NOT NULL
-            GROUP BY policy, policy_version ORDER BY max(at) DESC LIMIT 1000";
-        self.rows(sql, &[Cell::from(since)]).await
     }
 
     /// What operators changed by hand, the newest first.

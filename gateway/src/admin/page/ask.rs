@@ -7,9 +7,16 @@ use jetway_core::units::Span;
 use jiff::{SignedDuration, Timestamp};
 use url::form_urlencoded::{Serializer, parse};
 
+use crate::runs::read::Filter;
+
 /// The most pairs that are read, and the longest value.
 const PAIRS: usize = 32;
 const LONGEST: usize = 500;
+
+/// What runs are filtered by; the latter of them are rarer.
+pub(super) const FILTERS: [&str; 9] =
+    ["policy", "user", "outcome", "since", "agent", "ended", "refused", "text", "cost"];
+pub(super) const RARER: &[&str] = FILTERS.split_at(4).1;
 
 /// The pairs of a query or a form.
 #[derive(Debug, Default)]
@@ -43,6 +50,35 @@ impl<'a> Asked<'a> {
             }
         }
         out.finish()
+    }
+
+    /// Which runs are asked for; and what of it was not understood, and is left out.
+    pub(super) fn runs(&self, now: Timestamp, limit: u32) -> (Filter, Option<String>) {
+        let own = |name: &str| self.get(name).map(str::to_owned);
+        let (since, cost) = (self.since(now), self.cost());
+        let wrong = [since.as_ref().err(), cost.as_ref().err()].into_iter().flatten().cloned().collect::<Vec<_>>();
+        let filter = Filter {
+            policy: own("policy"),
+            user: own("user"),
+            agent: own("agent"),
+            outcome: own("outcome"),
+            ended: own("ended"),
+            since: since.unwrap_or_default(),
+            min_cost: cost.unwrap_or_default(),
+            refused: own("refused"),
+            text: own("text"),
+            limit,
+        };
+        (filter, Some(wrong.join("; ")).filter(|wrong| !wrong.is_empty()))
+    }
+
+    /// Dollars, as micro-dollars.
+    fn cost(&self) -> Result<Option<u64>, String> {
+        let Some(text) = self.get("cost") else { return Ok(None) };
+        let dollars = text.trim_start_matches('$').parse::<f64>().ok().filter(|dollars| (0.0..1e9).contains(dollars));
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between nothing and a billion")]
+        let micros = dollars.map(|dollars| (dollars * 1e6).round() as u64);
+        micros.map(Some).ok_or_else(|| format!("{text:?} is no amount of dollars (0.50)"))
     }
 
     /// The moment that `since` names: a length of time ago, a day or a moment.
@@ -99,6 +135,21 @@ mod tests {
         check("yesterday", None);
         check("-1h", None);
         assert_eq!(Asked::of(b"since=").since(now), Ok(None));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_said_and_filters_nothing() {
+        let now: Timestamp = "2026-11-25T10:00:00Z".parse().unwrap();
+        let check = |query: &str, since: bool, cost: Option<u64>, wrong: Option<&str>| {
+            let (filter, said) = Asked::of(query.as_bytes()).runs(now, 9);
+            assert_eq!((filter.since.is_some(), filter.min_cost, said.as_deref()), (since, cost, wrong), "{query}");
+            assert_eq!((filter.refused.as_deref(), filter.limit), (Some("Bash"), 9));
+        };
+        check("refused=Bash&since=7d&cost=0.50", true, Some(500_000), None);
+        check("refused=Bash&cost=$2", false, Some(2_000_000), None);
+        let wrong = "\"much\" is no amount of dollars (0.50)";
+        check("refused=Bash&since=7d&cost=much", true, None, Some(wrong));
+        check("refused=Bash&cost=-1", false, None, Some("\"-1\" is no amount of dollars (0.50)"));
     }
 
     #[test]

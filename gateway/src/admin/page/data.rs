@@ -17,26 +17,9 @@ use crate::store::StoreError;
 /// What was read, or a sentence that says why it was not.
 pub(super) type Read<T> = Result<T, String>;
 
-/// Which runs are listed.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Wanted {
-    pub(super) policy: Option<String>,
-    pub(super) user: Option<String>,
-    pub(super) outcome: Option<String>,
-    pub(super) since: Option<Timestamp>,
-    pub(super) limit: u32,
-}
-
 /// The latest runs, the newest first.
-pub(super) async fn runs(jetway: &Jetway, wanted: Wanted) -> Read<Vec<Line>> {
-    let Wanted { policy, user, outcome, since, limit } = wanted;
-    let filter = Filter { policy, user, outcome, limit };
-    let mut runs = of_log(jetway, async move |log| log.list(&filter).await).await?;
-    if let Some(since) = since {
-        let began = |run: &Line| run.get("started").and_then(|at| at.as_str()?.parse::<Timestamp>().ok());
-        runs.retain(|run| began(run).is_some_and(|at| at >= since));
-    }
-    Ok(runs)
+pub(super) async fn runs(jetway: &Jetway, wanted: Filter) -> Read<Vec<Line>> {
+    of_log(jetway, async move |log| log.list(&wanted).await).await
 }
 
 /// One run and its exchanges in order; none if there is no such run.
@@ -55,10 +38,14 @@ pub(super) async fn feedback(jetway: &Jetway, policy: Option<String>, since: Tim
 }
 
 /// The versions of policies that were in use in the last days, the latest first: `policy`,
-/// `policy_version`, `first`, `last`, `exchanges`.
+/// `policy_version`, `at`, `last`, `exchanges`.
 pub(super) async fn versions(jetway: &Jetway) -> Read<Vec<Line>> {
     let since = Timestamp::now().checked_sub(SignedDuration::from_hours(24 * DAYS)).unwrap_or_default();
-    of_log(jetway, async move |log| log.in_use(since).await).await
+    let last = |version: &Line| version.get("last").and_then(|at| at.as_str()?.parse::<Timestamp>().ok());
+    let mut versions = of_log(jetway, async |log| log.versions().await).await?;
+    versions.retain(|version| last(version).is_some_and(|last| last >= since));
+    versions.sort_by_key(|version| std::cmp::Reverse(last(version)));
+    Ok(versions)
 }
 
 /// For how many days back versions are listed.

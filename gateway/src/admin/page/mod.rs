@@ -12,6 +12,7 @@ mod story;
 mod tests;
 mod view;
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -19,7 +20,7 @@ use http::request::Parts as Head;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use jetway_core::policy::interrogation::Kind;
+use jetway_core::policy::interrogation::{Ending, Kind};
 use jiff::{SignedDuration, Timestamp};
 use minijinja::context;
 use minijinja::value::{Serde, Value};
@@ -27,8 +28,7 @@ use secrecy::ExposeSecret;
 
 use crate::admin::Admin;
 use crate::secret;
-use ask::Asked;
-use data::Wanted;
+use ask::{Asked, FILTERS, RARER};
 use entry::{Entry, Tried};
 use html::Parts;
 use story::Story;
@@ -126,18 +126,10 @@ async fn show(admin: &Admin, visit: &Visit<'_>) -> Made {
 
 async fn runs(admin: &Admin, visit: &Visit<'_>) -> Made {
     let asked = &visit.asked;
-    let since = asked.since(visit.now);
     let limit = asked.number("limit", RUNS.0, RUNS.1);
-    let own = |name: &str| asked.get(name).map(str::to_owned);
-    let wanted = Wanted {
-        policy: own("policy"),
-        user: own("user"),
-        outcome: own("outcome"),
-        since: since.clone().unwrap_or_default(),
-        limit,
-    };
-    let runs = data::runs(&admin.jetway, wanted).await.map_err(unavailable)?;
-    let kept = asked.kept(&["policy", "user", "outcome", "since"]);
+    let (filter, wrong) = asked.runs(visit.now, limit);
+    let runs = data::runs(&admin.jetway, filter).await.map_err(unavailable)?;
+    let kept = asked.kept(&FILTERS);
     let more = (runs.len() >= limit as usize && limit < RUNS.1).then(|| format!("{kept}&limit={}", RUNS.1));
     let is_filtered = !kept.is_empty();
     let list =
@@ -146,12 +138,12 @@ async fn runs(admin: &Admin, visit: &Visit<'_>) -> Made {
     if asked.has("fragment") {
         return Ok(fragment(&list, &etag, true, visit.headers));
     }
-    let live = format!("/runs?{}&fragment", asked.kept(&["policy", "user", "outcome", "since", "limit"]));
+    let live = format!("/runs?{kept}&limit={limit}&fragment");
     let names: Vec<String> = admin.jetway.gate.load().config.policies.keys().cloned().collect();
-    let facts = context! {
-        list, etag, live, policies => names, wrong => since.err(), policy => own("policy"), user => own("user"),
-        outcome => own("outcome"), since => own("since"), is_filtered,
-    };
+    let wanted: BTreeMap<_, _> = FILTERS.iter().map(|name| (*name, asked.get(name).map(str::to_owned))).collect();
+    let is_rare = RARER.iter().any(|name| asked.get(name).is_some());
+    let endings = Ending::ALL.map(Ending::name);
+    let facts = context! { list, etag, live, policies => names, wrong, wanted, is_filtered, is_rare, endings };
     whole(admin, ("Runs", "runs"), "runs", facts)
 }
 

@@ -7,6 +7,7 @@ use minijinja::context;
 use minijinja::value::{Serde, Value};
 use serde_json::json;
 
+use super::ask::FILTERS;
 use super::html::Parts;
 use super::story::{Story, TURNS};
 use super::view::{self, InForce, Told};
@@ -89,10 +90,10 @@ fn no_page_obeys_what_it_shows() {
     let runs = context! { runs => Serde([run()]), more => Some(EVIL), is_filtered => true };
     check(&fill("runs-list", runs), 7);
     let filter = context! {
-        list => "", etag => "", live => EVIL, policies => [EVIL], wrong => Some(EVIL), policy => Some("other"),
-        user => Some(EVIL), outcome => Some(EVIL), since => Some(EVIL), is_filtered => true,
+        list => "", etag => "", live => EVIL, policies => [EVIL], wrong => Some(EVIL), is_filtered => true,
+        is_rare => true, endings => [EVIL], wanted => FILTERS.map(|name| (name, EVIL)).into_iter().collect::<Value>(),
     };
-    check(&fill("runs", filter), 5);
+    check(&fill("runs", filter), 10);
     let story = Story::of(run(), &[exchange(1)], &[finding()], None);
     let told = fill("story", context! { story => Serde(&story), is_live => true, is_past => true });
     check(&told, 40);
@@ -130,7 +131,7 @@ fn budgets_and_policies_do_not_either() {
         scopes => Serde(&scopes), abandoned => 1, policies => [EVIL], policy => Some(EVIL), user => Some(EVIL), is_close => true,
     };
     check(&parts.fill("budgets", facts).unwrap(), 4);
-    let version = line(&json!({ "policy": "p", "policy_version": EVIL, "first": EVIL, "last": EVIL, "exchanges": 3 }));
+    let version = line(&json!({ "policy": "p", "policy_version": EVIL, "at": EVIL, "last": EVIL, "exchanges": 3 }));
     let finding =
         jetway_core::lint::Finding { file: EVIL.to_owned(), line: 3, rule: "links", sentence: EVIL.to_owned() };
     let policy = plain();

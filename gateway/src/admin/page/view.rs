@@ -110,7 +110,7 @@ impl Account {
             share: shown.share,
             width,
             state: shown.state,
-            renewed: shown.resets_at.map(moment),
+            renewed: shown.resets_at.and_then(|at| moment(at).get(..16).map(str::to_owned)),
         };
         Some((scope.to_owned(), account))
     }
@@ -228,7 +228,7 @@ impl InForce {
         let at = |line: &Line, name: &str| of(line, name).parse().map(moment).unwrap_or_default();
         let was = |line: &Line| Was {
             version: of(line, "policy_version"),
-            first: at(line, "first"),
+            first: at(line, "at"),
             last: at(line, "last"),
             exchanges: number(line, "exchanges"),
             is_in_force: of(line, "policy_version") == policy.version,
