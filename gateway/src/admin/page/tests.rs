@@ -91,7 +91,7 @@ fn no_page_obeys_what_it_shows() {
     check(&fill("runs-list", runs), 7);
     let filter = context! {
         list => "", etag => "", live => EVIL, policies => [EVIL], wrong => Some(EVIL), is_filtered => true,
-        is_rare => true, endings => [EVIL], wanted => FILTERS.map(|name| (name, EVIL)).into_iter().collect::<Value>(),
+        is_rare => true, endings => [EVIL], wanted => BTreeMap::from(FILTERS.map(|name| (name, EVIL))),
     };
     check(&fill("runs", filter), 10);
     let story = Story::of(run(), &[exchange(1)], &[finding()], None);
