@@ -2,6 +2,7 @@
 //! answer says to the browser, and what is shown.
 
 use jetway_support::client::{Answer, Ask, get, post};
+use jetway_support::postgres::{self, Postgres};
 use jetway_support::{Jetway, Setup, provider};
 
 const POLICY: &str = "
@@ -195,4 +196,27 @@ fn runs_are_listed_filtered_and_told_and_nothing_of_them_is_markup() {
     assert!(budgets.contains("<a href=\"/runs?user=ada\"") && budgets.contains("$5.00"), "{budgets}");
     let policies = look(&jetway, &cookie, "/policies").text();
     assert!(policies.contains("Changes nothing.") && policies.contains("in force"), "{policies}");
+}
+
+#[test]
+fn a_log_in_postgresql_is_shown_as_well_and_when_it_is_away_that_is_said() {
+    let (provider, mut server) = (provider(SCRIPT), Postgres::start(&[]));
+    let mut setup = Setup::new(&provider.url()).with(POLICY);
+    setup.more = format!("runs: {{ postgres: {{ urls: ['{}'], user: {} }} }}", server.database(), postgres::USER);
+    let jetway = setup.start();
+    let ada = jetway.key("open", "ada").1;
+    turn(&jetway, &ada, "claude-sonnet-5-5");
+    let run = jetway.exchanges(1)[0]["run"].as_str().unwrap().to_owned();
+    let cookie = session(&jetway);
+    let runs = look(&jetway, &cookie, "/runs?user=ada&cost=0.0001").text();
+    assert!(runs.contains(&format!("<a href=\"/runs/{run}\"")), "{runs}");
+    let told = look(&jetway, &cookie, &format!("/runs/{run}")).text();
+    assert!(told.contains("id=\"turn-1\"") && told.contains("1,200"), "{told}");
+    assert!(look(&jetway, &cookie, "/policies").text().contains("in force"));
+    assert!(look(&jetway, &cookie, "/feedback").text().contains("Nobody has said anything yet"));
+
+    server.kill();
+    let away = look(&jetway, &cookie, "/runs");
+    assert_eq!((away.status, away.text().contains("the run log cannot be read")), (503, true), "{}", away.text());
+    assert_eq!(look(&jetway, &cookie, "/budgets").status, 200);
 }
