@@ -3,7 +3,8 @@
 
 use jetway_support::client::{Answer, Ask, get, post};
 use jetway_support::postgres::{self, Postgres};
-use jetway_support::{Jetway, Setup, provider};
+use jetway_support::{Jetway, Setup, eventually, provider};
+use serde_json::json;
 
 const POLICY: &str = "
 lockdown: { allow: [Read], deny: ['Bash'], advice: Use Read., on_denied: explain }
@@ -219,4 +220,41 @@ fn a_log_in_postgresql_is_shown_as_well_and_when_it_is_away_that_is_said() {
     let away = look(&jetway, &cookie, "/runs");
     assert_eq!((away.status, away.text().contains("the run log cannot be read")), (503, true), "{}", away.text());
     assert_eq!(look(&jetway, &cookie, "/budgets").status, 200);
+}
+
+#[test]
+fn what_an_agent_said_is_told_with_its_run_and_in_its_group() {
+    let said = r#"{"findings": [{"kind": "refused_tool", "severity": "high", "tool": "<b>Bash", "text": "I needed <script>top.hit=1</script> install."}]}"#;
+    let asked = json!({
+        "name": "asked", "when": { "contains": "jetway_question" }, "by": "request",
+        "turns": [{ "text": said, "usage": { "input": 1000, "output": 100 } }],
+    });
+    let plain = json!({ "name": "plain", "turns": [{ "text": "Done.", "usage": { "input": 100, "output": 10 } }] });
+    let provider = provider(&json!({ "scenarios": [asked, plain] }).to_string());
+    let policy = "interrogation: { allowance: { usd: 1, every: day }, quiet: 1s, abandoned: 1s }\n";
+    let mut setup = Setup::new(&provider.url()).with(policy).file("open/ask.md", "What could we have done better?");
+    setup.credentials = String::from("{ env: PROVIDER_KEY }");
+    setup.env.push((String::from("PROVIDER_KEY"), String::from("sk-operators")));
+    let jetway = setup.start();
+    turn(&jetway, &jetway.key("open", "ada").1, "claude-sonnet-5-5");
+    eventually(|| jetway.json(&["runs", "--json"])[0]["asked"] == "answered");
+
+    let cookie = session(&jetway);
+    let runs = jetway.json(&["runs", "--json"]);
+    let told = look(&jetway, &cookie, &format!("/runs/{}", runs[0]["id"].as_str().unwrap())).text();
+    let feedback = look(&jetway, &cookie, "/feedback?kind=refused_tool").text();
+    for page in [&told, &feedback] {
+        for part in ["refused tool", "&lt;b&gt;Bash", "I needed &lt;script&gt;top.hit=1&lt;&#x2f;script&gt; install."] {
+            assert!(page.contains(part), "{part}: {page}");
+        }
+        assert!(!page.contains("<script>"), "{page}");
+    }
+    for part in ["The run ended: quiet", "asked by Jetway", ">1 finding<"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("class=\"live\"") && feedback.contains("1 time in 1 run"), "{told}{feedback}");
+    for other in ["kind=missing", "status=gone", "policy=other", "since=2999-01-01"] {
+        let page = look(&jetway, &cookie, &format!("/feedback?{other}")).text();
+        assert!(page.contains("No feedback is like this."), "{other}: {page}");
+    }
 }
