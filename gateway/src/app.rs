@@ -123,7 +123,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     };
     let serving = Arc::clone(&jetway);
     servers.spawn(serve(data, door.clone(), move |request| pipeline::handle(Arc::clone(&serving), request)));
-    let admin = Arc::new(Admin { jetway: Arc::clone(&jetway), token: token.trim().to_owned().into() });
+    let admin = Arc::new(Admin::new(Arc::clone(&jetway), token.trim().to_owned().into())?);
     let door = Door { tls: None, ..door };
     servers.spawn(serve(admin_listener, door, move |request| admin::handle(Arc::clone(&admin), request)));
     jetway.tasks.spawn(purge(Arc::clone(&jetway), stop.clone()));

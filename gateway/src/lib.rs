@@ -4,7 +4,7 @@
 //! import each other; a test reads the `use` lines and holds them.
 //!
 //! `errand, recent, secret, telemetry` < `store, tls` < `config` < `link` < `airplanes, keys, learned, ledger, rates, runs`
-//! < `amend, endings, metrics, mint, prefixes, profiles, redaction, upstream` < `docs, tokens` < `gate` < `bodies, replay, tab` < `call, exchange` < `receive, stage`
+//! < `amend, endings, metrics, mint, prefixes, profiles, redaction, upstream` < `docs, tokens` < `gate` < `bodies, lint, replay, tab` < `call, exchange` < `receive, stage`
 //! < `converse, dispatch, refusal` < `reply` < `catalog, end, usage` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
 
@@ -29,6 +29,7 @@ pub mod keys;
 pub mod learned;
 pub mod ledger;
 pub mod link;
+pub mod lint;
 pub mod metrics;
 pub mod mint;
 pub mod pipeline;

@@ -17,6 +17,7 @@ mod identity_tls;
 mod identity_tokens;
 mod lockdown;
 mod operations;
+mod page;
 mod runlog;
 mod runs;
 mod secrets;

@@ -1,6 +1,7 @@
-//! The admin port: health for whoever asks; metrics and operations for those with the token.
+//! The admin port: health for whoever asks; metrics, operations and the page for those with the token.
 
 mod budgets;
+mod page;
 mod tokens;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq;
 
+use crate::admin::page::Page;
 use crate::call::Answer;
 use crate::errand::{Errand, Patience};
 use crate::gate::Jetway;
@@ -23,8 +25,9 @@ use crate::upstream::headers;
 /// What the admin port serves from.
 #[derive(Debug)]
 pub struct Admin {
-    pub jetway: Arc<Jetway>,
-    pub token: SecretString,
+    jetway: Arc<Jetway>,
+    token: SecretString,
+    page: Page,
 }
 
 /// An answer, or a refusal as one.
@@ -50,6 +53,10 @@ async fn answer(admin: &Admin, request: Request<Incoming>) -> Answered {
         // service at once is no help.
         return Ok(plain(StatusCode::OK, "ok\n"));
     }
+    if page::has(path) {
+        return Ok(page::answer(admin, &head, body).await);
+    }
+    // A session of the page opens nothing here: what changes something takes the token.
     if !admin.knows(&head.headers) {
         return Err(stranger());
     }
@@ -65,7 +72,7 @@ async fn answer(admin: &Admin, request: Request<Incoming>) -> Answered {
         }
         _ => Err(refused(
             StatusCode::NOT_FOUND,
-            "the admin port serves /metrics, /healthz, /readyz, /v1/budgets and /v1/tokens",
+            "the admin port serves /metrics, /healthz, /readyz, /v1/budgets, /v1/tokens, and a page at /",
         )),
     }
 }
@@ -125,6 +132,12 @@ fn stranger() -> Response<Bytes> {
 }
 
 impl Admin {
+    /// # Errors
+    /// When a template of the page is none.
+    pub fn new(jetway: Arc<Jetway>, token: SecretString) -> anyhow::Result<Self> {
+        Ok(Self { jetway, token, page: Page::new()? })
+    }
+
     fn knows(&self, headers: &HeaderMap) -> bool {
         let shown = headers.get(header::AUTHORIZATION).and_then(headers::credential).unwrap_or_default();
         shown.as_bytes().ct_eq(self.token.expose_secret().as_bytes()).into()

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use jetway_core::lint::Finding;
 use serde_json::{Value, json};
 
-use crate::cli::{lint, out};
+use crate::cli::out;
 use crate::config::{Config, Problem, Secrets};
 use crate::gate::Gate;
+use crate::lint;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {

@@ -7,7 +7,6 @@ mod demo;
 mod docs;
 mod feedback;
 mod keys;
-mod lint;
 mod out;
 mod policy;
 mod runs;

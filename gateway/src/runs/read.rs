@@ -63,7 +63,7 @@ const JSON: &[&str] = &[
     "calls",
 ];
 /// Columns that hold a moment, in milliseconds since 1970.
-const TIMES: &[&str] = &["at", "started", "ended", "until"];
+const TIMES: &[&str] = &["at", "started", "ended", "until", "last"];
 
 /// Runs, with how each ended and whether its agent was asked; one that went on since is open again.
 const RUNS: &str = "SELECT run.*,
@@ -236,12 +236,12 @@ impl Reader {
         self.rows(&format!("SELECT * FROM finding {} ORDER BY at, id", query.conditions()), &query.cells).await
     }
 
-    /// The versions of policies that were in use, since when, and how many agents have answered under each.
+    /// The versions of policies that were in use, from when to when, and how many agents have answered under each.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub async fn versions(&self) -> Result<Vec<Line>, StoreError> {
-        let sql = "SELECT policy, policy_version, min(at) AS at,
+        let sql = "SELECT policy, policy_version, min(at) AS at, max(at) AS last, count(*) AS exchanges,
                 count(CASE WHEN endpoint = $1 AND outcome = 'complete' THEN 1 END) AS answered
             FROM exchange WHERE policy IS NOT NULL AND policy_version IS NOT NULL GROUP BY policy, policy_version";
         self.rows(sql, &[Cell::from(QUESTION)]).await

@@ -459,6 +459,10 @@ async fn what_a_server_refuses_keeps_nothing_else_waiting() {
     while server.query(&url, "SELECT count(*) FROM exchange") != "2" {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+    // That it has them is known here a moment later.
+    while open.log.undelivered() > 1 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     assert_eq!(open.log.undelivered(), 1);
     open.end().await;
     // It is tried again at the next start.

@@ -9,7 +9,7 @@ use crate::docs;
 use crate::gate::Gate;
 
 /// What is wrong with a policy, each with the file that it is in.
-pub(super) fn findings(gate: &Gate, policy: &Policy) -> Result<Vec<(PathBuf, Finding)>, Problem> {
+pub fn findings(gate: &Gate, policy: &Policy) -> Result<Vec<(PathBuf, Finding)>, Problem> {
     let index = gate.index(&policy.name);
     let airplanes = gate.airplanes.get(&policy.name).cloned().unwrap_or_default();
     let written = std::fs::read_to_string(policy.folder.join("policy.yaml")).unwrap_or_default();

@@ -1,0 +1,354 @@
+//! A run as the page tells it. Given two turns that hid the same eleven tools and showed the same
+//! passages → the first says which, the second only what is new.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::runs::QUESTION;
+use crate::runs::read::Line;
+
+/// The most turns of one page.
+pub(super) const TURNS: usize = 300;
+
+/// A run: what it came to, and its turns.
+#[derive(Debug, Serialize)]
+pub(super) struct Story {
+    run: Line,
+    sum: Sum,
+    turns: Vec<Turn>,
+    /// Turns before the first that is shown.
+    earlier: usize,
+    /// The number of the first that is shown, by which those before are asked for.
+    first: i64,
+    /// What the agent said should be changed, asked at the end.
+    said: Vec<Said>,
+    /// How the run ended, and what came of asking.
+    ending: Option<Ending>,
+}
+
+/// What the whole run came to.
+#[derive(Debug, Default, Serialize)]
+struct Sum {
+    cached: i64,
+    /// Of all that was read, in hundredths.
+    cached_share: i64,
+    read: i64,
+    output: i64,
+    millis: i64,
+    called: usize,
+    refused: usize,
+    replaced: usize,
+    redacted: i64,
+    passages: usize,
+    inner: i64,
+    steps: usize,
+}
+
+/// One request of the run.
+#[derive(Debug, Serialize)]
+struct Turn {
+    number: i64,
+    id: String,
+    at: String,
+    dialect: String,
+    model: String,
+    /// Where the provider named another.
+    served: Option<String>,
+    provider: Option<String>,
+    outcome: String,
+    tone: &'static str,
+    status: Option<i64>,
+    cost: i64,
+    held: i64,
+    is_estimated: bool,
+    input: i64,
+    cached: i64,
+    written: i64,
+    output: i64,
+    bar: Vec<Piece>,
+    millis: i64,
+    first_byte: Option<i64>,
+    own_micros: i64,
+    step: Option<String>,
+    /// Whether the turn before was at another.
+    is_new_step: bool,
+    marks: Vec<Mark>,
+    /// Passages that the turn before had not, by their page.
+    shown: Vec<Page>,
+    /// How many passages it had, these included.
+    passages: usize,
+    /// Tools that were taken out, of so many.
+    hidden: Vec<String>,
+    offered: i64,
+    because: Option<String>,
+}
+
+/// A piece of a bar, in thousandths of the longest bar.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Piece {
+    kind: &'static str,
+    from: i64,
+    width: i64,
+}
+
+/// Something that happened in a turn.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Mark {
+    kind: &'static str,
+    what: String,
+    /// The rule, or what became of it.
+    more: Option<String>,
+}
+
+/// Passages of one page.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Page {
+    page: String,
+    headings: Vec<String>,
+}
+
+/// How a run ended.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Ending {
+    how: String,
+    asked: Option<String>,
+}
+
+/// Something that an agent said when it was asked.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Said {
+    kind: String,
+    severity: String,
+    about: Vec<String>,
+    text: String,
+}
+
+impl Story {
+    /// Tells a run: its last turns before this one, or its last.
+    pub(super) fn of(run: Line, exchanges: &[Line], findings: &[Line], before: Option<i64>) -> Self {
+        let end = before.map_or(exchanges.len(), |before| {
+            exchanges.iter().take_while(|exchange| number(exchange, "turn") < before).count()
+        });
+        let begin = end.saturating_sub(TURNS);
+        let longest = exchanges.iter().map(all_tokens).max().unwrap_or(0);
+        let turn = |at: usize| {
+            let previous = at.checked_sub(1).filter(|_| at > begin).map(|at| &exchanges[at]);
+            Turn::of(&exchanges[at], previous, longest)
+        };
+        let turns: Vec<Turn> = (begin..end).map(turn).collect();
+        let first = turns.first().map_or(0, |turn| turn.number);
+        let said = findings.iter().map(Said::of).collect();
+        let ending = text(&run, "ended_by").map(|how| Ending { how, asked: text(&run, "asked") });
+        Self { sum: Sum::of(&run, exchanges), run, turns, earlier: begin, first, said, ending }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        self.run.get("id").and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+impl Sum {
+    fn of(run: &Line, exchanges: &[Line]) -> Self {
+        let all = |name: &str| exchanges.iter().map(|exchange| number(exchange, name)).sum::<i64>();
+        let lists = |name: &str| exchanges.iter().map(|exchange| items(exchange, name).len()).sum();
+        let cached = all("cache_read");
+        let read = all("input") + cached + all("cache_write");
+        let sources = exchanges.iter().flat_map(|exchange| items(exchange, "passages"));
+        let found = exchanges.iter().flat_map(|exchange| items(exchange, "redactions"));
+        let steps: BTreeSet<String> = exchanges.iter().filter_map(|exchange| text(exchange, "step")).collect();
+        let moment = |name: &str| text(run, name)?.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond);
+        Self {
+            cached,
+            cached_share: (cached * 100).checked_div(read).unwrap_or(0),
+            read,
+            output: all("output"),
+            millis: moment("ended").zip(moment("started")).map_or(0, |(ended, started)| ended - started),
+            called: lists("calls"),
+            refused: lists("calls_refused"),
+            replaced: lists("calls_replaced"),
+            redacted: found.map(|found| found.get("count").and_then(Value::as_i64).unwrap_or(0)).sum(),
+            passages: sources.filter_map(|passage| passage.get("hash")?.as_str()).collect::<BTreeSet<_>>().len(),
+            inner: all("inner_turns"),
+            steps: steps.len(),
+        }
+    }
+}
+
+impl Turn {
+    fn of(exchange: &Line, previous: Option<&Line>, longest: i64) -> Self {
+        let known = |name: &str| text(exchange, name).unwrap_or_default();
+        let (id, model, outcome) = (known("id"), known("model"), known("outcome"));
+        let (passages, before) = (passages(exchange), previous.map(passages).unwrap_or_default());
+        let is_same = !passages.is_empty() && passages == before;
+        let step = text(exchange, "step");
+        Self {
+            number: number(exchange, "turn"),
+            at: known("at"),
+            dialect: known("dialect"),
+            served: text(exchange, "served_model").filter(|served| *served != model),
+            provider: text(exchange, "provider"),
+            tone: if outcome == "complete" { "well" } else { "ill" },
+            status: exchange.get("status").and_then(Value::as_i64),
+            cost: number(exchange, "cost_micros"),
+            held: number(exchange, "held_micros"),
+            is_estimated: number(exchange, "estimated") == 1,
+            input: number(exchange, "input"),
+            cached: number(exchange, "cache_read"),
+            written: number(exchange, "cache_write"),
+            output: number(exchange, "output"),
+            bar: bar(exchange, longest),
+            millis: number(exchange, "total_millis"),
+            first_byte: exchange.get("first_byte_millis").and_then(Value::as_i64),
+            own_micros: number(exchange, "decide_micros"),
+            is_new_step: step.is_some() && step != previous.and_then(|previous| text(previous, "step")),
+            step,
+            marks: marks(exchange, previous),
+            passages: passages.len(),
+            hidden: words(exchange.get("tools_removed")),
+            offered: number(exchange, "tools_offered"),
+            shown: if is_same { Vec::new() } else { pages(&passages) },
+            because: text(exchange, "detail"),
+            id,
+            model,
+            outcome,
+        }
+    }
+}
+
+impl Said {
+    fn of(line: &Line) -> Self {
+        let known = |name: &str| text(line, name).unwrap_or_default();
+        let about = ["tool", "document", "step"].iter().filter_map(|name| text(line, name)).collect();
+        Self { kind: known("kind").replace('_', " "), severity: known("severity"), about, text: known("text") }
+    }
+}
+
+/// What was read and written, each as long as it is of the longest turn.
+fn bar(exchange: &Line, longest: i64) -> Vec<Piece> {
+    let kinds = [("cached", "cache_read"), ("written", "cache_write"), ("input", "input"), ("output", "output")];
+    let mut from = 0;
+    let mut pieces = Vec::new();
+    for (kind, name) in kinds {
+        let tokens = number(exchange, name);
+        // A little of something is not nothing.
+        let width = (tokens.saturating_mul(1_000)).checked_div(longest).unwrap_or(0).max(i64::from(tokens > 0) * 4);
+        if width > 0 {
+            pieces.push(Piece { kind, from, width });
+            from += width;
+        }
+    }
+    pieces
+}
+
+fn all_tokens(exchange: &Line) -> i64 {
+    ["input", "cache_read", "cache_write", "output"].iter().map(|name| number(exchange, name)).sum()
+}
+
+/// What happened to tools, secrets and steps, the gravest first.
+fn marks(exchange: &Line, previous: Option<&Line>) -> Vec<Mark> {
+    let mut marks = Vec::new();
+    let mut add = |kind: &'static str, what: String, more: Option<String>| marks.push(Mark { kind, what, more });
+    let part = |item: &Value, name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
+    if text(exchange, "endpoint").as_deref() == Some(QUESTION) {
+        add("question", String::from("asked by Jetway, what stood in its agent's way"), None);
+    }
+    if text(exchange, "role").as_deref() == Some("sub") {
+        add("agent", String::from("a sub-agent"), None);
+    }
+    let called = words(exchange.get("calls"));
+    if !called.is_empty() {
+        add("called", counted(&called).join(", "), None);
+    }
+    for call in items(exchange, "calls_refused") {
+        add("refused", part(call, "tool").unwrap_or_default(), part(call, "rule"));
+    }
+    for call in items(exchange, "calls_replaced") {
+        add("replaced", part(call, "tool").unwrap_or_default(), part(call, "became"));
+    }
+    for found in items(exchange, "redactions") {
+        let is_out = found.get("replaced").and_then(Value::as_bool).unwrap_or(false);
+        let count = found.get("count").and_then(Value::as_i64).unwrap_or(1);
+        let what = format!("{count} × {}", part(found, "kind").unwrap_or_default());
+        add(if is_out { "redacted" } else { "noted" }, what, part(found, "name"));
+    }
+    for left in items(exchange, "steps_left") {
+        let turns = left.get("turns").and_then(Value::as_i64).unwrap_or(0);
+        let seconds = left.get("millis").and_then(Value::as_i64).unwrap_or(0) / 1_000;
+        let how = part(left, "how").unwrap_or_default();
+        add("step", part(left, "step").unwrap_or_default(), Some(format!("{how} after {turns} turns, {seconds} s")));
+    }
+    for tool in items(exchange, "calls_answered") {
+        add("answered", tool.as_str().unwrap_or_default().to_owned(), None);
+    }
+    let inner = number(exchange, "inner_turns");
+    if inner > 0 {
+        add("went on", format!("{inner} more within the reply"), None);
+    }
+    let removed = words(exchange.get("tools_removed"));
+    let is_same = previous.is_some_and(|previous| words(previous.get("tools_removed")) == removed);
+    if !removed.is_empty() && !is_same {
+        let of = format!("{} of {} tools", removed.len(), number(exchange, "tools_offered"));
+        add("hidden", of, Some(removed.join(", ")));
+    }
+    let project = project(exchange);
+    if !project.is_empty() && previous.map(self::project).as_ref() != Some(&project) {
+        add("project", project.join(", "), None);
+    }
+    marks
+}
+
+/// Names in the order of their first, with how many there are: `Read × 3`, `Bash`.
+fn counted(names: &[String]) -> Vec<String> {
+    let mut counts: Vec<(&str, usize)> = Vec::new();
+    for name in names {
+        match counts.iter_mut().find(|(found, _)| found == name) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((name, 1)),
+        }
+    }
+    let told = |(name, count): (&str, usize)| if count > 1 { format!("{name} × {count}") } else { name.to_owned() };
+    counts.into_iter().map(told).collect()
+}
+
+/// What the project is, as far as was known by then.
+fn project(exchange: &Line) -> Vec<String> {
+    let Some(profile) = exchange.get("profile") else { return Vec::new() };
+    ["frameworks", "languages"].into_iter().flat_map(|kind| words(profile.get(kind))).collect()
+}
+
+fn passages(exchange: &Line) -> Vec<&str> {
+    items(exchange, "passages").iter().filter_map(|passage| passage.get("source")?.as_str()).collect()
+}
+
+/// Passages by their page, in the order in which they were shown.
+fn pages(sources: &[&str]) -> Vec<Page> {
+    let mut pages: Vec<Page> = Vec::new();
+    for source in sources {
+        let (page, heading) = source.split_once('#').unwrap_or((source, ""));
+        if pages.last().is_none_or(|last| last.page != page) {
+            pages.push(Page { page: page.to_owned(), headings: Vec::new() });
+        }
+        if let Some(last) = pages.last_mut().filter(|_| !heading.is_empty()) {
+            last.headings.push(heading.to_owned());
+        }
+    }
+    pages
+}
+
+fn words(list: Option<&Value>) -> Vec<String> {
+    list.and_then(Value::as_array).into_iter().flatten().filter_map(|word| word.as_str().map(str::to_owned)).collect()
+}
+
+fn items<'a>(line: &'a Line, name: &str) -> &'a [Value] {
+    line.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+pub(super) fn number(line: &Line, name: &str) -> i64 {
+    line.get(name).and_then(Value::as_i64).unwrap_or(0)
+}
+
+pub(super) fn text(line: &Line, name: &str) -> Option<String> {
+    line.get(name).and_then(Value::as_str).map(str::to_owned)
+}
