@@ -84,6 +84,8 @@ fn play_scripted(config: &mut Config, url: &str) {
         policy.identity = identity::Rules::anybody();
     }
     config.tls = None;
+    // Nothing leaves this machine.
+    config.traces = None;
 }
 
 /// Starts a gateway.
@@ -281,6 +283,9 @@ fn reload(jetway: &Jetway, source: &Source) {
             let before = jetway.gate.load();
             let fixed =
                 |config: &Config| (config.listen, config.admin, config.state.clone(), config.limits.connections);
+            if before.config.traces != gate.config.traces {
+                tracing::warn!("what `traces` says changes at the next start");
+            }
             if fixed(&before.config) != fixed(&gate.config) {
                 tracing::warn!("addresses, the folder of the state and limits.connections change at the next start");
             }

@@ -10,6 +10,7 @@ use http::HeaderMap;
 use jetway_core::policy::interrogation::{Ending, Waits};
 use jetway_core::wire::Dialect;
 use jetway_core::wire::event::Shape;
+use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -120,6 +121,8 @@ impl Part {
             Outcome::ClientGone => (Ending::Abandoned, quiet),
         };
         let told = Told {
+            began: Some(record.at),
+            agent: Some(record.agent),
             policy_version: record.policy_version.clone(),
             step: record.step.clone(),
             shown: record.passages.iter().map(|shown| (shown.source.clone(), shown.hash.clone())).collect(),
@@ -133,6 +136,9 @@ impl Part {
 /// What became of a run, as a question tells it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
+    /// When its first request came, and by which agent.
+    pub began: Option<Timestamp>,
+    pub agent: Option<&'static str>,
     pub policy_version: Option<String>,
     pub step: Option<String>,
     /// Documents and airplanes, by name, and a digest of each.
@@ -343,7 +349,9 @@ const MOST_TOLD: usize = 100;
 impl Told {
     /// Takes in what one more exchange tells.
     fn add(&mut self, more: Self) {
-        let Self { policy_version, step, shown, refused } = more;
+        let Self { began, agent, policy_version, step, shown, refused } = more;
+        self.began = self.began.into_iter().chain(began).min();
+        self.agent = self.agent.or(agent);
         self.policy_version = policy_version.or(self.policy_version.take());
         self.step = step.or(self.step.take());
         for (list, more) in [(&mut self.shown, shown), (&mut self.refused, refused)] {

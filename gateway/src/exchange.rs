@@ -33,7 +33,7 @@ use crate::metrics::Labels;
 use crate::rates::Admission;
 use crate::runs::body::Body;
 use crate::runs::state::State;
-use crate::runs::{CallRefused, CallReplaced, Outcome, Passage, Record, StepLeft};
+use crate::runs::{CallRefused, CallReplaced, InnerTurn, Outcome, Passage, Record, StepLeft};
 use crate::store::StoreError;
 use crate::tab::{self, Account, Lesser, Tab};
 
@@ -317,6 +317,9 @@ impl Exchange {
             let run = part.whose.run.clone();
             self.jetway.endings.left(&run, part.leave(&record, outcome));
         }
+        // Where a reply had several turns and another was sent, it is the last.
+        let is_inner = record.inner.last().is_some_and(|before| before.to_micros <= self.inner().from_micros);
+        record.inner.extend(is_inner.then(|| self.inner()));
         let last = self.turn(record.model.clone().unwrap_or_default());
         if let Some(body) = self.body.take() {
             let body = Body {
@@ -329,8 +332,21 @@ impl Exchange {
             let policy = record.policy.as_ref().and_then(|policy| self.gate.config.policies.get(policy));
             bodies::keep(&self.jetway, policy, body);
         }
-        let ended = Ended { jetway: Arc::clone(&self.jetway), record, last, account: self.account.take() };
+        let account = self.account.take();
+        let ended = Ended { jetway: Arc::clone(&self.jetway), record, last, account, is_inner };
         self.jetway.tasks.spawn(ended.conclude());
+    }
+
+    /// The turn that is under way, as far as is known before it is billed.
+    fn inner(&self) -> InnerTurn {
+        let sent = self.sent.map(|sent| sent.saturating_duration_since(self.begun));
+        InnerTurn {
+            from_micros: micros(sent.unwrap_or_default()),
+            to_micros: micros(self.begun.elapsed()),
+            served_model: self.reading.model.as_deref().map(short),
+            stop: self.reading.stop.as_deref().map(short),
+            ..InnerTurn::default()
+        }
     }
 
     /// The turn that is under way, to be billed.
@@ -350,7 +366,10 @@ impl Exchange {
     pub async fn turned(&mut self, reading: &Reading) {
         let Some(tab) = self.tab.clone() else { return };
         self.reading = reading.clone();
+        let mut inner = self.inner();
         let bill = self.turn(self.record.model.clone().unwrap_or_default()).bill().await;
+        inner.costs(&bill);
+        self.record.inner.push(inner);
         let charges = add(&mut self.record, bill);
         self.record.inner_turns += 1;
         self.owing = false;
@@ -401,6 +420,8 @@ struct Ended {
     record: Record,
     last: Turn,
     account: Option<Account>,
+    /// Whether the last turn is one of several.
+    is_inner: bool,
 }
 
 impl Ended {
@@ -411,6 +432,9 @@ impl Ended {
         let model = self.last.tab.as_ref().map_or_else(|| String::from("other"), |tab| tab.payer.model.clone());
         let hold = self.last.tab.as_ref().map(|tab| tab.hold.clone());
         let bill = self.last.bill().await;
+        if let Some(inner) = self.record.inner.last_mut().filter(|_| self.is_inner) {
+            inner.costs(&bill);
+        }
         let charges = add(&mut self.record, bill);
         let policy = self.record.policy.clone().unwrap_or_else(|| String::from("none"));
         let provider = self.record.provider.clone().unwrap_or_else(|| String::from("none"));
@@ -421,6 +445,7 @@ impl Ended {
         }
         // Before it is settled: whenever this process dies, what was settled is in the log.
         let written = jetway.log.write(&self.record).await;
+        jetway.traces.exchange(&jetway.gate.load().config, &self.record);
         if let Some(hold) = hold.filter(|_| !charges.is_empty()) {
             settle(&jetway, &policy, &hold, charges).await;
         }
@@ -450,6 +475,12 @@ async fn write_again(jetway: &Jetway, record: &Record, mut error: StoreError) {
     }
     jetway.metrics.log_failed.inc();
     tracing::error!(exchange = record.id, %error, "a record was not written, and is lost");
+}
+
+impl InnerTurn {
+    fn costs(&mut self, bill: &Bill) {
+        (self.usage, self.estimated, self.cost_micros) = (bill.usage, bill.estimated, bill.cost_micros);
+    }
 }
 
 /// Adds a turn to the record; what is charged for it is left.

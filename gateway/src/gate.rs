@@ -32,6 +32,7 @@ use crate::runs::log::Log;
 use crate::runs::state::State;
 use crate::secret::Keyed;
 use crate::tokens::Tokens;
+use crate::traces::Traces;
 use crate::upstream::Upstream;
 use crate::{airplanes, tls};
 
@@ -132,6 +133,8 @@ pub struct Jetway {
     pub profiles: Profiles,
     /// What the issuers of tokens said, and the way to ask them.
     pub tokens: Tokens,
+    /// What takes in spans, for a collector.
+    pub traces: Traces,
     /// What asks what texts mean.
     pub embedder: Embedder,
     /// Places for requests that are served at once.
@@ -192,6 +195,9 @@ impl Jetway {
             }
         };
         let log = Log::open(&gate.config.runs, &state, (&tending, close.clone()))?;
+        let endings = Endings::default();
+        let traces =
+            Traces::open(gate.config.traces.as_ref(), endings.here(), &metrics, (&tending, close.clone()))?;
         let tokens = Tokens::new(tls::client()?, tasks.clone(), metrics.clone());
         let embedder = Embedder::new(tls::client()?, metrics.clone());
         Ok(Arc::new(Self {
@@ -205,11 +211,12 @@ impl Jetway {
             metrics,
             searchers: Searchers::new(Arc::clone(&keyed)),
             prefixes: Prefixes::default(),
-            endings: Endings::default(),
+            endings,
             bodies: AtomicUsize::default(),
             profiles: Profiles::default(),
             keyed,
             tokens,
+            traces,
             embedder,
             places,
             tasks,

@@ -4,7 +4,7 @@
 //! import each other; a test reads the `use` lines and holds them.
 //!
 //! `errand, recent, secret, telemetry` < `store, tls` < `config` < `link` < `airplanes, keys, learned, ledger, rates, runs`
-//! < `amend, endings, metrics, mint, prefixes, profiles, redaction, upstream` < `docs, tokens` < `gate` < `bodies, lint, replay, tab` < `call, exchange` < `receive, stage`
+//! < `amend, endings, metrics, mint, prefixes, profiles, redaction, upstream` < `docs, tokens, traces` < `gate` < `bodies, lint, replay, tab` < `call, exchange` < `receive, stage`
 //! < `converse, dispatch, refusal` < `reply` < `catalog, end, usage` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
 
@@ -51,5 +51,6 @@ pub mod tab;
 pub mod telemetry;
 pub mod tls;
 pub mod tokens;
+pub mod traces;
 pub mod upstream;
 pub mod usage;

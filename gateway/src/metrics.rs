@@ -41,6 +41,7 @@ pub struct Metrics {
     pub settle_failed: IntCounter,
     pub waiting: IntGaugeVec,
     pub ledger: IntCounterVec,
+    pub spans: IntCounterVec,
 }
 
 /// The names of what an exchange is counted by.
@@ -234,6 +235,11 @@ impl Metrics {
             )?,
             waiting: new.gauges("jetway_store_waiting", "Jobs that wait for a database; as `postgres`, rows of the run log that it was not told of yet.", &["store"])?,
             ledger: new.counters("jetway_ledger_events_total", "What a shared ledger went through: requests served from a lease, let through or refused while it was out of reach; holds charged for their process died; holds told again.", &["event"])?,
+            spans: new.counters(
+                "jetway_spans_total",
+                "Spans for a collector, by what came of them: sent, shed for too many waited, failed.",
+                &["result"],
+            )?,
             registry,
         })
     }

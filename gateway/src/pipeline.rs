@@ -76,6 +76,7 @@ async fn handled(jetway: Arc<Jetway>, request: Request<Incoming>, patience: Pati
     let mut exchange = Exchange::begin(Arc::clone(&jetway), Arc::clone(&gate), patience);
     exchange.record.agent = agent.name();
     exchange.record.dialect = Some(dialect.name());
+    exchange.record.traceparent = jetway.traces.parent(&head.headers);
     let id = exchange.record.id.clone();
     let served = match found {
         Err(why) => Err((no_route(why, &head), Box::new(exchange))),

@@ -14,6 +14,8 @@ use jetway_core::wire::Dialect;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::config::traces;
+
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Gateway {
@@ -48,6 +50,9 @@ pub(in crate::config) struct Gateway {
     /// the folder of the state.
     #[serde(default)]
     pub secret: Option<Reference>,
+    /// Where spans are sent to; by default nowhere.
+    #[serde(default)]
+    pub traces: Option<traces::Document>,
     /// Who is asked for replies, by a name that policies use.
     pub providers: BTreeMap<String, Provider>,
 }

@@ -9,6 +9,7 @@ mod runs;
 pub mod schema;
 mod secrets;
 mod tls;
+mod traces;
 pub mod yaml;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ pub use ledger::{Redis, Servers};
 pub use policies::{Interrogation, Policy};
 pub use providers::{Credentials, Provider, Timeouts};
 pub use runs::{Bodies, Postgres, Runs};
+pub use traces::Traces;
 pub use yaml::Problem;
 
 use crate::tls::server::Server;
@@ -45,6 +47,8 @@ pub struct Config {
     /// None where budgets are counted in the folder of the state.
     pub ledger: Option<Redis>,
     pub runs: Runs,
+    /// Where spans are sent to; none where they are not made.
+    pub traces: Option<Traces>,
     pub default_policy: String,
     pub limits: Limits,
     pub providers: BTreeMap<String, Provider>,
@@ -100,6 +104,8 @@ impl Config {
         let ledger = ledger.and_then(|ledger| keep(ledger, &mut problems));
         let runs = runs::load((file, &text), &root, document.runs, secrets);
         let runs = keep(runs, &mut problems).unwrap_or_default();
+        let traces = document.traces.map(|traces| traces::load((file, &text), traces, secrets));
+        let traces = traces.and_then(|traces| keep(traces, &mut problems));
         let secret = secret((file, &text), (document.secret, ledger.is_some()), secrets);
         let secret = keep(secret, &mut problems).flatten();
         let document::Mints { tokens, every } = document.admin.mints;
@@ -114,6 +120,7 @@ impl Config {
             state: root.join(&document.state),
             ledger,
             runs,
+            traces,
             secret,
             default_policy: document.default_policy,
             limits: document.limits,

@@ -21,6 +21,7 @@ use jetway_core::policy::desk::Shown;
 use jetway_core::policy::interrogation::Finding;
 use jetway_core::retrieval::profile::Profile;
 use jetway_core::wire::event::Usage;
+use jetway_core::wire::traceparent::Traceparent;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -121,6 +122,23 @@ pub struct Record {
     pub steps_left: Vec<StepLeft>,
     /// What the project is, as far as the conversation has told.
     pub profile: Option<Arc<Profile>>,
+    /// The turns that it took, where it took several. Not in the log.
+    pub inner: Vec<InnerTurn>,
+    /// The span of its agent's that it came from, where spans are made. Not in the log.
+    pub traceparent: Option<Traceparent>,
+}
+
+/// A turn of a reply that took several. All but the last were answered by us.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InnerTurn {
+    /// When it was sent and when it was over, from the request on.
+    pub from_micros: u64,
+    pub to_micros: u64,
+    pub served_model: Option<String>,
+    pub stop: Option<String>,
+    pub usage: Usage,
+    pub estimated: bool,
+    pub cost_micros: u64,
 }
 
 /// The endpoint of a record that is a question of ours at the end of a run.
@@ -134,6 +152,9 @@ pub struct Ended {
     pub policy: String,
     pub policy_version: Option<String>,
     pub user: Option<String>,
+    /// When its first request came, of those that this Jetway knows of. Not in the log, as its agent.
+    pub began: Option<Timestamp>,
+    pub agent: Option<&'static str>,
     /// How it ended: a word.
     pub ending: &'static str,
     /// What came of asking: a word. None where the policy does not ask.

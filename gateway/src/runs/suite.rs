@@ -205,6 +205,7 @@ async fn how_a_run_ended_holds_until_it_goes_on(place: &Place) {
         asked: Some("answered"),
         exchange: exchange.into(),
         found: vec![found(Kind::Missing, "No page on Django."), found(Kind::Wrong, "v1 is gone.")],
+        ..Ended::default()
     };
     let later = |seconds: i64| Timestamp::now().checked_add(SignedDuration::from_secs(seconds)).unwrap();
     open.log.write(&Record { policy_version: Some("v1".into()), ..record("x_1", "run_a") }).await.unwrap();

@@ -102,6 +102,8 @@ async fn conclude(jetway: &Jetway, mut over: Over) {
         policy: policy.clone(),
         policy_version: over.told.policy_version.clone(),
         user: Some(over.whose.user.clone()),
+        began: over.told.began,
+        agent: over.told.agent,
         ending: over.ending.name(),
         exchange: format!("x_{}", Uuid::now_v7().simple()),
         ..Ended::default()
@@ -120,6 +122,7 @@ async fn conclude(jetway: &Jetway, mut over: Over) {
         ended.found = findings.into_iter().map(|finding| found(finding, &over)).collect();
     }
     ended.at = Timestamp::now();
+    jetway.traces.run(&ended);
     if let Err(error) = jetway.log.end(&ended).await {
         jetway.metrics.log_failed.inc();
         tracing::error!(run = ended.run, %error, "how a run ended was not written down");
@@ -182,6 +185,7 @@ async fn asked(
     }
     let labels = Labels { policy: &policy.name, model: &sheet.label, provider: &prompt.provider };
     jetway.metrics.ended(&record, labels);
+    jetway.traces.exchange(&gate.config, &record);
     let answer = answer.ok_or(Unasked::Failed)?;
     if answer.words.trim().is_empty() {
         return Err(Unasked::Silent);

@@ -26,6 +26,7 @@ pub mod route;
 pub mod splice;
 pub mod sse;
 pub mod tools;
+pub mod traceparent;
 pub mod turn;
 
 use event::{Call, Event, Frame, Verdict};
