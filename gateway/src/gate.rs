@@ -196,8 +196,7 @@ impl Jetway {
         };
         let log = Log::open(&gate.config.runs, &state, (&tending, close.clone()))?;
         let endings = Endings::default();
-        let traces =
-            Traces::open(gate.config.traces.as_ref(), endings.here(), &metrics, (&tending, close.clone()))?;
+        let traces = Traces::open(gate.config.traces.as_ref(), endings.here(), &metrics, (&tending, close.clone()))?;
         let tokens = Tokens::new(tls::client()?, tasks.clone(), metrics.clone());
         let embedder = Embedder::new(tls::client()?, metrics.clone());
         Ok(Arc::new(Self {

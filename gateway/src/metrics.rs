@@ -41,7 +41,6 @@ pub struct Metrics {
     pub settle_failed: IntCounter,
     pub waiting: IntGaugeVec,
     pub ledger: IntCounterVec,
-    pub spans: IntCounterVec,
 }
 
 /// The names of what an exchange is counted by.
@@ -123,6 +122,7 @@ pub struct Runs {
     pub asked: IntCounterVec,
     pub findings: IntCounterVec,
     pub bodies: IntCounterVec,
+    pub spans: IntCounterVec,
 }
 
 impl Runs {
@@ -142,6 +142,11 @@ impl Runs {
             bodies: new.counters(
                 "jetway_bodies_total",
                 "Bodies that were to be kept, by what came of it.",
+                &["result"],
+            )?,
+            spans: new.counters(
+                "jetway_spans_total",
+                "Spans for a collector, by what came of them: sent, shed because too many waited, failed.",
                 &["result"],
             )?,
         })
@@ -235,11 +240,6 @@ impl Metrics {
             )?,
             waiting: new.gauges("jetway_store_waiting", "Jobs that wait for a database; as `postgres`, rows of the run log that it was not told of yet.", &["store"])?,
             ledger: new.counters("jetway_ledger_events_total", "What a shared ledger went through: requests served from a lease, let through or refused while it was out of reach; holds charged for their process died; holds told again.", &["event"])?,
-            spans: new.counters(
-                "jetway_spans_total",
-                "Spans for a collector, by what came of them: sent, shed for too many waited, failed.",
-                &["result"],
-            )?,
             registry,
         })
     }

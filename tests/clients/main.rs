@@ -5,6 +5,7 @@
 mod agent;
 mod breadcrumbs;
 mod bytes;
+mod collector;
 mod context;
 mod endings;
 mod log;

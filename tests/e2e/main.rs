@@ -24,4 +24,5 @@ mod secrets;
 mod standing;
 mod steps;
 mod tokens;
+mod traces;
 mod turns;

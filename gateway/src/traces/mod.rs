@@ -127,7 +127,7 @@ impl Waiting {
 
     fn count(&self, result: &str, spans: usize) {
         if spans > 0 {
-            self.metrics.spans.with_label_values(&[result]).inc_by(spans as u64);
+            self.metrics.runs.spans.with_label_values(&[result]).inc_by(spans as u64);
         }
     }
 }

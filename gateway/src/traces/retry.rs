@@ -37,8 +37,9 @@ pub(super) fn decide(met: Met, attempts: u32) -> Verdict {
     if attempts >= ATTEMPTS {
         return Verdict::GivenUp { why };
     }
-    let after = wait.unwrap_or(Duration::from_secs(1 << attempts.saturating_sub(1).min(6)));
-    Verdict::Again { after: after.min(LONGEST), why }
+    let own = Duration::from_secs(1 << attempts.saturating_sub(1).min(6));
+    // One that wishes to be asked at once, again and again, would use up all attempts in a moment.
+    Verdict::Again { after: own.max(wait.unwrap_or_default()).min(LONGEST), why }
 }
 
 /// The seconds of a `retry-after`; a date is no number, and our own pause is made instead.
@@ -77,10 +78,10 @@ mod tests {
     }
 
     #[test]
-    fn what_a_collector_wishes_goes_before_within_bounds() {
+    fn a_longer_pause_is_made_where_a_collector_wishes_it_within_bounds() {
         let wishes = |text: &str| Met::Status { code: 429, wait: seconds(text) };
         check(wishes("7"), 1, Ok(7));
-        check(wishes("0"), 5, Ok(0));
+        check(wishes("0"), 5, Ok(16));
         check(wishes("86400"), 1, Ok(60));
         check(wishes("Thu, 26 Nov 2026 01:00:00 GMT"), 3, Ok(4));
         check(wishes("-1"), 3, Ok(4));

@@ -109,12 +109,19 @@ impl Sender {
                     return (true, refused);
                 }
                 Verdict::GivenUp { why } => {
-                    tracing::warn!(why, attempts, "spans were not taken by the collector at `traces.otlp`, and are lost");
+                    tracing::warn!(
+                        why,
+                        attempts,
+                        "spans were not taken by the collector at `traces.otlp`, and are lost"
+                    );
                     return (false, 0);
                 }
                 // Nothing is waited for any more.
                 Verdict::Again { why, .. } if close.is_cancelled() => {
-                    tracing::warn!(why, "spans were not taken by the collector at `traces.otlp` at the end, and are lost");
+                    tracing::warn!(
+                        why,
+                        "spans were not taken by the collector at `traces.otlp` at the end, and are lost"
+                    );
                     return (false, 0);
                 }
                 Verdict::Again { after, why } => {

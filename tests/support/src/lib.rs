@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
 
 pub mod client;
+pub mod collector;
 pub mod embeddings;
 pub mod fixed;
 pub mod issuer;
@@ -148,12 +149,14 @@ pub struct Jetway {
 
 impl Jetway {
     pub fn run(folder: TempDir, env: &[(String, String)]) -> Self {
-        let mut process = jetway(folder.path(), &["serve", "--any-port"])
-            .envs(env.iter().map(|(name, value)| (name, value)))
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = jetway(folder.path(), &["serve", "--any-port"]);
+        command.envs(env.iter().map(|(name, value)| (name, value)));
+        Self::of(folder, &mut command)
+    }
+
+    /// One that is started so.
+    pub fn of(folder: TempDir, command: &mut Command) -> Self {
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(String::new()));
         let stderr = BufReader::new(process.stderr.take().unwrap());
         let sink = Arc::clone(&log);
