@@ -185,6 +185,12 @@ async fn bind(address: SocketAddr, any_port: bool) -> anyhow::Result<TcpListener
 /// Forgets, now and then, what nobody will ask for again.
 async fn purge(jetway: Arc<Jetway>, stop: CancellationToken) {
     loop {
+        // At the start too: what was open when a Jetway died.
+        match jetway.log.abandon(jiff::Timestamp::now()).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "runs of which nothing was heard for two days count as abandoned"),
+            Err(error) => tracing::warn!(%error, "runs that were abandoned could not be looked for"),
+        }
         tokio::select! {
             () = stop.cancelled() => break,
             () = tokio::time::sleep(BETWEEN_PURGES) => {}

@@ -103,7 +103,7 @@ fn priced(gate: &Gate, policy: &Policy, line: &Line) -> (u64, Usage) {
     };
     let output = policy.budget.output_limit().map_or(usage.output, |limit| limit.min(usage.output));
     let shorter = Usage { output, ..usage };
-    let price = gate.config.prices.find(text(line, "model")).map_or(policy.budget.default_price(), |(_, price)| price);
+    let price = gate.config.prices.find(model(line)).map_or(policy.budget.default_price(), |(_, price)| price);
     let rate = Rate { price: Arc::clone(price), ..Rate::default() };
     let spared = rate.cost(&usage, None).saturating_sub(rate.cost(&shorter, None));
     (number(line, "cost_micros").saturating_sub(spared), shorter)
@@ -117,7 +117,7 @@ fn payer(gate: &Gate, policy: &Policy, line: &Line) -> Payer {
         key: line.get("key").and_then(Value::as_str).map_or_else(|| user.clone(), str::to_owned),
         user,
         run: text(line, "run").to_owned(),
-        model: gate.config.prices.find(text(line, "model")).map_or("other", |(label, _)| label).to_owned(),
+        model: gate.config.prices.find(model(line)).map_or("other", |(label, _)| label).to_owned(),
     }
 }
 
@@ -219,6 +219,12 @@ fn passages(gate: &Gate, policy: &Policy, request: &Request, at: Timestamp) -> B
 
 fn text<'a>(line: &'a Line, name: &str) -> &'a str {
     line.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The model that served, which is not always the one that was asked for.
+fn model(line: &Line) -> &str {
+    let served = text(line, "served_model");
+    if served.is_empty() { text(line, "model") } else { served }
 }
 
 fn number(line: &Line, name: &str) -> u64 {

@@ -38,18 +38,19 @@ impl Journal {
         Ok(Self { store: Store::start(path, connection)?, waiting: Arc::new(AtomicUsize::new(waiting)) })
     }
 
-    /// Writes a row down. It is on disk when this returns.
-    pub(super) async fn write(&self, row: &Row) -> Result<(), StoreError> {
-        let body = serde_json::to_string(row).unwrap_or_default();
-        self.waiting.fetch_add(1, Ordering::Relaxed);
+    /// Writes rows down, all or none. They are on disk when this returns.
+    pub(super) async fn write(&self, rows: &[Row]) -> Result<(), StoreError> {
+        let bodies: Vec<String> = rows.iter().map(|row| serde_json::to_string(row).unwrap_or_default()).collect();
+        self.waiting.fetch_add(rows.len(), Ordering::Relaxed);
         let insert = move |transaction: &rusqlite::Transaction<'_>| {
-            transaction.prepare_cached("INSERT INTO waiting (body) VALUES (?1)")?.execute([body])
+            let mut insert = transaction.prepare_cached("INSERT INTO waiting (body) VALUES (?1)")?;
+            bodies.iter().try_for_each(|body| insert.execute([body]).map(drop))
         };
         let written = self.store.call(insert).await;
         if written.is_err() {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.waiting.fetch_sub(rows.len(), Ordering::Relaxed);
         }
-        written.map(drop)
+        written
     }
 
     /// The oldest rows that the server has not heard of, by their numbers here.
@@ -118,7 +119,7 @@ mod tests {
         let journal = Journal::open(&path).unwrap();
         let row = |id: &str| Row::of_exchange(&Record { id: id.into(), ..Record::default() });
         for id in ["x_1", "x_2", "x_3"] {
-            journal.write(&row(id)).await.unwrap();
+            journal.write(&[row(id)]).await.unwrap();
         }
         let first = journal.read(1).await.unwrap();
         assert_eq!(first[0].1, row("x_1"));

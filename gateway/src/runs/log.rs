@@ -97,10 +97,29 @@ impl Log {
     /// # Errors
     /// [`StoreError`] when it could not be written.
     pub async fn end(&self, ended: &Ended) -> Result<(), StoreError> {
-        for row in Row::of_ending(ended) {
-            self.keep(row).await?;
+        self.keep_all(Row::of_ending(ended)).await
+    }
+
+    /// Runs of which nothing was heard for so long have been abandoned: whoever would have ended them is
+    /// gone. Returns how many.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the log failed.
+    pub async fn abandon(&self, now: Timestamp) -> Result<usize, StoreError> {
+        let reader = self.reader().await?;
+        let before = days::cut(now, FORGOTTEN);
+        let mut count = 0;
+        loop {
+            let open = reader.open_since(before, ABANDONED_AT_ONCE).await?;
+            for run in &open {
+                self.end(run).await?;
+            }
+            count += open.len();
+            // In PostgreSQL they are there a moment later.
+            if open.len() < ABANDONED_AT_ONCE as usize || self.undelivered() > 0 {
+                return Ok(count);
+            }
         }
-        Ok(())
     }
 
     /// Writes a body down.
@@ -122,16 +141,24 @@ impl Log {
     }
 
     async fn keep(&self, row: Row) -> Result<(), StoreError> {
+        self.keep_all(vec![row]).await
+    }
+
+    /// All of these, or none.
+    async fn keep_all(&self, rows: Vec<Row>) -> Result<(), StoreError> {
         match &self.0 {
-            Kept::Embedded(store) => store.call(move |transaction| insert(transaction, &row)).await,
+            Kept::Embedded(store) => {
+                store.call(move |transaction| rows.iter().try_for_each(|row| insert(transaction, row))).await
+            }
             Kept::Journal(journal, wake, _) => {
-                journal.write(&row).await?;
+                journal.write(&rows).await?;
                 wake.notify_one();
                 Ok(())
             }
             Kept::Server(settings) => {
                 let mut wire = Wire::connect(settings).await?;
-                Ok(within(settings.timeout, Box::pin(wire.write(&[&row]))).await?)
+                let rows: Vec<&Row> = rows.iter().collect();
+                Ok(within(settings.timeout, Box::pin(wire.write(&rows))).await?)
             }
         }
     }
@@ -272,6 +299,10 @@ fn forget_some(
     let old = format!("DELETE FROM {table} WHERE id IN (SELECT id FROM {table} WHERE {moment} < ?1 LIMIT 1000)");
     transaction.execute(&old, [before.as_millisecond()])
 }
+
+/// No Jetway waits longer for a run than a day.
+const FORGOTTEN: std::time::Duration = std::time::Duration::from_secs(2 * 86_400);
+const ABANDONED_AT_ONCE: u32 = 1_000;
 
 const HOUR: i64 = 3_600_000;
 

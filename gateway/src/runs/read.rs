@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
+use jetway_core::policy::interrogation::Ending;
 use jiff::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
@@ -15,7 +16,7 @@ use crate::runs::body::unpack;
 use crate::runs::postgres::Wire;
 use crate::runs::row::Cell;
 use crate::runs::schema::{self, Dialect};
-use crate::runs::{QUESTION, log};
+use crate::runs::{Ended, QUESTION, log};
 use crate::store::StoreError;
 
 /// A row as JSON: columns by name.
@@ -215,6 +216,29 @@ impl Reader {
         let last = rows.last().and_then(|row| row.get("id")?.as_str().map(str::to_owned));
         let behind = moments.last().and_then(|moment| moment.as_ref()?.as_i64()).zip(last);
         Ok((rows, behind.filter(|_| !is_last)))
+    }
+
+    /// Runs of which nothing was heard since then and no end, as abandoned.
+    pub(super) async fn open_since(&self, before: Timestamp, most: u32) -> Result<Vec<Ended>, StoreError> {
+        let sql = "SELECT id, policy, \"user\", ended FROM run WHERE ended < $1 AND NOT EXISTS
+                (SELECT 1 FROM ending WHERE ending.run = run.id AND ending.at >= run.ended)
+            ORDER BY ended LIMIT $2";
+        let rows = self.rows(sql, &[before.into(), u64::from(most).into()]).await?;
+        let text = |line: &Line, name: &str| line.get(name).and_then(Value::as_str).map(str::to_owned);
+        let ended = |line: &Line| {
+            let (run, last) = (text(line, "id")?, text(line, "ended")?);
+            Some(Ended {
+                at: last.parse().ok()?,
+                policy: text(line, "policy").unwrap_or_default(),
+                user: text(line, "user"),
+                ending: Ending::Abandoned.name(),
+                // Whoever finds it, it is the same.
+                exchange: format!("{run}.{last}"),
+                run,
+                ..Ended::default()
+            })
+        };
+        Ok(rows.iter().filter_map(ended).collect())
     }
 
     /// What the agent of a run said should be changed.

@@ -231,6 +231,16 @@ async fn how_a_run_ended_holds_until_it_goes_on(place: &Place) {
     let groups = feedback::gather(&reader, Some("wizard"), Timestamp::UNIX_EPOCH).await.unwrap();
     assert_eq!(groups.iter().map(|group| group.count).collect::<Vec<_>>(), [1, 1]);
 
+    // Of a run that nobody ended nothing was heard for days.
+    open.log.write(&Record { at: later(-86_400 * 3), ..record("x_old", "run_left") }).await.unwrap();
+    open.told().await;
+    for expect in [1, 0] {
+        assert_eq!(open.log.abandon(Timestamp::now()).await.unwrap(), expect);
+        open.told().await;
+    }
+    let (left, _) = reader.show("run_left").await.unwrap().unwrap();
+    assert_eq!((left["ended_by"].as_str(), left["asked"].is_null()), (Some("abandoned"), true));
+
     open.log.write(&Record { at: later(5), ..record("x_3", "run_a") }).await.unwrap();
     open.told().await;
     let (run, _) = reader.show("run_a").await.unwrap().unwrap();

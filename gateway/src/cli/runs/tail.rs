@@ -18,7 +18,7 @@ const LONGEST: SignedDuration = SignedDuration::from_mins(30);
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Begin so far back: 10m. By default with what ends from now on.
+    /// Begin so far back, 30m at most. By default with what ends from now on.
     #[arg(long, value_name = "TIME", value_parser = span)]
     since: Option<Span>,
     /// Only exchanges of this policy.
@@ -30,6 +30,9 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(reader: &Reader, args: &Args) -> anyhow::Result<()> {
+    if args.since.is_some_and(|since| SignedDuration::try_from(since.0).map_or(true, |since| since > LONGEST)) {
+        anyhow::bail!("`--since` goes back 30m at most; `jetway runs export --since` goes further");
+    }
     let mut seen = HashSet::new();
     let begun = Timestamp::now();
     if args.since.is_none() {
