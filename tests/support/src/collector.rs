@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use flate2::read::GzDecoder;
@@ -17,6 +17,7 @@ use prost::Message;
 use serde_json::{Value, json};
 
 use crate::eventually;
+use crate::listen::{head, listen_at};
 
 /// How it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,17 +82,8 @@ impl Collector {
     }
 
     pub fn start_at(addr: SocketAddr) -> Self {
-        let listener = TcpListener::bind(addr).unwrap();
-        let addr = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State { manner: Manner::Takes, batches: Vec::new(), taken: Vec::new() }));
-        let serving = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let state = Arc::clone(&serving);
-                std::thread::spawn(move || serve(&stream, &state));
-            }
-        });
-        Self { addr, state }
+        Self { addr: listen_at(addr, &state, serve), state }
     }
 
     pub fn url(&self) -> String {
@@ -180,13 +172,7 @@ fn hex(bytes: &[u8]) -> String {
 
 fn serve(stream: &TcpStream, state: &Mutex<State>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).unwrap_or(0) == 0 {
-                return;
-            }
-        }
+    while let Some(head) = head(&mut reader) {
         let head = head.to_ascii_lowercase();
         let mut bytes = body(&mut reader, &head);
         if head.contains("content-encoding: gzip") {

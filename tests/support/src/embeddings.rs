@@ -1,10 +1,12 @@
 //! A server of embeddings, which knows a few things that words mean, and may fail in many ways.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
+
+use crate::listen::{head, listen};
 
 /// Words that mean the same, a direction each.
 const MEANINGS: [&[&str]; 3] =
@@ -47,17 +49,8 @@ pub struct Embeddings {
 
 impl Embeddings {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let addr = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State { manner: Manner::Wider(1), asked: Vec::new() }));
-        let serving = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let state = Arc::clone(&serving);
-                std::thread::spawn(move || serve(&stream, &state));
-            }
-        });
-        Self { addr, state }
+        Self { addr: listen(&state, serve), state }
     }
 
     pub fn url(&self) -> String {
@@ -81,13 +74,7 @@ impl Embeddings {
 
 fn serve(stream: &TcpStream, state: &Mutex<State>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).unwrap_or(0) == 0 {
-                return;
-            }
-        }
+    while let Some(head) = head(&mut reader) {
         let head = head.to_ascii_lowercase();
         let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()).unwrap();
         let mut body = vec![0; length.parse().unwrap()];

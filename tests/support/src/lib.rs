@@ -8,6 +8,7 @@ pub mod collector;
 pub mod embeddings;
 pub mod fixed;
 pub mod issuer;
+mod listen;
 pub mod pages;
 pub mod postgres;
 pub mod redis;

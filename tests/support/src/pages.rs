@@ -1,9 +1,11 @@
 //! A server of documentation, whose pages a test may change while they are fetched.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufReader, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
+
+use crate::listen::{head, listen};
 
 /// What is at a path.
 #[derive(Debug, Clone)]
@@ -40,17 +42,8 @@ pub struct Pages {
 
 impl Pages {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let addr = listener.local_addr().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
-        let serving = Arc::clone(&state);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let state = Arc::clone(&serving);
-                std::thread::spawn(move || answer(stream, &state));
-            }
-        });
-        Self { addr, state }
+        Self { addr: listen(&state, answer), state }
     }
 
     /// The URL of a path, by the name of this machine.
@@ -102,15 +95,9 @@ impl Pages {
     }
 }
 
-fn answer(stream: TcpStream, state: &Mutex<State>) {
+fn answer(stream: &TcpStream, state: &Mutex<State>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
-    loop {
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            if reader.read_line(&mut head).unwrap_or(0) == 0 {
-                return;
-            }
-        }
+    while let Some(head) = head(&mut reader) {
         let pause = {
             let mut state = state.lock().unwrap();
             state.now += 1;
@@ -140,7 +127,7 @@ fn answer(stream: TcpStream, state: &Mutex<State>) {
                 format!("HTTP/1.1 {} X\r\netag: {tag}\r\n{headers}content-length: {length}\r\n\r\n", page.status);
             [begin.into_bytes(), page.body].concat()
         };
-        if (&stream).write_all(&response).is_err() {
+        if (&mut &*stream).write_all(&response).is_err() {
             return;
         }
     }
