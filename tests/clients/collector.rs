@@ -65,7 +65,7 @@ fn a_collector_understands_every_span_and_all_that_is_said_of_it() {
         assert_eq!(post(&format!("/v1/runs/{run}/end"), "").send(jetway.data).status, 200);
         // It is not there yet, and is asked again until it is.
         let rotel = late.then(|| {
-            eventually(|| jetway.log().contains("Connection refused"));
+            jetway.says("Connection refused");
             Rotel::start(at, collector)
         });
         let spans = collector.wait(5);

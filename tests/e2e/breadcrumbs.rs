@@ -268,7 +268,7 @@ fn a_run_keeps_its_path_after_an_edit_and_a_restart_and_others_get_the_new_one()
     let edit = |jetway: &Jetway| {
         let file = jetway.folder.path().join("policies/open/steps/2-plan.md");
         std::fs::write(file, "DELTA: all else.").unwrap();
-        eventually(|| jetway.log().contains("is in force"));
+        jetway.says("is in force");
     };
     edit(&first);
     let second = setup(&provider.url(), PATH).start_in(first.kill());

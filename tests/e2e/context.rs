@@ -60,7 +60,7 @@ fn it_is_the_same_on_every_turn_after_an_edit_and_after_a_restart() {
 
     std::fs::write(first.folder.path().join("policies/open/docs/errors.md"), "# Errors\nAll new: captureException.\n")
         .unwrap();
-    eventually(|| first.log().contains("is in force"));
+    first.says("is in force");
     let history = [json!({ "role": "assistant", "content": "ok" }), json!({ "role": "user", "content": "and now?" })];
     ask(&first, turn(&history));
     assert_eq!(sent(&provider)["messages"][0], before);
@@ -72,7 +72,7 @@ fn it_is_the_same_on_every_turn_after_an_edit_and_after_a_restart() {
     // Another run is given what is current.
     std::fs::write(second.folder.path().join("policies/open/docs/errors.md"), "# Errors\nAll new: captureException.\n")
         .unwrap();
-    eventually(|| second.log().contains("is in force"));
+    second.says("is in force");
     let answer = post("/v1/messages", turn(&[])).header("x-jetway-run", "two").send(second.data);
     assert_eq!(answer.status, 200);
     assert!(sent(&provider)["messages"][0]["content"][2]["text"].as_str().unwrap().contains("All new"));

@@ -258,7 +258,7 @@ fn a_folder_s_page_is_as_old_as_its_last_change_and_its_versions_are_kept() {
     let file = jetway.folder.path().join("policies/open/docs/a.md");
     let old = SystemTime::now() - Duration::from_secs(40 * 86_400 + 60);
     std::fs::File::options().write(true).open(&file).unwrap().set_modified(old).unwrap();
-    eventually(|| jetway.log().contains("is in force"));
+    jetway.says("is in force");
     let given = shown(&jetway, &provider, "old");
     assert!(given.contains("age=\\\"last confirmed 40 days ago; it may be out of date\\\""), "{given}");
     let hash = jetway.exchanges(2)[0]["passages"][0]["hash"].as_str().unwrap().to_owned();

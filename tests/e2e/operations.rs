@@ -19,8 +19,8 @@ fn a_good_edit_is_taken_at_once_and_a_bad_one_is_refused() {
     eventually(|| post("/v1/messages", BODY).send(jetway.data).status == 403);
 
     std::fs::write(&file, format!("{OPEN}lockdwn: {{}}\n")).unwrap();
-    eventually(|| jetway.log().contains("the old one stays"));
-    assert!(jetway.log().contains("policy.yaml:5:1"), "{}", jetway.log());
+    jetway.says("the old one stays");
+    jetway.says("policy.yaml:5:1");
     assert_eq!(post("/v1/messages", BODY).send(jetway.data).status, 403);
 
     std::fs::write(&file, OPEN).unwrap();

@@ -122,7 +122,7 @@ fn it_serves_while_postgres_is_away_and_says_so() {
     let jetway = setup(&provider.url(), Some(&url)).start();
     assert_eq!(ask(jetway.data, "early"), 200);
     eventually(|| jetway.metrics().contains("jetway_store_waiting{store=\"postgres\"} 1"));
-    eventually(|| jetway.log().contains("kept in the journal until the run log can be reached"));
+    jetway.says("kept in the journal until the run log can be reached");
     let output = jetway.command(&["runs"]);
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("the run log cannot be used"), "{said}");

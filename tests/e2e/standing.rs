@@ -65,7 +65,7 @@ fn a_run_keeps_the_standing_text_that_it_began_with() {
     ask(&jetway, "/v1/messages", "one", &messages(&["zebra"]));
     let before = sent(&provider)["system"].clone();
     std::fs::write(jetway.folder.path().join("policies/open/standing.md"), "A customer is a guest.").unwrap();
-    eventually(|| jetway.log().contains("is in force"));
+    jetway.says("is in force");
     ask(&jetway, "/v1/messages", "one", &messages(&["zebra", "ok", "go on"]));
     assert_eq!(sent(&provider)["system"], before);
     ask(&jetway, "/v1/messages", "two", &messages(&["zebra"]));

@@ -207,7 +207,7 @@ fn a_collector_that_is_busy_is_asked_again_and_one_that_refuses_is_not() {
     assert_eq!(ask(&jetway, "Hello.", &[]).status, 200);
     eventually(|| counted(&jetway, "failed") == 1);
     assert_eq!(collector.batches().len(), before + 1);
-    assert!(jetway.log().contains("it answered 400"), "{}", jetway.log());
+    jetway.says("it answered 400");
 
     // One of two.
     collector.will(Manner::Refuses(1));
@@ -225,7 +225,7 @@ fn a_collector_that_is_down_delays_nobody_and_gets_what_it_missed() {
     for _ in 0..3 {
         assert_eq!(ask(&jetway, "Hello.", &[]).status, 200);
     }
-    eventually(|| jetway.log().contains("Connection refused"));
+    jetway.says("Connection refused");
     assert_eq!((jetway.exchanges(3).len(), counted(&jetway, "sent")), (3, 0));
     let collector = Collector::start_at(addr);
     collector.wait(3);
@@ -252,7 +252,7 @@ fn of_more_spans_than_may_wait_some_are_shed_and_no_request_is() {
     // It stops all the same, and says what is lost.
     jetway.terminate();
     assert!(jetway.wait().success());
-    assert!(jetway.log().contains("did not take all spans in time"), "{}", jetway.log());
+    jetway.says("did not take all spans in time");
 }
 
 #[test]

@@ -189,6 +189,15 @@ impl Jetway {
         format!("http://{}", self.data)
     }
 
+    /// Waits until it has logged this: what it logs arrives by a pipe, in its own time.
+    pub fn says(&self, text: &str) {
+        let begun = Instant::now();
+        while !self.log().contains(text) {
+            assert!(begun.elapsed() < Duration::from_secs(60), "it never said `{text}`: {}", self.log());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
