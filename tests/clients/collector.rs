@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 
 use jetway_support::client::post;
 use jetway_support::collector::{Collector, Span};
-use jetway_support::{Setup, eventually, provider};
+use jetway_support::{Setup, provider};
 use serde_json::json;
 
 use crate::place::installed;

@@ -2,7 +2,7 @@
 
 use jetway_scripted::Provider;
 use jetway_support::client::post;
-use jetway_support::{Jetway, Setup, eventually, provider};
+use jetway_support::{Jetway, Setup, provider};
 use serde_json::{Value, json};
 
 const PATH: &str = "

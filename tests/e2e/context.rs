@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use jetway_support::client::post;
-use jetway_support::{Jetway, Setup, eventually, provider};
+use jetway_support::{Jetway, Setup, provider};
 
 const PAGES: [(&str, &str); 2] = [
     ("open/docs/errors.md", "# Errors\nCall `posthog.captureException(error)` in the handler.\n"),
