@@ -284,7 +284,7 @@ const CLOSING: Duration = Duration::from_secs(3);
 const SETTLED: Duration = Duration::from_millis(150);
 
 fn reload(jetway: &Jetway, source: &Source) {
-    let result = match source.read() {
+    let is_applied = match source.read() {
         Ok(gate) => {
             let before = jetway.gate.load();
             let fixed =
@@ -301,17 +301,18 @@ fn reload(jetway: &Jetway, source: &Source) {
             let rules = gate.config.policies.values().filter_map(|policy| policy.identity.jwt());
             jetway.tokens.forget_all_but(rules.map(|rules| rules.keys()));
             tracing::info!("the configuration was read again and is in force");
-            "applied"
+            jetway.metrics.loaded(&gate.config);
+            true
         }
         Err(problems) => {
             tracing::error!(
                 problems = listed(&problems),
                 "the configuration was changed and is wrong; the old one stays"
             );
-            "refused"
+            false
         }
     };
-    jetway.metrics.reloads.with_label_values(&[result]).inc();
+    jetway.metrics.reloaded(is_applied);
 }
 
 /// Problems, one a paragraph.

@@ -21,6 +21,7 @@ use jetway_core::wire::request::Request;
 use jiff::Timestamp;
 
 use crate::call::text;
+use crate::dispatch::tell;
 use crate::exchange::Exchange;
 use crate::stage::breadcrumbs::Trail;
 use crate::stage::budget::{self, Hold, Short};
@@ -103,6 +104,7 @@ impl Talk {
         if let Some(trail) = &self.trail {
             trail.go_on();
         }
+        exchange.corrects(guard.judge());
         exchange.turned(reading).await;
         let bytes = self.outbound.len() as u64;
         let hold = match budget::reserve_again(bytes, self.turns, exchange).await {
@@ -128,7 +130,9 @@ impl Talk {
             headers: self.headers.clone(),
             body: self.outbound.clone(),
         };
-        let sent = upstream.send(outgoing, patience).await.map_err(|error| Lost::BrokeOff(error.to_string()))?;
+        let sent = upstream.send(outgoing, patience).await;
+        tell(&exchange.jetway().metrics, upstream, &sent);
+        let sent = sent.map_err(|error| Lost::BrokeOff(error.to_string()))?;
         self.checked(upstream, sent, exchange)
     }
 
@@ -160,6 +164,7 @@ impl Talk {
         self.keep_edit(guard, exchange).await;
         if let Some(trail) = &self.trail {
             exchange.record.steps_left = trail.left();
+            exchange.record.steps_entered = trail.entered();
             trail.tell_end(exchange);
             if let Err(error) = trail.keep(&exchange.jetway().state).await {
                 tracing::error!(exchange = exchange.record.id, %error, "how far a run has come could not be kept");
@@ -175,7 +180,8 @@ impl Talk {
         let edit = Edit { anchor, told: made.told, answers: made.answers, substituted: made.substituted };
         let state = &exchange.jetway().state;
         if let Err(error) = state.remember(&self.conversation, edit, Timestamp::now()).await {
-            exchange.jetway().metrics.prefix_breaks.with_label_values(&["store"]).inc();
+            let policy = exchange.labels().policy;
+            exchange.jetway().metrics.docs.prefix_breaks.with_label_values(&[policy, "store"]).inc();
             tracing::error!(exchange = exchange.record.id, %error, "what the agent was not told could not be kept");
         }
     }

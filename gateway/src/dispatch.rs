@@ -9,6 +9,7 @@ use jetway_core::wire::Dialect;
 use jetway_core::wire::route::Endpoint;
 
 use crate::exchange::Exchange;
+use crate::metrics::Metrics;
 use crate::stage::budget::Hold;
 use crate::stage::identity::Identified;
 use crate::stage::render::Outbound;
@@ -78,6 +79,7 @@ pub async fn send<'a>(
 ) -> Result<Sent<'a>, Failed> {
     let query = head.uri.query();
     let body = outbound.bytes();
+    let targets = rested(targets);
     let last = targets.len().saturating_sub(1);
     let mut failed = Failed::Connect { provider: String::from("none"), why: String::from("there is no provider") };
     for (at, target) in targets.into_iter().enumerate() {
@@ -86,15 +88,9 @@ pub async fn send<'a>(
         let patience = if exchange.record.stream { provider.timeouts.first_byte } else { provider.timeouts.whole };
         let Target { upstream, headers } = target;
         let result = upstream.send(outgoing(path, query, headers.clone(), body), patience).await;
-        let met = match &result {
-            Ok(response) if is_elsewhere_better(response.status()) => "refused",
-            Ok(_) => "answered",
-            Err(Failed::Connect { .. }) => "unreachable",
-            Err(_) => "failed",
-        };
-        exchange.jetway().metrics.attempts.with_label_values(&[&provider.name, met]).inc();
+        let met = tell(&exchange.jetway().metrics, upstream, &result);
         match result {
-            Ok(response) if met == "answered" || at == last => return Ok(Sent { upstream, headers, response }),
+            Ok(response) if met == Met::Answered || at == last => return Ok(Sent { upstream, headers, response }),
             Ok(response) => tracing::warn!(
                 provider = provider.name,
                 status = response.status().as_u16(),
@@ -108,8 +104,61 @@ pub async fn send<'a>(
             Err(error) => return Err(error),
         }
         exchange.owes_nothing();
+        if at < last {
+            exchange.jetway().metrics.providers.failovers.with_label_values(&[&provider.name]).inc();
+        }
     }
     Err(failed)
+}
+
+/// Those that failed lately come behind the others.
+fn rested(targets: Vec<Target<'_>>) -> Vec<Target<'_>> {
+    if targets.len() < 2 {
+        return targets;
+    }
+    let (resting, ready): (Vec<_>, Vec<_>) = targets.into_iter().partition(|target| target.upstream.rests());
+    ready.into_iter().chain(resting).collect()
+}
+
+/// How a request was met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Met {
+    Answered,
+    /// Another provider may well do what this one will not.
+    Refused,
+    Unreachable,
+    Failed,
+}
+
+impl Met {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Counts how a request was met, and tells the provider's breaker.
+pub fn tell(metrics: &Metrics, upstream: &Upstream, result: &Result<Response<Incoming>, Failed>) -> Met {
+    let (name, providers) = (upstream.provider.name.as_str(), &metrics.providers);
+    let met = match result {
+        Ok(response) if is_elsewhere_better(response.status()) => Met::Refused,
+        Ok(_) => Met::Answered,
+        Err(Failed::Connect { .. }) => Met::Unreachable,
+        Err(_) => Met::Failed,
+    };
+    providers.attempts.with_label_values(&[name, met.name()]).inc();
+    if let Ok(response) = result {
+        providers.replied(name, response.status());
+    }
+    // A caller that asks for too much says nothing about its provider.
+    let is_limit = matches!(result, Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS);
+    let is_open = upstream.did(met == Met::Answered || is_limit);
+    providers.resting.with_label_values(&[name]).set(i64::from(is_open));
+    met
 }
 
 fn outgoing(path: &'static str, query: Option<&str>, headers: HeaderMap, body: &Bytes) -> Outgoing {

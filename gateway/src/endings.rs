@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::metrics::Took;
 use crate::runs::{Outcome, Record};
 
 /// Runs that are known at once; of more, the one that would end next ends now.
@@ -60,6 +61,7 @@ pub struct Left {
     pub path_end: Option<Ending>,
     /// How long nothing more may come until then.
     pub wait: Duration,
+    pub cost_micros: u64,
     /// Whether the credential that paid was one of the caller's own.
     pub is_callers: bool,
     /// What the model saw, where there is something new.
@@ -129,7 +131,8 @@ impl Part {
             refused: record.calls_refused.iter().map(|call| (call.tool.clone(), call.rule.clone())).collect(),
         };
         let Self { role, path_end, is_callers, prompt, .. } = self;
-        Left { role, ending, path_end, detail: record.detail.clone(), wait, is_callers, prompt, told }
+        let (detail, cost_micros) = (record.detail.clone(), record.cost_micros);
+        Left { role, ending, path_end, detail, wait, cost_micros, is_callers, prompt, told }
     }
 }
 
@@ -157,6 +160,7 @@ pub struct Over {
     pub is_callers: bool,
     pub prompt: Option<Prompt>,
     pub told: Told,
+    pub took: Took,
 }
 
 /// A run that has not.
@@ -178,6 +182,7 @@ struct Open {
     told: Told,
     /// How long nothing more may come.
     wait: Option<Duration>,
+    took: Took,
 }
 
 impl Open {
@@ -220,13 +225,17 @@ impl Endings {
         &self.here
     }
 
-    /// A request of a run has come. Each is followed by one [`Endings::left`].
-    pub fn begun(&self, whose: &Whose) {
+    /// A request of a run has come. Each is followed by one [`Endings::left`]. What is returned is whether
+    /// it is the first that this Jetway knows of.
+    pub fn begun(&self, whose: &Whose) -> bool {
         let mut known = self.known();
+        let is_first = !known.runs.contains_key(&whose.run);
         let open = known.runs.entry(whose.run.clone()).or_default();
         open.whose.clone_from(whose);
         open.busy += 1;
+        open.took.turns += 1;
         known.put_off(&whose.run, None);
+        is_first
     }
 
     /// It is over.
@@ -235,6 +244,7 @@ impl Endings {
         let Known { runs, bytes, .. } = &mut *known;
         let Some(open) = runs.get_mut(run) else { return };
         open.busy = open.busy.saturating_sub(1);
+        open.took.cost_micros = open.took.cost_micros.saturating_add(left.cost_micros);
         let before = open.weight();
         // How a run ends is known by its main conversation alone, once that is known.
         if left.role == Role::Main || (left.role == Role::Aside && !open.has_main) {
@@ -338,8 +348,9 @@ impl Known {
         self.put_off(run, None);
         let open = self.runs.remove(run)?;
         self.bytes -= open.weight();
-        let Open { whose, ending, detail, is_callers, prompt, told, .. } = open;
-        Some(Over { whose, ending: ending.unwrap_or(Ending::Abandoned), detail, is_callers, prompt, told })
+        let Open { whose, ending, detail, is_callers, prompt, told, took, .. } = open;
+        let ending = ending.unwrap_or(Ending::Abandoned);
+        Some(Over { whose, ending, detail, is_callers, prompt, told, took })
     }
 }
 

@@ -5,27 +5,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use jetway_core::policy::breadcrumbs::{Spent, StepGuard};
+use jetway_core::policy::breadcrumbs::Spent;
 use jetway_core::policy::budget::Gone;
 use jetway_core::policy::budget::account::Standing;
 use jetway_core::policy::budget::hold::Holding;
 use jetway_core::policy::desk::Judges;
 use jetway_core::policy::identity::Caller;
 use jetway_core::policy::interrogation::Waits;
-use jetway_core::policy::lockdown::Warden;
 use jetway_core::stream::meter::Reading;
-use jetway_core::tokens::Family;
 use jetway_core::wire;
-use jetway_core::wire::event::Usage;
 use jetway_core::wire::limits::Allowance;
 use jetway_core::wire::request::Request;
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use crate::bill::Turn;
 use crate::bodies;
 use crate::config::Bodies;
-use crate::endings::{Part, Role, Whose};
+use crate::endings::{Left, Part, Role, Whose};
 use crate::errand::Patience;
 use crate::gate::{Gate, Jetway};
 use crate::ledger::Charge;
@@ -34,6 +32,7 @@ use crate::rates::Admission;
 use crate::runs::body::Body;
 use crate::runs::state::State;
 use crate::runs::{CallRefused, CallReplaced, InnerTurn, Outcome, Passage, Record, StepLeft};
+use crate::stage::lockdown::Permit;
 use crate::store::StoreError;
 use crate::tab::{self, Account, Lesser, Tab};
 
@@ -79,7 +78,7 @@ pub struct Exchange {
 impl Exchange {
     #[must_use]
     pub fn begin(jetway: Arc<Jetway>, gate: Arc<Gate>, patience: Patience) -> Self {
-        jetway.metrics.open.inc();
+        jetway.metrics.exchanges.open.inc();
         let record = Record {
             id: format!("x_{}", Uuid::now_v7().simple()),
             at: Timestamp::now(),
@@ -157,7 +156,9 @@ impl Exchange {
             user: record.user.clone().unwrap_or_default(),
             team: record.team.clone(),
         };
-        self.jetway.endings.begun(&whose);
+        if self.jetway.endings.begun(&whose) {
+            self.jetway.metrics.runs.started.with_label_values(&[whose.policy.as_str()]).inc();
+        }
         if let State::Shared(_) = &self.jetway.state {
             let (jetway, run) = (Arc::clone(&self.jetway), whose.run.clone());
             self.jetway.tasks.spawn(async move { jetway.state.seen(&run, jetway.endings.here()).await });
@@ -198,9 +199,10 @@ impl Exchange {
     }
 
     /// Where its run is on its path.
-    pub fn walks(&mut self, step: Option<&str>, left: Vec<StepLeft>) {
+    pub fn walks(&mut self, step: Option<&str>, (left, entered): (Vec<StepLeft>, Vec<String>)) {
         self.record.step = step.map(str::to_owned);
         self.record.steps_left = left;
+        self.record.steps_entered = entered;
     }
 
     /// What is put before the model with it.
@@ -210,9 +212,15 @@ impl Exchange {
     }
 
     /// Which tools it offers, and which of them the model does not get to see.
-    pub fn offers(&mut self, offered: usize, removed: &[String]) {
-        self.record.tools_offered = offered;
-        self.record.tools_removed = removed.to_vec();
+    pub fn offers(&mut self, permit: &Permit) {
+        self.record.tools_offered = permit.offered();
+        self.record.tools_removed = permit.removed().to_vec();
+        self.record.tools_narrowed = permit.narrowed().to_vec();
+    }
+
+    /// The model was told of all calls that were refused by now, and goes on.
+    pub fn corrects(&mut self, judges: &Judges) {
+        self.record.calls_corrected = refused(judges);
     }
 
     /// Something is set aside for it from here on. Said before it is: if the agent hangs up while
@@ -249,11 +257,23 @@ impl Exchange {
         }
     }
 
+    /// Its body is there.
+    pub fn received(&mut self, bytes: usize) {
+        self.record.receive_micros = micros(self.begun.elapsed());
+        self.record.bytes_in = bytes;
+    }
+
+    /// What it is counted by.
+    #[must_use]
+    pub fn labels(&self) -> Labels<'_> {
+        Labels::of(&self.gate.config, &self.record, self.tab.as_ref().map_or("other", |tab| &tab.payer.model))
+    }
+
     /// The request goes to this provider now.
     pub fn sending(&mut self, provider: &str) {
         let now = Instant::now();
         if self.sent.is_none() {
-            self.record.decide_micros = micros(now - self.begun);
+            self.record.decide_micros = micros(now - self.begun).saturating_sub(self.record.receive_micros);
         }
         self.sent = Some(now);
         self.record.provider = Some(provider.to_owned());
@@ -287,10 +307,7 @@ impl Exchange {
         let shown = judges.desk.shown().iter().map(Passage::of);
         self.record.passages.truncate(self.placed);
         self.record.passages.extend(shown);
-        let by_step = judges.step.iter().flat_map(StepGuard::refused);
-        let refused = judges.warden.iter().flat_map(Warden::refused).chain(by_step);
-        self.record.calls_refused =
-            refused.map(|call| CallRefused { tool: short(&call.tool), rule: call.rule.clone() }).collect();
+        self.record.calls_refused = refused(judges);
         let Some(warden) = &judges.warden else { return };
         let replaced = warden.replaced().iter();
         self.record.calls_replaced =
@@ -307,16 +324,13 @@ impl Exchange {
         if std::mem::replace(&mut self.done, true) {
             return;
         }
-        self.jetway.metrics.open.dec();
+        self.jetway.metrics.exchanges.open.dec();
         self.place = None;
         self.admission = Admission::default();
         let mut record = std::mem::take(&mut self.record);
         record.outcome = Some(outcome);
         record.total_millis = millis(self.begun.elapsed());
-        if let Some(part) = self.part.take() {
-            let run = part.whose.run.clone();
-            self.jetway.endings.left(&run, part.leave(&record, outcome));
-        }
+        let left = self.part.take().map(|part| (part.whose.run.clone(), part.leave(&record, outcome)));
         // Where a reply had several turns and another was sent, it is the last.
         let is_inner = record.inner.last().is_some_and(|before| before.to_micros <= self.inner().from_micros);
         record.inner.extend(is_inner.then(|| self.inner()));
@@ -333,7 +347,8 @@ impl Exchange {
             bodies::keep(&self.jetway, policy, body);
         }
         let account = self.account.take();
-        let ended = Ended { jetway: Arc::clone(&self.jetway), record, last, account, is_inner };
+        let (jetway, gate) = (Arc::clone(&self.jetway), Arc::clone(&self.gate));
+        let ended = Ended { jetway, gate, record, last, account, left, is_inner };
         self.jetway.tasks.spawn(ended.conclude());
     }
 
@@ -368,9 +383,9 @@ impl Exchange {
         self.reading = reading.clone();
         let mut inner = self.inner();
         let bill = self.turn(self.record.model.clone().unwrap_or_default()).bill().await;
-        inner.costs(&bill);
+        bill.tell(&mut inner);
         self.record.inner.push(inner);
-        let charges = add(&mut self.record, bill);
+        let charges = bill.add_to(&mut self.record);
         self.record.inner_turns += 1;
         self.owing = false;
         let (jetway, policy, hold) = (Arc::clone(&self.jetway), tab.payer.policy.clone(), tab.hold.clone());
@@ -393,33 +408,15 @@ impl Drop for Exchange {
     }
 }
 
-/// What one turn of a reply is to be charged: a reply has several where the model went on after
-/// Jetway had answered its calls.
-struct Turn {
-    jetway: Arc<Jetway>,
-    tab: Option<Tab>,
-    reading: Reading,
-    /// The model that was asked for.
-    model: String,
-    owing: bool,
-    streams: bool,
-}
-
-/// What a turn came to.
-#[derive(Debug, Default)]
-struct Bill {
-    usage: Usage,
-    estimated: bool,
-    cost_micros: u64,
-    charges: Vec<Charge>,
-}
-
 /// An exchange that is over, and is yet to be settled and recorded.
 struct Ended {
     jetway: Arc<Jetway>,
+    gate: Arc<Gate>,
     record: Record,
     last: Turn,
     account: Option<Account>,
+    /// What it leaves behind in its run, and which that is.
+    left: Option<(String, Left)>,
     /// Whether the last turn is one of several.
     is_inner: bool,
 }
@@ -433,16 +430,19 @@ impl Ended {
         let hold = self.last.tab.as_ref().map(|tab| tab.hold.clone());
         let bill = self.last.bill().await;
         if let Some(inner) = self.record.inner.last_mut().filter(|_| self.is_inner) {
-            inner.costs(&bill);
+            bill.tell(inner);
         }
-        let charges = add(&mut self.record, bill);
+        let charges = bill.add_to(&mut self.record);
         let policy = self.record.policy.clone().unwrap_or_else(|| String::from("none"));
-        let provider = self.record.provider.clone().unwrap_or_else(|| String::from("none"));
-        jetway.metrics.ended(&self.record, Labels { policy: &policy, model: &model, provider: &provider });
         // First of all, for the agent's next request goes by it.
         if let Some(account) = &self.account {
             spend(&jetway, account, &self.record).await;
         }
+        if let Some((run, left)) = self.left.take() {
+            jetway.endings.left(&run, Left { cost_micros: self.record.cost_micros, ..left });
+        }
+        let rules = self.gate.config.policies.get(&policy).and_then(|policy| policy.lockdown.as_deref());
+        jetway.metrics.ended(&self.record, Labels::of(&self.gate.config, &self.record, &model), rules);
         // Before it is settled: whenever this process dies, what was settled is in the log.
         let written = jetway.log.write(&self.record).await;
         jetway.traces.exchange(&jetway.gate.load().config, &self.record);
@@ -453,6 +453,11 @@ impl Ended {
             write_again(&jetway, &self.record, error).await;
         }
     }
+}
+
+/// Calls that were refused, for the log.
+fn refused(judges: &Judges) -> Vec<CallRefused> {
+    judges.refused().map(|call| CallRefused { tool: short(&call.tool), rule: call.rule.clone() }).collect()
 }
 
 /// Adds what an exchange cost to what its run's step has used.
@@ -473,82 +478,8 @@ async fn write_again(jetway: &Jetway, record: &Record, mut error: StoreError) {
             Err(again) => error = again,
         }
     }
-    jetway.metrics.log_failed.inc();
+    jetway.metrics.runs.unwritten.inc();
     tracing::error!(exchange = record.id, %error, "a record was not written, and is lost");
-}
-
-impl InnerTurn {
-    fn costs(&mut self, bill: &Bill) {
-        (self.usage, self.estimated, self.cost_micros) = (bill.usage, bill.estimated, bill.cost_micros);
-    }
-}
-
-/// Adds a turn to the record; what is charged for it is left.
-fn add(record: &mut Record, bill: Bill) -> Vec<Charge> {
-    record.usage = record.usage.plus(bill.usage);
-    record.estimated |= bill.estimated;
-    record.cost_micros = record.cost_micros.saturating_add(bill.cost_micros);
-    bill.charges
-}
-
-impl Turn {
-    async fn bill(mut self) -> Bill {
-        let used = if self.owing { Some(self.used().await) } else { None };
-        let mut bill = Bill::default();
-        bill.charges = self.charges(used, &mut bill);
-        bill
-    }
-
-    /// What was used, and whether that is our own count. It is the provider's, or where that did
-    /// not come to report one, made of what was written, where nobody waits for it.
-    async fn used(&mut self) -> (Usage, bool) {
-        if let Some(usage) = self.reading.exact() {
-            return (usage, false);
-        }
-        let written = std::mem::take(&mut self.reading.written);
-        let family = Family::of(self.reading.model.as_deref().unwrap_or(&self.model));
-        let by_length = written.tokens_by_length();
-        let counting = self.jetway.tasks.spawn_blocking(move || written.tokens(family));
-        let tokens = counting.await.unwrap_or(by_length);
-        (self.reading.estimate(self.tab.as_ref().map_or(0, |tab| tab.input), tokens), true)
-    }
-
-    /// What is charged, in each account; the bill learns what was used.
-    fn charges(&self, used: Option<(Usage, bool)>, bill: &mut Bill) -> Vec<Charge> {
-        let Some(tab) = self.tab.as_ref().filter(|tab| tab.reserved) else { return Vec::new() };
-        let Some((usage, estimated)) = used else { return tab.charges(&vec![0; tab.terms.caps.len()]) };
-        bill.usage = usage;
-        bill.estimated = estimated;
-        let served = self.reading.tier.as_deref();
-        bill.cost_micros = tab.terms.rate.cost(&usage, served);
-        let mut amounts = tab.terms.cost(&usage, served);
-        let at_least = |amounts: &[u64], least: &[u64]| -> Vec<u64> {
-            amounts.iter().zip(least).map(|(amount, least)| *amount.max(least)).collect()
-        };
-        if self.reading.usage.is_none() {
-            // Nobody has said what became of the input, which may have gone into a cache.
-            let worst = tab.terms.worst(tab.input, usage.output);
-            bill.cost_micros = bill.cost_micros.max(tab.terms.rate.worst(tab.input, usage.output));
-            amounts = at_least(&amounts, &worst);
-        }
-        // Of a reply that is no stream nothing is seen before it is done, and in strict mode what
-        // was not seen must count too: then it costs what was set aside.
-        if estimated && ((self.reading.usage.is_none() && !self.streams) || tab.holding.is_strict()) {
-            bill.cost_micros = bill.cost_micros.max(tab.held_micros());
-            amounts = at_least(&amounts, &tab.held());
-        }
-        if !estimated {
-            self.learn(tab, &usage);
-        }
-        tab.charges(&amounts)
-    }
-
-    fn learn(&self, tab: &Tab, usage: &Usage) {
-        let input = usage.total().saturating_sub(usage.output);
-        let model = &tab.payer.model;
-        let ratio = self.jetway.learned.learn(&tab.payer.policy, model, (tab.bytes, input), usage.output);
-        self.jetway.metrics.bytes_per_token.with_label_values(&[model]).set(ratio.low());
-    }
 }
 
 /// Settles, also when the ledger fails for a while: a hold that is not settled keeps its amount.
@@ -560,7 +491,7 @@ async fn settle(jetway: &Jetway, policy: &str, exchange: &str, charges: Vec<Char
         }
         tokio::time::sleep(Duration::from_secs(1 << attempt)).await;
     }
-    jetway.metrics.settle_failed.inc();
+    jetway.metrics.budgets.unsettled.inc();
     tracing::error!(exchange, "a hold was not settled, and is charged in full at the next start");
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
 use jetway_core::policy::models::Offer;
@@ -31,6 +32,7 @@ use crate::redaction::Searchers;
 use crate::runs::log::Log;
 use crate::runs::state::State;
 use crate::secret::Keyed;
+use crate::timed::Timed;
 use crate::tokens::Tokens;
 use crate::traces::Traces;
 use crate::upstream::Upstream;
@@ -144,7 +146,14 @@ pub struct Jetway {
     /// What goes on for the ledger and the run log until `close`, when all else is finished.
     pub tending: TaskTracker,
     pub close: CancellationToken,
+    /// When it was last looked how budgets stand.
+    looked: tokio::sync::Mutex<Option<Instant>>,
 }
+
+/// Whoever asks for metrics more often is told how budgets stood: a ledger may have very many accounts.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(15);
+/// Whoever asks for metrics is not kept waiting for them.
+const LONGEST_LOOK: Duration = Duration::from_secs(2);
 
 /// The files under the folder of the state.
 pub mod files {
@@ -165,6 +174,31 @@ impl Jetway {
         self.run(&["run", policy, user, "session", session])
     }
 
+    /// Tells metrics what is so now: what waits, what is open, how budgets stand.
+    pub async fn look(&self) {
+        let (log, postgres) = (self.log.waiting(), self.log.undelivered());
+        let stores = &self.metrics.stores;
+        for (store, waiting) in [("ledger", self.ledger.waiting()), ("log", log), ("postgres", postgres)] {
+            stores.waiting.with_label_values(&[store]).set(i64::try_from(waiting).unwrap_or(i64::MAX));
+        }
+        for (event, count) in self.ledger.events() {
+            let counted = stores.ledger.with_label_values(&[event]);
+            counted.inc_by(count.saturating_sub(counted.get()));
+        }
+        self.metrics.runs.open.set(i64::try_from(self.endings.open()).unwrap_or(i64::MAX));
+        let now = Instant::now();
+        let mut looked = self.looked.lock().await;
+        if looked.is_none_or(|before| now - before >= BETWEEN_LOOKS) {
+            *looked = Some(now);
+            let policies: Vec<String> = self.gate.load().config.policies.keys().cloned().collect();
+            match tokio::time::timeout(LONGEST_LOOK, self.ledger.list(&policies)).await {
+                Ok(Ok((lines, _))) => self.metrics.budgets.stand(&lines, Timestamp::now()),
+                Ok(Err(error)) => tracing::debug!(%error, "it is not known how budgets stand"),
+                Err(_) => tracing::warn!("the ledger does not say in time how budgets stand"),
+            }
+        }
+    }
+
     /// The id of the run that these facts make.
     #[must_use]
     pub fn run(&self, facts: &[&str]) -> String {
@@ -182,19 +216,21 @@ impl Jetway {
         let keyed = Arc::new(keyed(&gate.config)?);
         let (metrics, tasks) = (Metrics::new()?, TaskTracker::new());
         let (tending, close) = (TaskTracker::new(), CancellationToken::new());
+        let stores = &metrics.stores;
+        metrics.loaded(&gate.config);
         let (ledger, conversations): (Arc<dyn Ledger>, _) = match &gate.config.ledger {
             None => {
                 let ledger = Embedded::open(&state.join(files::LEDGER))?;
-                (Arc::new(ledger), State::open(&state.join(files::STATE), now)?)
+                (Arc::new(Timed::new(ledger, stores.clone())), State::open(&state.join(files::STATE), now)?)
             }
             Some(redis) => {
                 let journal = state.join(files::JOURNAL);
                 let ledger = Box::pin(Redis::open(redis, &journal, (&tending, close.clone()))).await?;
                 let conversations = State::Shared(ledger.link());
-                (Arc::new(ledger), conversations)
+                (Arc::new(Timed::new(ledger, stores.clone())), conversations)
             }
         };
-        let log = Log::open(&gate.config.runs, &state, (&tending, close.clone()))?;
+        let log = Log::open(&gate.config.runs, &state, (&tending, close.clone()))?.timed(stores.timing("log"));
         let endings = Endings::default();
         let traces = Traces::open(gate.config.traces.as_ref(), endings.here(), &metrics, (&tending, close.clone()))?;
         let tokens = Tokens::new(tls::client()?, tasks.clone(), metrics.clone());
@@ -204,8 +240,8 @@ impl Jetway {
             ledger,
             learned: Learned::default(),
             rates: Rates::default(),
-            keys: Keys::open(&state.join(files::KEYS))?,
-            state: conversations,
+            keys: Keys::open(&state.join(files::KEYS))?.timed(stores.timing("keys")),
+            state: conversations.timed(stores.timing("state")),
             log,
             metrics,
             searchers: Searchers::new(Arc::clone(&keyed)),
@@ -221,6 +257,7 @@ impl Jetway {
             tasks,
             tending,
             close,
+            looked: tokio::sync::Mutex::default(),
         }))
     }
 }

@@ -173,7 +173,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         exchange.keeps(jetway.rates.admit(&policy.name, &policy.budget.rates, caller)?);
     }
     let bytes = receive::body(&head.headers, body, &gate.config.limits).await?;
-    exchange.record.bytes_in = bytes.len();
+    exchange.received(bytes.len());
     let asked = Asked::read(call.dialect, Json::read(bytes)?)?;
     let run = match caller.run() {
         Some(run) => run.to_owned(),
@@ -208,7 +208,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     desk.extend(trail.as_ref().and_then(|trail| trail.tool(&asked)));
     let desk = Desk::new(desk);
     let permit = lockdown::lock(policy, &asked, &desk);
-    exchange.offers(permit.offered(), permit.removed());
+    exchange.offers(&permit);
     let context = context::inform((&jetway, gate, index.as_deref()), policy, (told, is_reply), &asked).await?;
     let shown = trail.as_ref().map_or(&[][..], |trail| trail.shown());
     exchange.shows(&[context.passages(), shown].concat());
@@ -223,7 +223,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     if !is_reply {
         return Ok(Prepared { asked, conversation, desk, trail, outbound, targets, hold: Hold::free() });
     }
-    overlay::count(&jetway, &conversation, &outbound);
+    overlay::count((&jetway, policy), &conversation, &outbound);
     // Reserved after rendering: the context that was added is part of what is paid for.
     let secured = match budget::reserve(call, caller, (&run, &outbound), exchange).await {
         Ok(hold) => (outbound, targets, hold),
@@ -242,7 +242,7 @@ fn walk<'a>(
     (trail, asked): (&Trail, &Asked),
     exchange: &mut Exchange,
 ) -> Result<Option<Admitted<'a>>, StepDenied> {
-    exchange.walks(trail.step(), trail.left());
+    exchange.walks(trail.step(), (trail.left(), trail.entered()));
     trail.tell_end(exchange);
     exchange.account = trail.account();
     let Wants { step, model, effort } = trail.wants();

@@ -214,7 +214,7 @@ fn passages(gate: &Gate, policy: &Policy, request: &Request, at: Timestamp) -> B
     let planes = gate.airplanes.get(&policy.name).map_or(&[][..], |planes| planes);
     let profile = Profile::read(request);
     let asked = Asked { task: request.task(), profile: &profile, now: at, nearness: None };
-    context::compose(rules, &index, planes, asked).shown.into_iter().map(|shown| shown.source).collect()
+    context::compose(rules, &index, planes, asked).answer.shown.into_iter().map(|shown| shown.source).collect()
 }
 
 fn text<'a>(line: &'a Line, name: &str) -> &'a str {

@@ -14,7 +14,6 @@ use hyper::service::{Service, service_fn as with};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use prometheus::IntGauge;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -28,7 +27,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::call::Answer;
 use crate::gate::Jetway;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Open};
 use crate::tls::peer::Peer;
 use crate::tls::server::Server;
 
@@ -84,7 +83,7 @@ where
             }
         };
         let (builder, service, watcher) = (builder.clone(), service.clone(), graceful.watcher());
-        let counted = Open::new(&door.metrics);
+        let counted = Open::new(&door.metrics.exchanges.connections);
         let (stop, cut, write_time) = (door.stop.clone(), cut.clone(), door.write_time);
         let tls = door.tls.as_ref().and_then(|jetway| jetway.gate.load().config.tls.clone());
         door.tasks.spawn(async move {
@@ -113,22 +112,6 @@ where
     if tokio::time::timeout(door.drain_time, graceful.shutdown()).await.is_err() {
         tracing::warn!("replies were still under way when the drain time was over; they are cut off");
         cut.cancel();
-    }
-}
-
-/// An open connection, for as long as it is counted.
-struct Open(IntGauge);
-
-impl Open {
-    fn new(metrics: &Metrics) -> Self {
-        metrics.connections.inc();
-        Self(metrics.connections.clone())
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.dec();
     }
 }
 

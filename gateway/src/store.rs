@@ -4,7 +4,9 @@
 //! callers pay for one write to the disk. A caller hears back only once that is committed.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
+use prometheus::Histogram;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{mpsc, oneshot};
 
@@ -81,11 +83,27 @@ type Job = Box<dyn FnOnce(Result<&Transaction<'_>, StoreError>) -> Reply + Send>
 /// Tells a caller what became of its job, once it is known whether the batch was committed.
 type Reply = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
+/// What is told how long jobs take, from the call to its answer.
+#[derive(Debug, Clone)]
+pub struct Timing {
+    pub done: Histogram,
+    pub failed: Histogram,
+}
+
+impl Timing {
+    /// Something that was asked then is done now, or has failed.
+    pub fn tell(&self, asked: Instant, is_done: bool) {
+        let histogram = if is_done { &self.done } else { &self.failed };
+        histogram.observe(asked.elapsed().as_secs_f64());
+    }
+}
+
 /// A database and its thread. The thread ends when the last handle is gone and the queue is empty.
 #[derive(Debug, Clone)]
 pub struct Store {
     path: PathBuf,
     jobs: mpsc::Sender<Job>,
+    timing: Option<Timing>,
 }
 
 impl Store {
@@ -103,7 +121,13 @@ impl Store {
                 move || work(&path, connection, queue)
             })
             .map_err(|error| StoreError::Database { path: path.to_owned(), why: error.to_string() })?;
-        Ok(Self { path: path.to_owned(), jobs })
+        Ok(Self { path: path.to_owned(), jobs, timing: None })
+    }
+
+    /// The same, of which this is told how long it takes.
+    #[must_use]
+    pub fn timed(self, timing: Timing) -> Self {
+        Self { timing: Some(timing), ..self }
     }
 
     /// Runs a job in a transaction and returns its value once that is committed. A job that
@@ -112,6 +136,19 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the job or the commit failed.
     pub async fn call<T, F>(&self, job: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let asked = Instant::now();
+        let outcome = self.answered(job).await;
+        if let Some(timing) = &self.timing {
+            timing.tell(asked, outcome.is_ok());
+        }
+        outcome
+    }
+
+    async fn answered<T, F>(&self, job: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,

@@ -1,8 +1,9 @@
 //! What Jetway decides. Pure: no clock, no files, no environment, no async.
 //!
 //! Floors, lowest first; a module imports only from lower ones:
-//! `glob`, `secret`, `tokens`, `units`, `wire` < `stream`, `effects`, `overlay`, `redact` < `retrieval`, `price` < `policy` < `lint`, `replay`.
+//! `breaker`, `glob`, `secret`, `tokens`, `units`, `wire` < `stream`, `effects`, `overlay`, `redact` < `retrieval`, `price` < `policy` < `lint`, `replay`.
 
+pub mod breaker;
 pub mod effects;
 pub mod glob;
 pub mod lint;

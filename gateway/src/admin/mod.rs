@@ -61,7 +61,7 @@ async fn answer(admin: &Admin, request: Request<Incoming>) -> Answered {
         return Err(stranger());
     }
     match (&head.method, path) {
-        (&Method::GET, "/metrics") => Ok(metrics(&admin.jetway)),
+        (&Method::GET, "/metrics") => Ok(metrics(&admin.jetway).await),
         (&Method::GET, "/v1/budgets") => budgets::list(&admin.jetway, head.uri.query()).await,
         (&Method::POST, "/v1/budgets") => budgets::amend(&admin.jetway, read(body).await?).await,
         (&Method::GET, "/v1/tokens") => tokens::list(&admin.jetway, head.uri.query()).await,
@@ -77,16 +77,8 @@ async fn answer(admin: &Admin, request: Request<Incoming>) -> Answered {
     }
 }
 
-fn metrics(jetway: &Jetway) -> Response<Bytes> {
-    let (log, postgres) = (jetway.log.waiting(), jetway.log.undelivered());
-    for (store, waiting) in [("ledger", jetway.ledger.waiting()), ("log", log), ("postgres", postgres)] {
-        let waiting = i64::try_from(waiting).unwrap_or(i64::MAX);
-        jetway.metrics.waiting.with_label_values(&[store]).set(waiting);
-    }
-    for (event, count) in jetway.ledger.events() {
-        let counted = jetway.metrics.ledger.with_label_values(&[event]);
-        counted.inc_by(count.saturating_sub(counted.get()));
-    }
+async fn metrics(jetway: &Jetway) -> Response<Bytes> {
+    jetway.look().await;
     let mut answer = Response::new(Bytes::from(jetway.metrics.text()));
     let kind = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     answer.headers_mut().insert(header::CONTENT_TYPE, kind);

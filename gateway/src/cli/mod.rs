@@ -7,6 +7,7 @@ mod demo;
 mod docs;
 mod feedback;
 mod keys;
+mod metrics;
 mod out;
 mod policy;
 mod runs;
@@ -73,6 +74,8 @@ enum Command {
     /// List the model airplanes of policies, and check that they still fly.
     #[command(subcommand)]
     Airplanes(airplanes::Command),
+    /// List every metric with its labels and its meaning.
+    Metrics(metrics::Args),
     /// Write the JSON Schemas of the configuration files into a folder.
     Schema {
         /// The folder.
@@ -112,6 +115,7 @@ fn obey(cli: Cli) -> anyhow::Result<()> {
         Command::Feedback(args) => feedback::run(&load(&cli.config, cli.state.as_deref())?, &args),
         Command::Docs(command) => docs::run(&load(&cli.config, cli.state.as_deref())?, command),
         Command::Airplanes(command) => airplanes::run(&cli.config, command),
+        Command::Metrics(args) => metrics::run(&args),
         Command::Schema { folder } => write_schemas(&folder),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -1,6 +1,6 @@
 //! The documents of one policy, as its requests see them: an index that is exchanged as a whole.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +19,7 @@ use crate::config::{Policy, Problem};
 use crate::docs::disk::Disk;
 use crate::docs::embed::{Endpoint, Kept, key, wanted, wanted_count};
 use crate::docs::{folder, list, version};
+use crate::metrics::Pages;
 
 /// The most text of one policy that is searched.
 const MOST_TEXT: usize = 128 << 20;
@@ -147,10 +148,24 @@ impl Shelf {
         self.doubted.load(Ordering::Relaxed)
     }
 
-    /// How many pages are stale.
+    /// The names of its sources.
+    pub fn sources(&self) -> impl Iterator<Item = &str> {
+        self.rules.sources().iter().map(|source| source.name.as_str())
+    }
+
+    /// What there is of each source.
     #[must_use]
-    pub fn stale(&self, now: Timestamp) -> usize {
-        self.held.load().index.pages().values().filter(|page| page.is_stale(now)).count()
+    pub fn pages(&self, now: Timestamp) -> BTreeMap<String, Pages> {
+        let mut sources: BTreeMap<_, _> = self.sources().map(|source| (source.to_owned(), Pages::default())).collect();
+        for page in self.held.load().index.pages().values() {
+            let pages = sources.entry(page.source.clone()).or_default();
+            #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
+            let confirmed = page.confirmed.as_second() as f64;
+            pages.confirmed = if pages.count == 0 { confirmed } else { pages.confirmed.min(confirmed) };
+            pages.count += 1;
+            pages.stale += usize::from(page.is_stale(now));
+        }
+        sources
     }
 
     /// Whether any of its pages have to be fetched.

@@ -47,10 +47,10 @@ pub async fn tend(shelves: impl Fn() -> Vec<Arc<Shelf>>, tending: Tending) {
     let mut all: BTreeMap<String, Tended> = BTreeMap::new();
     loop {
         let current = shelves();
-        all.retain(|policy, _| {
+        all.retain(|policy, tended| {
             let stays = current.iter().any(|shelf| shelf.policy == *policy);
             if !stays {
-                tending.metrics.forget_docs(policy);
+                forget(&tending.metrics, &tended.shelf);
             }
             stays
         });
@@ -60,6 +60,9 @@ pub async fn tend(shelves: impl Fn() -> Vec<Arc<Shelf>>, tending: Tending) {
             let mut tended = match known {
                 Some(tended) if is_known(&tended) => tended,
                 other => {
+                    if let Some(before) = &other {
+                        forget(&tending.metrics, &before.shelf);
+                    }
                     remember(&shelf).await;
                     let asking = other.and_then(|tended| tended.asking);
                     let (due, meaning) = (Timestamp::UNIX_EPOCH, Meaning::default());
@@ -109,8 +112,9 @@ impl Tended {
         if tending.tls.is_some() {
             self.meaning.go_on(&self.shelf, now, tending).await;
         }
-        let stale = i64::try_from(self.shelf.stale(now)).unwrap_or(i64::MAX);
-        tending.metrics.docs.stale.with_label_values(&[self.shelf.policy.as_str()]).set(stale);
+        for (source, pages) in self.shelf.pages(now) {
+            tending.metrics.docs.holds(&self.shelf.policy, &source, pages);
+        }
     }
 }
 
@@ -182,6 +186,11 @@ const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 /// Everything is asked about anew no sooner than this after the last time.
 const BETWEEN_DOUBTS: Duration = Duration::from_secs(600);
+
+/// Its sources are no more, or others.
+fn forget(metrics: &Metrics, shelf: &Shelf) {
+    shelf.sources().for_each(|source| metrics.docs.forget(&shelf.policy, source));
+}
 
 /// After a fault of our own.
 const AFTER_A_FAULT: Duration = Duration::from_secs(60);

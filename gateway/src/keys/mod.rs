@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use crate::secret;
-use crate::store::{self, Durability, Store, StoreError};
+use crate::store::{self, Durability, Store, StoreError, Timing};
 
 const TABLES: &[&str] = &[
     "
@@ -80,6 +80,12 @@ impl Keys {
     /// [`StoreError`] when the file cannot be used.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self { store: Store::start(path, connect(path)?)? })
+    }
+
+    /// The same, of which this is told how long it takes.
+    #[must_use]
+    pub fn timed(self, timing: Timing) -> Self {
+        Self { store: self.store.timed(timing) }
     }
 
     /// The key with this text; none when there is none.

@@ -19,11 +19,13 @@ use jetway_core::policy::budget::{Gone, OnExhausted};
 use jetway_core::stream::guard::{Guard, Pending};
 use jetway_core::stream::{Pipe, write};
 use jetway_core::wire::event::Shape;
+use prometheus::Histogram;
 use tokio::time::{Instant, Sleep};
 
 use crate::call::BodyError;
 use crate::converse::{Lost, NoMore, Talk};
 use crate::exchange::Exchange;
+use crate::metrics::Open;
 use crate::runs::Outcome;
 use crate::tab::{self, Change, Changed};
 
@@ -144,6 +146,8 @@ async fn collect(
 pub struct Reply {
     state: State,
     lost: Option<Lost>,
+    /// It is counted among the open streams.
+    _open: Open,
 }
 
 enum State {
@@ -174,6 +178,22 @@ struct Flow {
     purse: Purse,
     /// There where the model may be answered.
     talk: Option<Talk>,
+    chunks: Chunks,
+}
+
+/// How long the provider takes from one chunk to the next.
+struct Chunks {
+    told: Histogram,
+    last: Option<Instant>,
+}
+
+impl Chunks {
+    fn come(&mut self) {
+        let now = Instant::now();
+        if let Some(last) = self.last.replace(now) {
+            self.told.observe((now - last).as_secs_f64());
+        }
+    }
 }
 
 /// What is set aside for a reply, as it grows.
@@ -208,6 +228,9 @@ impl Reply {
         exchange: Exchange,
         longest_silence: Duration,
     ) -> Self {
+        let metrics = &exchange.jetway().metrics;
+        let open = Open::new(&metrics.exchanges.streams);
+        let chunks = Chunks { told: metrics.genai.chunks(exchange.labels()), last: None };
         let flow = Flow {
             upstream,
             silence: Box::pin(tokio::time::sleep(longest_silence)),
@@ -217,8 +240,9 @@ impl Reply {
             exchange,
             purse: Purse::default(),
             talk,
+            chunks,
         };
-        Self { state: State::Flowing(Box::new(flow)), lost: None }
+        Self { state: State::Flowing(Box::new(flow)), lost: None, _open: open }
     }
 }
 
@@ -312,6 +336,7 @@ impl Flow {
         let passed = match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let data = frame.into_data().unwrap_or_default();
+                self.chunks.come();
                 self.pipe.feed(&data, out).map_or_else(|broken| Passed::Lost(broken.into()), |()| Passed::More)
             }
             Poll::Ready(Some(Err(error))) => Passed::Lost(Lost::BrokeOff(error.to_string())),
@@ -344,6 +369,7 @@ impl Flow {
                     pipe.restart();
                     self.upstream = next;
                     self.purse = Purse::default();
+                    self.chunks.last = None;
                     return Between::GoesOn(self, out);
                 }
                 Err(NoMore::Lost(lost)) => return self.over(out, Some(lost)),

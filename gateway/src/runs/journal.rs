@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use rusqlite::params;
 
 use crate::runs::row::Row;
-use crate::store::{self, Durability, Store, StoreError};
+use crate::store::{self, Durability, Store, StoreError, Timing};
 
 /// A row that the server refused, for what it is, waits for the next start.
 const TABLES: &[&str] = &["
@@ -36,6 +36,11 @@ impl Journal {
         };
         let waiting = left().map_err(|error| StoreError::Database { path: path.to_owned(), why: error.to_string() })?;
         Ok(Self { store: Store::start(path, connection)?, waiting: Arc::new(AtomicUsize::new(waiting)) })
+    }
+
+    /// The same, of which this is told how long it takes.
+    pub(super) fn timed(self, timing: Timing) -> Self {
+        Self { store: self.store.timed(timing), ..self }
     }
 
     /// Writes rows down, all or none. They are on disk when this returns.

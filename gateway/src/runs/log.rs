@@ -21,7 +21,7 @@ use crate::runs::row::{self, Cell, Row, Table};
 use crate::runs::schema::{self, Dialect};
 use crate::runs::tally::{self, tallies};
 use crate::runs::{Ended, Record};
-use crate::store::{self, Durability, Store, StoreError};
+use crate::store::{self, Durability, Store, StoreError, Timing};
 
 /// The file of the log, in the folder of the state.
 pub const FILE: &str = "runs.db";
@@ -67,6 +67,16 @@ impl Log {
         let forwarder = Forwarder { journal: journal.clone(), settings: settings.clone(), wake: Arc::clone(&wake) };
         tasks.spawn(forwarder.run(close));
         Ok(Self(Kept::Journal(journal, wake, Arc::new(settings.clone()))))
+    }
+
+    /// The same, of which this is told how long it takes.
+    #[must_use]
+    pub fn timed(self, timing: Timing) -> Self {
+        Self(match self.0 {
+            Kept::Embedded(store) => Kept::Embedded(store.timed(timing)),
+            Kept::Journal(journal, wake, settings) => Kept::Journal(journal.timed(timing), wake, settings),
+            server @ Kept::Server(_) => server,
+        })
     }
 
     /// Opens the log for an operator's command, beside a gateway that may be running.

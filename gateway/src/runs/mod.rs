@@ -96,13 +96,19 @@ pub struct Record {
     pub stream: bool,
     pub bytes_in: usize,
     pub bytes_out: usize,
-    /// From the request's first line to the provider's; our own time.
+    /// From the request's headers to the end of its body; its agent's time. Not in the log.
+    pub receive_micros: u64,
+    /// From there until it was sent; our own time.
     pub decide_micros: u64,
     pub first_byte_millis: Option<u64>,
     pub total_millis: u64,
     pub tools_offered: usize,
     pub tools_removed: Vec<String>,
+    /// Tools of which the model was shown a part. Not in the log.
+    pub tools_narrowed: Vec<String>,
     pub calls_refused: Vec<CallRefused>,
+    /// Those of them of which the model was told within the reply, and went on. Not in the log.
+    pub calls_corrected: Vec<CallRefused>,
     /// Calls that the agent got in other words.
     pub calls_replaced: Vec<CallReplaced>,
     /// Tools of ours that the model called, and that were answered within the reply.
@@ -120,6 +126,8 @@ pub struct Record {
     pub calls: Vec<String>,
     /// Steps that came to their end with it.
     pub steps_left: Vec<StepLeft>,
+    /// Steps that it came to. Not in the log.
+    pub steps_entered: Vec<String>,
     /// What the project is, as far as the conversation has told.
     pub profile: Option<Arc<Profile>>,
     /// The turns that it took, where it took several. Not in the log.

@@ -11,7 +11,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::link::{Link, Unreachable};
 use crate::runs::{Passage, path};
-use crate::store::{self, Durability, Store, StoreError};
+use crate::store::{self, Durability, Store, StoreError, Timing};
 
 const TABLES: &[&str] = &[
     "
@@ -71,6 +71,15 @@ impl State {
         forget(&connection, now.as_second() - KEPT)
             .map_err(|error| StoreError::Database { path: path.to_owned(), why: error.to_string() })?;
         Ok(Self::Embedded(Store::start(path, connection)?))
+    }
+
+    /// The same, of which this is told how long it takes, where it is on this machine.
+    #[must_use]
+    pub fn timed(self, timing: Timing) -> Self {
+        match self {
+            Self::Embedded(store) => Self::Embedded(store.timed(timing)),
+            shared @ Self::Shared(_) => shared,
+        }
     }
 
     /// Forgets conversations that were begun long ago. Redis does so by itself.

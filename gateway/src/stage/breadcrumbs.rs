@@ -83,6 +83,8 @@ pub struct Trail {
     progress: Arc<Mutex<Walked>>,
     opening: String,
     laid: Vec<Laid>,
+    /// Whether its path begins with this request.
+    begins: bool,
     /// The step that the request belongs to.
     step: Option<String>,
     /// What the step that its reply is for wants to be sent with.
@@ -218,7 +220,8 @@ pub async fn follow(
     let walked = Walked { progress, left, judged, is_told, ..Walked::default() };
     let progress = Arc::new(Mutex::new(walked));
     let run = who.run.to_owned();
-    Ok(Some(Trail { run, path, shelf, progress, opening, laid, step, wants, account, shown, folders }))
+    let begins = is_new && who.is_reply;
+    Ok(Some(Trail { run, path, shelf, progress, opening, laid, begins, step, wants, account, shown, folders }))
 }
 
 /// Whether a step has an allowance, and nothing of it is left.
@@ -319,6 +322,15 @@ impl Trail {
     pub fn left(&self) -> Vec<StepLeft> {
         let walked = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         walked.left.iter().filter_map(|left| StepLeft::of(&self.path, left)).collect()
+    }
+
+    /// Steps that it came to with this request or in its reply.
+    #[must_use]
+    pub fn entered(&self) -> Vec<String> {
+        let walked = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = self.begins.then_some(0);
+        let next = walked.left.iter().filter(|left| left.how != How::Ended).map(|left| left.step + 1);
+        first.into_iter().chain(next).filter_map(|at| self.path.steps().get(at)).map(|step| step.id.clone()).collect()
     }
 
     /// Tells an exchange in which the path ended how it did.

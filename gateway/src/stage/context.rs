@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use jetway_core::policy::context::standing::Standing;
-use jetway_core::policy::context::{self, Asked, airplanes, on_demand};
+use jetway_core::policy::context::{self, Asked, Given, airplanes, on_demand};
 use jetway_core::policy::desk::{Clerk, DeskTool};
 use jetway_core::retrieval::meaning::{Nearness, Vector};
 use jetway_core::retrieval::profile::Profile;
@@ -75,7 +75,8 @@ pub async fn inform(
     let planes = gate.airplanes.get(&policy.name).map_or(&[][..], |planes| planes);
     let nearness = nearness((jetway, gate, index), policy, request.task()).await;
     let asked = Asked { task: request.task(), profile: told.profile, now, nearness: nearness.as_ref() };
-    let given = context::compose(rules, index, planes, asked);
+    let Given { answer: given, ages, left_out } = context::compose(rules, index, planes, asked);
+    jetway.metrics.docs.chose(&policy.name, &ages, left_out);
     let standing = policy.standing.as_deref();
     let passages = standing.map(Standing::shown).iter().chain(&given.shown).map(Passage::of).collect();
     let standing = standing.map(|standing| standing.render(&Passage::hash(standing.text()))).unwrap_or_default();

@@ -93,7 +93,7 @@ async fn conclude(jetway: &Jetway, mut over: Over) {
         Last::At(_) | Last::Unknown => {}
     }
     let policy = over.whose.policy.clone();
-    jetway.metrics.runs.ended.with_label_values(&[policy.as_str(), over.ending.name()]).inc();
+    jetway.metrics.runs.ended(&policy, over.ending.name(), over.took);
     let gate = jetway.gate.load_full();
     let own = gate.config.policies.get(&policy).and_then(|policy| policy.interrogation.clone());
     let mut ended = Ended {
@@ -124,7 +124,7 @@ async fn conclude(jetway: &Jetway, mut over: Over) {
     ended.at = Timestamp::now();
     jetway.traces.run(&ended);
     if let Err(error) = jetway.log.end(&ended).await {
-        jetway.metrics.log_failed.inc();
+        jetway.metrics.runs.unwritten.inc();
         tracing::error!(run = ended.run, %error, "how a run ended was not written down");
     }
 }
@@ -174,17 +174,16 @@ async fn asked(
     let spent = own.rules.cap().cost(record.cost_micros, &record.usage);
     // Before it is settled, as every exchange is.
     if let Err(error) = jetway.log.write(&record).await {
-        jetway.metrics.log_failed.inc();
+        jetway.metrics.runs.unwritten.inc();
         tracing::error!(exchange, %error, "the record of a question was not written, and is lost");
     }
     let settled = jetway.ledger.settle(&policy.name, exchange, vec![Charge { amount: spent, ..sheet.charge.clone() }]);
     if let Err(error) = settled.await {
         // It keeps what was set aside, and is charged that at the next start.
-        jetway.metrics.settle_failed.inc();
+        jetway.metrics.budgets.unsettled.inc();
         tracing::error!(exchange, %error, "a question was not settled");
     }
-    let labels = Labels { policy: &policy.name, model: &sheet.label, provider: &prompt.provider };
-    jetway.metrics.ended(&record, labels);
+    jetway.metrics.ended(&record, Labels::of(&gate.config, &record, &sheet.label), policy.lockdown.as_deref());
     jetway.traces.exchange(&gate.config, &record);
     let answer = answer.ok_or(Unasked::Failed)?;
     if answer.words.trim().is_empty() {

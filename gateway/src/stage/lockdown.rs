@@ -24,6 +24,7 @@ pub struct Permit {
     patch: Patch,
     offered: usize,
     removed: Vec<String>,
+    narrowed: Vec<String>,
 }
 
 impl Permit {
@@ -37,6 +38,12 @@ impl Permit {
     #[must_use]
     pub fn removed(&self) -> &[String] {
         &self.removed
+    }
+
+    /// The tools of which it sees a part.
+    #[must_use]
+    pub fn narrowed(&self) -> &[String] {
+        &self.narrowed
     }
 
     /// What must change in the request.
@@ -54,7 +61,8 @@ const MOST_NAMES: usize = 200;
 #[must_use]
 pub fn lock(policy: &Policy, request: &Request, desk: &Desk) -> Permit {
     let tools = request.tools();
-    let mut permit = Permit { patch: Patch::default(), offered: tools.len(), removed: Vec::new() };
+    let mut permit =
+        Permit { patch: Patch::default(), offered: tools.len(), removed: Vec::new(), narrowed: Vec::new() };
     let mut added: Vec<NewTool> = desk.offered().cloned().collect();
     let Some(rules) = &policy.lockdown else {
         shelve(policy, request, &|_| Offer::Keep, &added, &mut permit.patch);
@@ -67,9 +75,14 @@ pub fn lock(policy: &Policy, request: &Request, desk: &Desk) -> Permit {
         Ok(offer) if !is_hidden(tool) => offer,
         _ => Offer::Drop,
     };
-    for tool in tools.iter().filter(|tool| offer(tool) == Offer::Drop).take(MOST_NAMES) {
+    for tool in tools.iter().take(MOST_NAMES) {
+        let named = match offer(tool) {
+            Offer::Drop => &mut permit.removed,
+            Offer::Change(_) => &mut permit.narrowed,
+            Offer::Keep => continue,
+        };
         let name = tool.name.as_deref().unwrap_or("(unknown kind)");
-        permit.removed.push(name.chars().take(LONGEST_NAME).collect());
+        named.push(name.chars().take(LONGEST_NAME).collect());
     }
     match rules.mode {
         Mode::Enforce => {

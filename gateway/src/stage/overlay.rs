@@ -15,7 +15,7 @@ pub async fn recall(jetway: &Jetway, policy: &Policy, conversation: &str) -> Vec
         Ok(edits) => edits,
         Err(error) => {
             tracing::error!(%error, "what an agent was not told is not known");
-            jetway.metrics.prefix_breaks.with_label_values(&["store"]).inc();
+            jetway.metrics.docs.prefix_breaks.with_label_values(&[policy.name.as_str(), "store"]).inc();
             Vec::new()
         }
     }
@@ -23,8 +23,9 @@ pub async fn recall(jetway: &Jetway, policy: &Policy, conversation: &str) -> Vec
 
 /// Counts what the provider has in its cache and is not sent again: edits that did not find their
 /// place, and prompts that do not begin as they did.
-pub fn count(jetway: &Jetway, conversation: &str, outbound: &Outbound) {
-    let breaks = |cause: &str, count: u64| jetway.metrics.prefix_breaks.with_label_values(&[cause]).inc_by(count);
+pub fn count((jetway, policy): (&Jetway, &Policy), conversation: &str, outbound: &Outbound) {
+    let counted = &jetway.metrics.docs.prefix_breaks;
+    let breaks = |cause: &str, count: u64| counted.with_label_values(&[policy.name.as_str(), cause]).inc_by(count);
     let lost = outbound.overlay().lost as u64;
     if lost > 0 {
         breaks("moved", lost);

@@ -70,6 +70,6 @@ impl Asker {
             About::Token => "token",
         };
         let result = if answered { "answered" } else { "failed" };
-        self.metrics.asked_issuers.with_label_values(&[about, result]).inc();
+        self.metrics.exchanges.asked_issuers.with_label_values(&[about, result]).inc();
     }
 }

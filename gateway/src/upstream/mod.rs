@@ -2,7 +2,8 @@
 
 pub mod headers;
 
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{self, HeaderName};
@@ -13,6 +14,7 @@ use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use jetway_core::breaker::Breaker;
 use rustls::ClientConfig;
 use secrecy::ExposeSecret;
 
@@ -23,6 +25,9 @@ use crate::config::{Credentials, Kind, Provider};
 pub struct Upstream {
     pub provider: Provider,
     client: Connections,
+    /// How it did lately, and from when on that is counted.
+    breaker: Arc<Mutex<Breaker>>,
+    begun: Instant,
 }
 
 /// Connections that are kept and used again.
@@ -92,7 +97,33 @@ impl Upstream {
     #[must_use]
     pub fn new(provider: Provider, tls: ClientConfig) -> Self {
         let client = client(tls, provider.timeouts.connect);
-        Self { provider, client }
+        Self { provider, client, breaker: Arc::default(), begun: Instant::now() }
+    }
+
+    /// Whether others are asked first now, by how it did lately.
+    #[must_use]
+    pub fn rests(&self) -> bool {
+        let now = self.now();
+        self.lock().rests(now)
+    }
+
+    /// It answered, or it did not. What is returned is whether its breaker is open.
+    pub fn did(&self, is_answer: bool) -> bool {
+        let now = self.now();
+        let mut breaker = self.lock();
+        match is_answer {
+            true => breaker.succeed(),
+            false => breaker.fail(now),
+        }
+        breaker.is_open()
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it is shown the caller's own credential.

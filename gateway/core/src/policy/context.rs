@@ -7,6 +7,8 @@ pub mod embeddings;
 pub mod on_demand;
 pub mod standing;
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -187,31 +189,53 @@ pub struct Asked<'a> {
 /// all of them.
 #[must_use]
 pub fn decide<'a>(rules: &Rules, index: &'a Index, asked: Asked<'_>) -> Vec<Hit<'a>> {
-    within(rules.room(), rules, index, asked)
+    within(rules.room(), rules, index, asked).0
+}
+
+/// What goes with a task unasked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Given {
+    pub answer: Answer,
+    /// How old the pages of its sections are, where they have pages.
+    pub ages: Vec<Duration>,
+    pub left_out: LeftOut,
+}
+
+/// Sections that would answer a task and are not shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// For another language or framework than the project's.
+    pub others: usize,
+    /// Stale, where that is refused.
+    pub stale: usize,
 }
 
 /// What goes with a task unasked: sections, and behind them, nearest to the task, the README of a
 /// model airplane that is built with this project's framework, if there is one. It comes first
 /// where there is not room for all.
 #[must_use]
-pub fn compose(rules: &Rules, index: &Index, airplanes: &[Airplane], asked: Asked<'_>) -> Answer {
+pub fn compose(rules: &Rules, index: &Index, airplanes: &[Airplane], asked: Asked<'_>) -> Given {
     let room = rules.room();
     let plane = airplanes::unasked(airplanes, asked.profile, rules.on_demand).filter(|plane| plane.text.len() <= room);
     let plane = plane.unwrap_or_default();
-    let chosen = within(room - plane.text.len(), rules, index, asked);
+    let (chosen, left_out) = within(room - plane.text.len(), rules, index, asked);
     if chosen.is_empty() && plane.text.is_empty() {
-        return Answer::default();
+        return Given { left_out, ..Given::default() };
     }
     let text = format!("{}{}", render(&chosen, asked.now), plane.text);
-    Answer { text, shown: [shown(&chosen), plane.shown].concat() }
+    let ages = chosen.iter().filter_map(|hit| hit.page).map(|page| page.age(asked.now)).collect();
+    Given { answer: Answer { text, shown: [shown(&chosen), plane.shown].concat() }, ages, left_out }
 }
 
-fn within<'a>(room: usize, rules: &Rules, index: &'a Index, asked: Asked<'_>) -> Vec<Hit<'a>> {
+fn within<'a>(room: usize, rules: &Rules, index: &'a Index, asked: Asked<'_>) -> (Vec<Hit<'a>>, LeftOut) {
     let Asked { task, profile, now, nearness } = asked;
     let mut left = room;
     let mut chosen: Vec<Hit<'a>> = Vec::new();
     let fits = |hit: Hit<'a>| Some((hit, fit(&hit, profile))).filter(|(_, fit)| fit.is_fit());
-    let mut hits: Vec<_> = index.search(task, SEARCHED).into_iter().filter_map(fits).take(RANKED).collect();
+    let searched = index.search(task, SEARCHED);
+    let is_others = |hit: &&Hit<'a>| is_enough(rules, hit) && !fit(hit, profile).is_fit();
+    let mut left_out = LeftOut { others: searched.iter().take(RANKED).filter(is_others).count(), stale: 0 };
+    let mut hits: Vec<_> = searched.into_iter().filter_map(fits).take(RANKED).collect();
     // Of two that fit the words alike, the one for this very framework.
     hits.sort_by(|a, b| (b.0.score * weight(b.1)).total_cmp(&(a.0.score * weight(a.1))));
     let mut hits: Vec<Hit<'a>> = hits.into_iter().map(|(hit, _)| hit).collect();
@@ -223,14 +247,18 @@ fn within<'a>(room: usize, rules: &Rules, index: &'a Index, asked: Asked<'_>) ->
         let is_new = chosen.iter().all(|other| other.chunk.text != hit.chunk.text);
         let size = passage(&hit, now).len();
         let is_refused = rules.stale == Stale::Refuse && hit.page.is_some_and(|page| page.is_stale(now));
-        if !is_enough(rules, &hit) || size > left || !is_new || is_refused {
+        if !is_enough(rules, &hit) || size > left || !is_new {
+            continue;
+        }
+        if is_refused {
+            left_out.stale += 1;
             continue;
         }
         left -= size;
         chosen.push(hit);
     }
     chosen.reverse();
-    chosen
+    (chosen, left_out)
 }
 
 /// Whether a section says enough of what is asked for, by its words or by what it means. Either
@@ -444,7 +472,7 @@ mod tests {
         let shown = |allowance: u32| {
             let asked = Asked { task: "apples", profile: &profile, now: NOW, nearness: None };
             let rules = rules(allowance, 0.0, Stale::Mark);
-            let answer = compose(&rules, &index(), std::slice::from_ref(&plane), asked);
+            let answer = compose(&rules, &index(), std::slice::from_ref(&plane), asked).answer;
             assert!(answer.text.len() <= allowance as usize * BYTES_PER_TOKEN + 100, "{answer:?}");
             answer.shown.into_iter().map(|shown| shown.source).collect::<Vec<_>>()
         };
@@ -453,7 +481,7 @@ mod tests {
         // Where it does not fit the sections do.
         assert_eq!(shown(60), ["same#same", "best#best"]);
         let nothing = Asked { task: "zebra", profile: &Profile::default(), now: NOW, nearness: None };
-        assert_eq!(compose(&rules(1_000, 0.0, Stale::Mark), &index(), &[plane], nothing), Answer::default());
+        assert_eq!(compose(&rules(1_000, 0.0, Stale::Mark), &index(), &[plane], nothing), Given::default());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::policy::breadcrumbs::StepGuard;
-use crate::policy::lockdown::Warden;
+use crate::policy::lockdown::{Refused, Warden};
 use crate::stream::guard::{Judge, Ruling};
 use crate::wire::event::Call;
 use crate::wire::json::{Json, Kind};
@@ -120,6 +120,14 @@ pub struct Judges {
     pub warden: Option<Warden>,
     /// None where nobody is led.
     pub step: Option<StepGuard>,
+}
+
+impl Judges {
+    /// Calls that were refused, by a rule or by a step.
+    pub fn refused(&self) -> impl Iterator<Item = &Refused> {
+        let by_step = self.step.iter().flat_map(StepGuard::refused);
+        self.warden.iter().flat_map(Warden::refused).chain(by_step)
+    }
 }
 
 impl Judge for Judges {

@@ -156,6 +156,13 @@ impl Rules {
         Ok(self.narrow.change(tool).map_or(Offer::Keep, Offer::Change))
     }
 
+    /// Whether a tool of this name is one that these rules speak of by its name, or that is known anyway:
+    /// then the name is no text of a caller's.
+    #[must_use]
+    pub fn knows(&self, name: &str) -> bool {
+        self.table.knows(name) || self.replace.find(name).is_some() || self.set.names(name)
+    }
+
     /// Whether a model may see a tool of this name, as far as its name says.
     #[must_use]
     pub fn offers_name(&self, name: &str) -> bool {

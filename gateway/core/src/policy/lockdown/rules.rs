@@ -75,6 +75,12 @@ impl RuleSet {
         self.allow.iter().map(Rule::as_str)
     }
 
+    /// Whether a rule is this tool's name and nothing else.
+    #[must_use]
+    pub fn names(&self, tool: &str) -> bool {
+        self.allow.iter().chain(&self.deny).any(|rule| rule.as_str() == tool)
+    }
+
     /// Whether no rule keeps any call from anything.
     #[must_use]
     pub fn is_open(&self) -> bool {
