@@ -21,11 +21,10 @@ use jetway_core::wire::request::Request;
 use jiff::Timestamp;
 
 use crate::call::text;
-use crate::dispatch::tell;
 use crate::exchange::Exchange;
 use crate::stage::breadcrumbs::Trail;
 use crate::stage::budget::{self, Hold, Short};
-use crate::upstream::{Outgoing, Upstream};
+use crate::upstream::{Outgoing, Upstream, tell};
 
 /// What it takes to ask again: the request as it was sent, and as the agent made it.
 #[derive(Debug)]

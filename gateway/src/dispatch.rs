@@ -3,17 +3,16 @@
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, Method, Response};
 use hyper::body::Incoming;
 use jetway_core::wire::Dialect;
 use jetway_core::wire::route::Endpoint;
 
 use crate::exchange::Exchange;
-use crate::metrics::Metrics;
 use crate::stage::budget::Hold;
 use crate::stage::identity::Identified;
 use crate::stage::render::Outbound;
-use crate::upstream::{Failed, NoCredential, Outgoing, Upstream};
+use crate::upstream::{Failed, Met, NoCredential, Outgoing, Upstream, tell};
 
 /// A provider, and the headers that it is sent.
 #[derive(Debug)]
@@ -120,52 +119,6 @@ fn rested(targets: Vec<Target<'_>>) -> Vec<Target<'_>> {
     ready.into_iter().chain(resting).collect()
 }
 
-/// How a request was met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Met {
-    Answered,
-    /// Another provider may well do what this one will not.
-    Refused,
-    Unreachable,
-    Failed,
-}
-
-impl Met {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::Refused => "refused",
-            Self::Unreachable => "unreachable",
-            Self::Failed => "failed",
-        }
-    }
-}
-
-/// Counts how a request was met, and tells the provider's breaker.
-pub fn tell(metrics: &Metrics, upstream: &Upstream, result: &Result<Response<Incoming>, Failed>) -> Met {
-    let (name, providers) = (upstream.provider.name.as_str(), &metrics.providers);
-    let met = match result {
-        Ok(response) if is_elsewhere_better(response.status()) => Met::Refused,
-        Ok(_) => Met::Answered,
-        Err(Failed::Connect { .. }) => Met::Unreachable,
-        Err(_) => Met::Failed,
-    };
-    providers.attempts.with_label_values(&[name, met.name()]).inc();
-    if let Ok(response) = result {
-        providers.replied(name, response.status());
-    }
-    // A caller that asks for too much says nothing about its provider.
-    let is_limit = matches!(result, Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS);
-    let is_open = upstream.did(met == Met::Answered || is_limit);
-    providers.resting.with_label_values(&[name]).set(i64::from(is_open));
-    met
-}
-
 fn outgoing(path: &'static str, query: Option<&str>, headers: HeaderMap, body: &Bytes) -> Outgoing {
     Outgoing { method: Method::POST, path, query: query.map(str::to_owned), headers, body: body.clone() }
-}
-
-/// Whether another provider may well do what this one will not.
-fn is_elsewhere_better(status: StatusCode) -> bool {
-    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }

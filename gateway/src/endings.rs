@@ -400,6 +400,7 @@ mod tests {
             detail: None,
             path_end: None,
             wait: Duration::from_secs(wait),
+            cost_micros: 250,
             is_callers: false,
             prompt: (!body.is_empty()).then_some(prompt),
             told: Told::default(),
@@ -412,17 +413,18 @@ mod tests {
     #[tokio::test]
     async fn a_run_ends_when_it_was_quiet_for_long_enough_and_no_sooner() {
         let endings = Endings::default();
-        endings.begun(&whose("a"));
+        assert!(endings.begun(&whose("a")), "it is the first of its run");
         endings.left("a", left(Role::Main, Ending::Quiet, 0, b"one"));
         endings.begun(&whose("b"));
         endings.left("b", left(Role::Aside, Ending::Abandoned, FAR, b"other"));
         // A request that comes in time keeps the first one open, however long it takes.
-        endings.begun(&whose("a"));
+        assert!(!endings.begun(&whose("a")));
         assert!(tokio::time::timeout(Duration::from_millis(50), endings.next()).await.is_err());
         // What a sub-agent does says nothing of how the run ends, and its prompt is not the run's.
         endings.left("a", left(Role::Sub, Ending::Abandoned, FAR, b"sub"));
         let over = endings.next().await;
         assert_eq!((over.whose.run.as_str(), over.ending), ("a", Ending::Quiet));
+        assert_eq!(over.took, Took { turns: 2, cost_micros: 500 });
         assert_eq!(over.prompt.unwrap().body, "one");
         assert_eq!(endings.open(), 1);
         // One that waits for the other is told when that ends sooner than was thought.

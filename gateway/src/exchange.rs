@@ -32,7 +32,6 @@ use crate::rates::Admission;
 use crate::runs::body::Body;
 use crate::runs::state::State;
 use crate::runs::{CallRefused, CallReplaced, InnerTurn, Outcome, Passage, Record, StepLeft};
-use crate::stage::lockdown::Permit;
 use crate::store::StoreError;
 use crate::tab::{self, Account, Lesser, Tab};
 
@@ -211,11 +210,11 @@ impl Exchange {
         self.record.passages = passages.to_vec();
     }
 
-    /// Which tools it offers, and which of them the model does not get to see.
-    pub fn offers(&mut self, permit: &Permit) {
-        self.record.tools_offered = permit.offered();
-        self.record.tools_removed = permit.removed().to_vec();
-        self.record.tools_narrowed = permit.narrowed().to_vec();
+    /// Which tools it offers; which of them the model does not get to see, and which in part.
+    pub fn offers(&mut self, offered: usize, (removed, narrowed): (&[String], &[String])) {
+        self.record.tools_offered = offered;
+        self.record.tools_removed = removed.to_vec();
+        self.record.tools_narrowed = narrowed.to_vec();
     }
 
     /// The model was told of all calls that were refused by now, and goes on.

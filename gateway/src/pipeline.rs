@@ -208,7 +208,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     desk.extend(trail.as_ref().and_then(|trail| trail.tool(&asked)));
     let desk = Desk::new(desk);
     let permit = lockdown::lock(policy, &asked, &desk);
-    exchange.offers(&permit);
+    exchange.offers(permit.offered(), (permit.removed(), permit.narrowed()));
     let context = context::inform((&jetway, gate, index.as_deref()), policy, (told, is_reply), &asked).await?;
     let shown = trail.as_ref().map_or(&[][..], |trail| trail.shown());
     exchange.shows(&[context.passages(), shown].concat());

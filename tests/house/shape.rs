@@ -28,7 +28,7 @@ fn only(text: &str, homes: &[&str]) {
 fn each_thing_has_its_one_home() {
     only("impl Body for", &["reply/mod.rs"]);
     only("wire::error", &["refusal.rs"]);
-    only("IntCounterVec", &["metrics.rs"]);
+    only("IntCounterVec", &["metrics"]);
     only("stdout()", &["cli/out.rs"]);
     only("env::var", &["config/mod.rs"]);
     only("Connection::open", &["store.rs"]);

@@ -9,7 +9,7 @@ use prometheus::core::Collector;
 use prometheus::{CounterVec, GaugeVec, IntCounter};
 
 use crate::ledger::{Line, is_money};
-use crate::metrics::{Labels, New, dollars};
+use crate::metrics::{Labels, Maker, dollars};
 use crate::runs::Record;
 
 /// Users of a cap that appear by name: those who have used most of it.
@@ -29,7 +29,7 @@ pub struct Budgets {
 }
 
 impl Budgets {
-    pub(super) fn new(new: &New<'_>) -> prometheus::Result<Self> {
+    pub(super) fn new(new: &Maker<'_>) -> prometheus::Result<Self> {
         let cap = &["policy", "cap", "unit"];
         Ok(Self {
             held: new.sums(
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn only_those_who_use_most_have_a_series_and_only_while_they_do() {
         let (registry, users) = (Registry::new(), |metrics: &str| metrics.matches("jetway_budget_user_used{").count());
-        let budgets = Budgets::new(&New::new(&registry)).unwrap();
+        let budgets = Budgets::new(&Maker::to(&registry)).unwrap();
         let text = || prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
         let spend = |from: u64| -> Vec<Line> {
             (from..from + 50).map(|n| line(&format!("p/user=u{n}/usd/day"), "day", (100, n, 0))).collect()

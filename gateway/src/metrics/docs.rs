@@ -6,7 +6,7 @@ use std::time::Duration;
 use jetway_core::policy::context::LeftOut;
 use prometheus::{GaugeVec, HistogramVec, IntCounterVec, IntGaugeVec};
 
-use crate::metrics::{Labels, New};
+use crate::metrics::{Labels, Maker};
 use crate::runs::Record;
 
 /// An hour to a quarter of a year.
@@ -36,7 +36,7 @@ pub struct Pages {
 }
 
 impl Docs {
-    pub(super) fn new(new: &New<'_>) -> prometheus::Result<Self> {
+    pub(super) fn new(new: &Maker<'_>) -> prometheus::Result<Self> {
         let source = &["policy", "source"];
         Ok(Self {
             passages: new.counters(

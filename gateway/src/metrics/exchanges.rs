@@ -2,7 +2,7 @@
 
 use prometheus::{CounterVec, Histogram, HistogramVec, IntCounterVec, IntGauge};
 
-use crate::metrics::{Labels, New, OWN_SECONDS, REPLY_SECONDS, dollars, seconds};
+use crate::metrics::{Labels, Maker, OWN_SECONDS, REPLY_SECONDS, dollars, seconds};
 use crate::runs::{Outcome, Record};
 
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub struct Exchanges {
 }
 
 impl Exchanges {
-    pub(super) fn new(new: &New<'_>) -> prometheus::Result<Self> {
+    pub(super) fn new(new: &Maker<'_>) -> prometheus::Result<Self> {
         Ok(Self {
             ended: new.counters(
                 "jetway_exchanges_total",

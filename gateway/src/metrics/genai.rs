@@ -4,7 +4,7 @@
 use prometheus::{Histogram, HistogramVec, IntCounterVec};
 
 use crate::config::Kind;
-use crate::metrics::{Labels, New, seconds};
+use crate::metrics::{Labels, Maker, seconds};
 use crate::runs::{Outcome, Record};
 
 /// The labels of each: the last three are the conventions' own.
@@ -33,7 +33,7 @@ pub struct GenAi {
 }
 
 impl GenAi {
-    pub(super) fn new(new: &New<'_>) -> prometheus::Result<Self> {
+    pub(super) fn new(new: &Maker<'_>) -> prometheus::Result<Self> {
         let tokens = |kind: &str, help: &str| {
             new.counters(&format!("gen_ai_client_inference_usage_{kind}_tokens_total"), help, &LABELS)
         };

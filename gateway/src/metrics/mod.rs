@@ -8,7 +8,7 @@ mod budgets;
 mod docs;
 mod exchanges;
 mod genai;
-mod new;
+mod maker;
 mod page;
 mod providers;
 mod runs;
@@ -25,12 +25,12 @@ use crate::config::{Config, Kind};
 use crate::runs::Record;
 
 pub use docs::Pages;
-pub use new::Described;
+pub use maker::Described;
 pub use page::page;
 pub use runs::Took;
 pub use stores::Stores;
 
-use new::New;
+use maker::Maker;
 
 #[derive(Debug, Clone)]
 pub struct Metrics {
@@ -83,7 +83,7 @@ impl Metrics {
     /// Only if two metrics had one name.
     pub fn new() -> prometheus::Result<Self> {
         let registry = Registry::new();
-        let new = New::new(&registry);
+        let new = Maker::to(&registry);
         let build = new.gauges("jetway_build_info", "The version that runs; always 1.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         new.process()?;

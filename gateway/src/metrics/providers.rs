@@ -2,7 +2,7 @@
 
 use prometheus::{IntCounterVec, IntGaugeVec};
 
-use crate::metrics::New;
+use crate::metrics::Maker;
 
 #[derive(Debug, Clone)]
 pub struct Providers {
@@ -13,7 +13,7 @@ pub struct Providers {
 }
 
 impl Providers {
-    pub(super) fn new(new: &New<'_>) -> prometheus::Result<Self> {
+    pub(super) fn new(new: &Maker<'_>) -> prometheus::Result<Self> {
         Ok(Self {
             attempts: new.counters(
                 "jetway_provider_attempts_total",

@@ -2,7 +2,7 @@
 
 use prometheus::{CounterVec, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 
-use crate::metrics::{Labels, New, dollars};
+use crate::metrics::{Labels, Maker, dollars};
 use crate::runs::{Record, StepLeft};
 
 /// Requests that a run takes.
@@ -34,7 +34,7 @@ pub struct Took {
 }
 
 impl Runs {
-    pub(super) fn new(new: &New<'_>) -> prometheus::Result<Self> {
+    pub(super) fn new(new: &Maker<'_>) -> prometheus::Result<Self> {
         Ok(Self {
             started: new.counters("jetway_runs_started_total", "Runs of which a first request came.", &["policy"])?,
             open: new.gauge("jetway_open_runs", "Runs that have not ended.")?,
@@ -99,7 +99,7 @@ pub struct Steps {
 }
 
 impl Steps {
-    fn new(new: &New<'_>) -> prometheus::Result<Self> {
+    fn new(new: &Maker<'_>) -> prometheus::Result<Self> {
         let step = &["policy", "step"];
         Ok(Self {
             entered: new.counters("jetway_steps_entered_total", "Steps of breadcrumbs that runs came to.", step)?,

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec};
 
-use crate::metrics::{New, OWN_SECONDS};
+use crate::metrics::{Maker, OWN_SECONDS};
 use crate::store::Timing;
 
 #[derive(Debug, Clone)]
@@ -17,7 +17,7 @@ pub struct Stores {
 }
 
 impl Stores {
-    pub(super) fn new(new: &New<'_>) -> prometheus::Result<Self> {
+    pub(super) fn new(new: &Maker<'_>) -> prometheus::Result<Self> {
         let answered = new.histograms(
             "jetway_store_seconds",
             "Time from a question to its answer, by what came of it: of the ledger, and of the databases on this machine: the run log (or its journal), the state of runs, the keys. What waits in a queue waits in it too.",

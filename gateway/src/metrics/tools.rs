@@ -5,7 +5,7 @@ use jetway_core::effects::table::Table;
 use jetway_core::policy::lockdown::Rules;
 use prometheus::IntCounterVec;
 
-use crate::metrics::{Labels, New};
+use crate::metrics::{Labels, Maker};
 use crate::runs::Record;
 
 const OTHER: &str = "other";
@@ -24,7 +24,7 @@ pub struct Tools {
 }
 
 impl Tools {
-    pub(super) fn new(new: &New<'_>) -> prometheus::Result<Self> {
+    pub(super) fn new(new: &Maker<'_>) -> prometheus::Result<Self> {
         let tool = &["policy", "tool"];
         let rule = &["policy", "rule", "tool"];
         Ok(Self {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::header::{self, HeaderName};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
@@ -19,6 +19,7 @@ use rustls::ClientConfig;
 use secrecy::ExposeSecret;
 
 use crate::config::{Credentials, Kind, Provider};
+use crate::metrics::Metrics;
 
 /// A provider and the connections to it.
 #[derive(Debug, Clone)]
@@ -192,6 +193,52 @@ impl Upstream {
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
         format!("{base}{version}{path}{query}").parse().map_err(|error| format!("{error}"))
     }
+}
+
+/// How a request was met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Met {
+    Answered,
+    /// Another provider may well do what this one will not.
+    Refused,
+    Unreachable,
+    Failed,
+}
+
+impl Met {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// Counts how a request was met, and tells the provider's breaker.
+pub fn tell(metrics: &Metrics, upstream: &Upstream, result: &Result<Response<Incoming>, Failed>) -> Met {
+    let (name, providers) = (upstream.provider.name.as_str(), &metrics.providers);
+    let met = match result {
+        Ok(response) if is_elsewhere_better(response.status()) => Met::Refused,
+        Ok(_) => Met::Answered,
+        Err(Failed::Connect { .. }) => Met::Unreachable,
+        Err(_) => Met::Failed,
+    };
+    providers.attempts.with_label_values(&[name, met.name()]).inc();
+    if let Ok(response) = result {
+        providers.replied(name, response.status());
+    }
+    // A caller that asks for too much says nothing about its provider.
+    let is_limit = matches!(result, Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS);
+    let is_open = upstream.did(met == Met::Answered || is_limit);
+    providers.resting.with_label_values(&[name]).set(i64::from(is_open));
+    met
+}
+
+/// Whether another provider may well do what this one will not.
+fn is_elsewhere_better(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
 /// The cause at the bottom, which says most: `Connection refused`.

@@ -10,7 +10,7 @@ use prometheus::{
 use serde::Serialize;
 
 /// What makes metrics.
-pub(super) struct New<'a> {
+pub(super) struct Maker<'a> {
     registry: &'a Registry,
     described: RefCell<Vec<Described>>,
 }
@@ -27,8 +27,8 @@ pub struct Described {
 
 type Made<T> = prometheus::Result<T>;
 
-impl<'a> New<'a> {
-    pub(super) fn new(registry: &'a Registry) -> Self {
+impl<'a> Maker<'a> {
+    pub(super) fn to(registry: &'a Registry) -> Self {
         Self { registry, described: RefCell::default() }
     }
 
