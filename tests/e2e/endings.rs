@@ -2,6 +2,7 @@
 //! its way.
 
 use jetway_scripted::Provider;
+use jetway_support::agent::goes_on;
 use jetway_support::client::{Answer, post};
 use jetway_support::redis::Redis;
 use jetway_support::{Jetway, Setup, eventually, provider};
@@ -274,13 +275,9 @@ fn the_last_step_ends_a_run_and_so_does_one_that_took_too_long() {
         let mut asks = body("Go.");
         loop {
             let content = jetway.send(&asks).json()["content"].clone();
-            let Some(call) = content.as_array().unwrap().iter().find(|block| block["type"] == "tool_use") else {
+            if !goes_on(asks["messages"].as_array_mut().unwrap(), &content, "ok") {
                 break;
-            };
-            let result = json!([{ "type": "tool_result", "tool_use_id": call["id"], "content": "ok" }]);
-            let messages = asks["messages"].as_array_mut().unwrap();
-            messages.push(json!({ "role": "assistant", "content": content }));
-            messages.push(json!({ "role": "user", "content": result }));
+            }
         }
         ends(&jetway, how, "answered");
         let step = findings_step(&jetway);

@@ -221,7 +221,7 @@ pub(in crate::config) struct Postgres {
     pub timeout: Span,
 }
 
-fn runs_timeout() -> Span {
+pub(in crate::config) fn runs_timeout() -> Span {
     Span(Duration::from_secs(5))
 }
 

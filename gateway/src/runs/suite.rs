@@ -36,17 +36,8 @@ struct Open {
 }
 
 fn settings(url: &str) -> Postgres {
-    let (address, database) = url.strip_prefix("postgres://").unwrap().split_once('/').unwrap();
-    let (host, port) = address.split_once(':').unwrap();
-    Postgres {
-        addresses: vec![(host.to_owned(), port.parse().unwrap())],
-        database: database.to_owned(),
-        is_tls: false,
-        user: Some(server::USER.to_owned()),
-        password: None,
-        authority: None,
-        timeout: Duration::from_secs(20),
-    }
+    let postgres = Postgres::parse(url).unwrap();
+    Postgres { user: Some(server::USER.to_owned()), timeout: Duration::from_secs(20), ..postgres }
 }
 
 impl Place {
