@@ -14,15 +14,14 @@ use jetway_core::policy::identity::Caller;
 use jetway_core::policy::interrogation::Waits;
 use jetway_core::policy::lockdown::Warden;
 use jetway_core::stream::meter::Reading;
-use jetway_core::tokens::Family;
 use jetway_core::wire;
-use jetway_core::wire::event::Usage;
 use jetway_core::wire::limits::Allowance;
 use jetway_core::wire::request::Request;
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use crate::bill::Turn;
 use crate::bodies;
 use crate::config::Bodies;
 use crate::endings::{Part, Role, Whose};
@@ -31,6 +30,7 @@ use crate::gate::{Gate, Jetway};
 use crate::ledger::Charge;
 use crate::metrics::Labels;
 use crate::rates::Admission;
+use crate::runs;
 use crate::runs::body::Body;
 use crate::runs::state::State;
 use crate::runs::{CallRefused, CallReplaced, InnerTurn, Outcome, Passage, Record, StepLeft};
@@ -148,6 +148,12 @@ impl Exchange {
         self.record.run = Some(run.to_owned());
     }
 
+    /// Which model it is sent to.
+    pub fn sends_to(&mut self, model: &str) {
+        let model = short(model);
+        self.record.sent_model = Some(model).filter(|model| self.record.model.as_ref() != Some(model));
+    }
+
     /// It is a turn of its run, which does not end while it is under way.
     pub fn takes_part(&mut self, role: Role, waits: Waits) {
         let record = &self.record;
@@ -177,22 +183,24 @@ impl Exchange {
     }
 
     /// The model has said all: a turn, and with it and those before it these calls, of which the agent
-    /// got those that were not refused and not answered by us.
-    pub fn said(&mut self, turn: &wire::turn::Turn, mut calls: Vec<String>) {
-        let refused = self.record.calls_refused.iter().map(|call| &call.tool);
-        for kept_back in refused.chain(&self.record.calls_answered) {
-            if let Some(at) = calls.iter().position(|call| short(call) == *kept_back) {
-                calls.swap_remove(at);
+    /// got those that were not kept back.
+    pub fn said(&mut self, turn: &wire::turn::Turn, mut calls: Vec<String>, judges: Option<&Judges>) {
+        for kept_back in judges.iter().flat_map(|judges| judges.kept_back()) {
+            if let Some(at) = calls.iter().position(|call| call == kept_back) {
+                calls.remove(at);
             }
         }
+        let prompt = self.part.as_mut().and_then(|part| part.prompt.as_mut());
+        let told = if self.body.is_some() || prompt.is_some() { turn.told() } else { None };
+        if let Some(prompt) = prompt {
+            // A call without its result cannot be told, also one that the agent never got.
+            prompt.told = told.clone().filter(|_| turn.calls().is_empty());
+        }
         if let Some(body) = &mut self.body {
-            body.said = turn.told();
+            body.said = told;
         }
         let Some(part) = &mut self.part else { return };
         part.calls = !calls.is_empty();
-        if let Some(prompt) = &mut part.prompt {
-            prompt.told = if part.calls { None } else { turn.told() };
-        }
         calls.truncate(MOST_CALLS);
         self.record.calls = calls.iter().map(|call| short(call)).collect();
     }
@@ -329,8 +337,7 @@ impl Exchange {
                 at: record.at,
                 ..body
             };
-            let policy = record.policy.as_ref().and_then(|policy| self.gate.config.policies.get(policy));
-            bodies::keep(&self.jetway, policy, body);
+            bodies::keep(&self.jetway, (Arc::clone(&self.gate), record.policy.clone()), body);
         }
         let account = self.account.take();
         let ended = Ended { jetway: Arc::clone(&self.jetway), record, last, account, is_inner };
@@ -368,9 +375,9 @@ impl Exchange {
         self.reading = reading.clone();
         let mut inner = self.inner();
         let bill = self.turn(self.record.model.clone().unwrap_or_default()).bill().await;
-        inner.costs(&bill);
+        bill.tell(&mut inner);
         self.record.inner.push(inner);
-        let charges = add(&mut self.record, bill);
+        let charges = bill.add_to(&mut self.record);
         self.record.inner_turns += 1;
         self.owing = false;
         let (jetway, policy, hold) = (Arc::clone(&self.jetway), tab.payer.policy.clone(), tab.hold.clone());
@@ -393,27 +400,6 @@ impl Drop for Exchange {
     }
 }
 
-/// What one turn of a reply is to be charged: a reply has several where the model went on after
-/// Jetway had answered its calls.
-struct Turn {
-    jetway: Arc<Jetway>,
-    tab: Option<Tab>,
-    reading: Reading,
-    /// The model that was asked for.
-    model: String,
-    owing: bool,
-    streams: bool,
-}
-
-/// What a turn came to.
-#[derive(Debug, Default)]
-struct Bill {
-    usage: Usage,
-    estimated: bool,
-    cost_micros: u64,
-    charges: Vec<Charge>,
-}
-
 /// An exchange that is over, and is yet to be settled and recorded.
 struct Ended {
     jetway: Arc<Jetway>,
@@ -433,9 +419,9 @@ impl Ended {
         let hold = self.last.tab.as_ref().map(|tab| tab.hold.clone());
         let bill = self.last.bill().await;
         if let Some(inner) = self.record.inner.last_mut().filter(|_| self.is_inner) {
-            inner.costs(&bill);
+            bill.tell(inner);
         }
-        let charges = add(&mut self.record, bill);
+        let charges = bill.add_to(&mut self.record);
         let policy = self.record.policy.clone().unwrap_or_else(|| String::from("none"));
         let provider = self.record.provider.clone().unwrap_or_else(|| String::from("none"));
         jetway.metrics.ended(&self.record, Labels { policy: &policy, model: &model, provider: &provider });
@@ -450,7 +436,7 @@ impl Ended {
             settle(&jetway, &policy, &hold, charges).await;
         }
         if let Err(error) = written {
-            write_again(&jetway, &self.record, error).await;
+            write_again(&jetway, Unwritten::Exchange(&self.record), error).await;
         }
     }
 }
@@ -463,92 +449,33 @@ async fn spend(jetway: &Jetway, Account { run, step }: &Account, record: &Record
     }
 }
 
-/// Writes a record that could not be written, as when the disk is full for a while.
-async fn write_again(jetway: &Jetway, record: &Record, mut error: StoreError) {
+/// What could not be written to the run log.
+#[derive(Debug, Clone, Copy)]
+pub enum Unwritten<'a> {
+    Exchange(&'a Record),
+    Ending(&'a runs::Ended),
+}
+
+/// Writes it, as when the disk was full for a while.
+pub async fn write_again(jetway: &Jetway, unwritten: Unwritten<'_>, mut error: StoreError) {
+    let id = match unwritten {
+        Unwritten::Exchange(record) => &record.id,
+        Unwritten::Ending(ended) => &ended.run,
+    };
     for attempt in 0..ATTEMPTS {
-        tracing::error!(exchange = record.id, %error, attempt, "a record could not be written yet");
+        tracing::error!(id, %error, attempt, "a record could not be written yet");
         tokio::time::sleep(Duration::from_secs(1 << attempt)).await;
-        match jetway.log.write(record).await {
+        let written = match unwritten {
+            Unwritten::Exchange(record) => jetway.log.write(record).await,
+            Unwritten::Ending(ended) => jetway.log.end(ended).await,
+        };
+        match written {
             Ok(()) => return,
             Err(again) => error = again,
         }
     }
     jetway.metrics.log_failed.inc();
-    tracing::error!(exchange = record.id, %error, "a record was not written, and is lost");
-}
-
-impl InnerTurn {
-    fn costs(&mut self, bill: &Bill) {
-        (self.usage, self.estimated, self.cost_micros) = (bill.usage, bill.estimated, bill.cost_micros);
-    }
-}
-
-/// Adds a turn to the record; what is charged for it is left.
-fn add(record: &mut Record, bill: Bill) -> Vec<Charge> {
-    record.usage = record.usage.plus(bill.usage);
-    record.estimated |= bill.estimated;
-    record.cost_micros = record.cost_micros.saturating_add(bill.cost_micros);
-    bill.charges
-}
-
-impl Turn {
-    async fn bill(mut self) -> Bill {
-        let used = if self.owing { Some(self.used().await) } else { None };
-        let mut bill = Bill::default();
-        bill.charges = self.charges(used, &mut bill);
-        bill
-    }
-
-    /// What was used, and whether that is our own count. It is the provider's, or where that did
-    /// not come to report one, made of what was written, where nobody waits for it.
-    async fn used(&mut self) -> (Usage, bool) {
-        if let Some(usage) = self.reading.exact() {
-            return (usage, false);
-        }
-        let written = std::mem::take(&mut self.reading.written);
-        let family = Family::of(self.reading.model.as_deref().unwrap_or(&self.model));
-        let by_length = written.tokens_by_length();
-        let counting = self.jetway.tasks.spawn_blocking(move || written.tokens(family));
-        let tokens = counting.await.unwrap_or(by_length);
-        (self.reading.estimate(self.tab.as_ref().map_or(0, |tab| tab.input), tokens), true)
-    }
-
-    /// What is charged, in each account; the bill learns what was used.
-    fn charges(&self, used: Option<(Usage, bool)>, bill: &mut Bill) -> Vec<Charge> {
-        let Some(tab) = self.tab.as_ref().filter(|tab| tab.reserved) else { return Vec::new() };
-        let Some((usage, estimated)) = used else { return tab.charges(&vec![0; tab.terms.caps.len()]) };
-        bill.usage = usage;
-        bill.estimated = estimated;
-        let served = self.reading.tier.as_deref();
-        bill.cost_micros = tab.terms.rate.cost(&usage, served);
-        let mut amounts = tab.terms.cost(&usage, served);
-        let at_least = |amounts: &[u64], least: &[u64]| -> Vec<u64> {
-            amounts.iter().zip(least).map(|(amount, least)| *amount.max(least)).collect()
-        };
-        if self.reading.usage.is_none() {
-            // Nobody has said what became of the input, which may have gone into a cache.
-            let worst = tab.terms.worst(tab.input, usage.output);
-            bill.cost_micros = bill.cost_micros.max(tab.terms.rate.worst(tab.input, usage.output));
-            amounts = at_least(&amounts, &worst);
-        }
-        // Of a reply that is no stream nothing is seen before it is done, and in strict mode what
-        // was not seen must count too: then it costs what was set aside.
-        if estimated && ((self.reading.usage.is_none() && !self.streams) || tab.holding.is_strict()) {
-            bill.cost_micros = bill.cost_micros.max(tab.held_micros());
-            amounts = at_least(&amounts, &tab.held());
-        }
-        if !estimated {
-            self.learn(tab, &usage);
-        }
-        tab.charges(&amounts)
-    }
-
-    fn learn(&self, tab: &Tab, usage: &Usage) {
-        let input = usage.total().saturating_sub(usage.output);
-        let model = &tab.payer.model;
-        let ratio = self.jetway.learned.learn(&tab.payer.policy, model, (tab.bytes, input), usage.output);
-        self.jetway.metrics.bytes_per_token.with_label_values(&[model]).set(ratio.low());
-    }
+    tracing::error!(id, %error, "a record was not written, and is lost");
 }
 
 /// Settles, also when the ledger fails for a while: a hold that is not settled keeps its amount.

@@ -4,7 +4,7 @@
 //! import each other; a test reads the `use` lines and holds them.
 //!
 //! `errand, recent, secret, telemetry` < `store, tls` < `config` < `link` < `airplanes, keys, learned, ledger, rates, runs`
-//! < `amend, endings, metrics, mint, prefixes, profiles, redaction, upstream` < `docs, tokens, traces` < `gate` < `bodies, lint, replay, tab` < `call, exchange` < `receive, stage`
+//! < `amend, endings, metrics, mint, prefixes, profiles, redaction, upstream` < `docs, tokens, traces` < `gate` < `bodies, lint, replay, tab` < `bill, call` < `exchange` < `receive, stage`
 //! < `converse, dispatch, refusal` < `reply` < `catalog, end, usage` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
 
@@ -12,6 +12,7 @@ pub mod admin;
 pub mod airplanes;
 pub mod amend;
 pub mod app;
+pub mod bill;
 pub mod bodies;
 pub mod call;
 pub mod catalog;
