@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use crate::config::{Bodies, Policy};
-use crate::gate::Jetway;
+use crate::gate::{Gate, Jetway};
 use crate::runs::body::{Body, mapped};
 
 /// Bytes that wait to be written at once; of more, bodies are shed.
@@ -16,7 +16,7 @@ const MOST_WAITING: usize = 64 << 20;
 const MOST_BEHIND: usize = 1_000;
 
 /// Writes a body down, redacted where that is wanted. Returns at once.
-pub fn keep(jetway: &Arc<Jetway>, policy: Option<&Policy>, body: Body) {
+pub fn keep(jetway: &Arc<Jetway>, (gate, policy): (Arc<Gate>, Option<String>), body: Body) {
     let how = jetway.gate.load().config.runs.bodies;
     let weight = body.sent.len();
     let waiting = jetway.bodies.fetch_add(weight, Ordering::Relaxed) + weight;
@@ -28,12 +28,15 @@ pub fn keep(jetway: &Arc<Jetway>, policy: Option<&Policy>, body: Body) {
         }
         return;
     }
-    let (jetway, policy) = (Arc::clone(jetway), policy.cloned());
+    let jetway = Arc::clone(jetway);
     let tasks = jetway.tasks.clone();
     tasks.spawn(async move {
         let exchange = body.exchange.clone();
         let searching = Arc::clone(&jetway);
-        let made = move || if how == Bodies::Redacted { redacted(&searching, policy.as_ref(), body) } else { Ok(body) };
+        let made = move || {
+            let policy = policy.and_then(|policy| gate.config.policies.get(&policy));
+            if how == Bodies::Redacted { redacted(&searching, policy, body) } else { Ok(body) }
+        };
         let made = tokio::task::spawn_blocking(made).await.unwrap_or_else(|error| Err(error.to_string()));
         let kept = match made {
             Ok(body) => jetway.log.keep_body(body).await.map_err(|error| error.to_string()),

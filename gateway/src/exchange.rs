@@ -29,6 +29,7 @@ use crate::gate::{Gate, Jetway};
 use crate::ledger::Charge;
 use crate::metrics::Labels;
 use crate::rates::Admission;
+use crate::runs;
 use crate::runs::body::Body;
 use crate::runs::state::State;
 use crate::runs::{CallRefused, CallReplaced, InnerTurn, Outcome, Passage, Record, StepLeft};
@@ -146,6 +147,12 @@ impl Exchange {
         self.record.run = Some(run.to_owned());
     }
 
+    /// Which model it is sent to.
+    pub fn sends_to(&mut self, model: &str) {
+        let model = short(model);
+        self.record.sent_model = Some(model).filter(|model| self.record.model.as_ref() != Some(model));
+    }
+
     /// It is a turn of its run, which does not end while it is under way.
     pub fn takes_part(&mut self, role: Role, waits: Waits) {
         let record = &self.record;
@@ -177,22 +184,24 @@ impl Exchange {
     }
 
     /// The model has said all: a turn, and with it and those before it these calls, of which the agent
-    /// got those that were not refused and not answered by us.
-    pub fn said(&mut self, turn: &wire::turn::Turn, mut calls: Vec<String>) {
-        let refused = self.record.calls_refused.iter().map(|call| &call.tool);
-        for kept_back in refused.chain(&self.record.calls_answered) {
-            if let Some(at) = calls.iter().position(|call| short(call) == *kept_back) {
-                calls.swap_remove(at);
+    /// got those that were not kept back.
+    pub fn said(&mut self, turn: &wire::turn::Turn, mut calls: Vec<String>, judges: Option<&Judges>) {
+        for kept_back in judges.iter().flat_map(|judges| judges.kept_back()) {
+            if let Some(at) = calls.iter().position(|call| call == kept_back) {
+                calls.remove(at);
             }
         }
+        let prompt = self.part.as_mut().and_then(|part| part.prompt.as_mut());
+        let told = if self.body.is_some() || prompt.is_some() { turn.told() } else { None };
+        if let Some(prompt) = prompt {
+            // A call without its result cannot be told, also one that the agent never got.
+            prompt.told = told.clone().filter(|_| turn.calls().is_empty());
+        }
         if let Some(body) = &mut self.body {
-            body.said = turn.told();
+            body.said = told;
         }
         let Some(part) = &mut self.part else { return };
         part.calls = !calls.is_empty();
-        if let Some(prompt) = &mut part.prompt {
-            prompt.told = if part.calls { None } else { turn.told() };
-        }
         calls.truncate(MOST_CALLS);
         self.record.calls = calls.iter().map(|call| short(call)).collect();
     }
@@ -342,8 +351,7 @@ impl Exchange {
                 at: record.at,
                 ..body
             };
-            let policy = record.policy.as_ref().and_then(|policy| self.gate.config.policies.get(policy));
-            bodies::keep(&self.jetway, policy, body);
+            bodies::keep(&self.jetway, (Arc::clone(&self.gate), record.policy.clone()), body);
         }
         let account = self.account.take();
         let (jetway, gate) = (Arc::clone(&self.jetway), Arc::clone(&self.gate));
@@ -449,7 +457,7 @@ impl Ended {
             settle(&jetway, &policy, &hold, charges).await;
         }
         if let Err(error) = written {
-            write_again(&jetway, &self.record, error).await;
+            write_again(&jetway, Unwritten::Exchange(&self.record), error).await;
         }
     }
 }
@@ -467,18 +475,33 @@ async fn spend(jetway: &Jetway, Account { run, step }: &Account, record: &Record
     }
 }
 
-/// Writes a record that could not be written, as when the disk is full for a while.
-async fn write_again(jetway: &Jetway, record: &Record, mut error: StoreError) {
+/// What could not be written to the run log.
+#[derive(Debug, Clone, Copy)]
+pub enum Unwritten<'a> {
+    Exchange(&'a Record),
+    Ending(&'a runs::Ended),
+}
+
+/// Writes it, as when the disk was full for a while.
+pub async fn write_again(jetway: &Jetway, unwritten: Unwritten<'_>, mut error: StoreError) {
+    let id = match unwritten {
+        Unwritten::Exchange(record) => &record.id,
+        Unwritten::Ending(ended) => &ended.run,
+    };
     for attempt in 0..ATTEMPTS {
-        tracing::error!(exchange = record.id, %error, attempt, "a record could not be written yet");
+        tracing::error!(id, %error, attempt, "a record could not be written yet");
         tokio::time::sleep(Duration::from_secs(1 << attempt)).await;
-        match jetway.log.write(record).await {
+        let written = match unwritten {
+            Unwritten::Exchange(record) => jetway.log.write(record).await,
+            Unwritten::Ending(ended) => jetway.log.end(ended).await,
+        };
+        match written {
             Ok(()) => return,
             Err(again) => error = again,
         }
     }
     jetway.metrics.runs.unwritten.inc();
-    tracing::error!(exchange = record.id, %error, "a record was not written, and is lost");
+    tracing::error!(id, %error, "a record was not written, and is lost");
 }
 
 /// Settles, also when the ledger fails for a while: a hold that is not settled keeps its amount.

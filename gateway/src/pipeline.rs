@@ -139,6 +139,7 @@ async fn exchanged<'a>(
     exchange: &mut Exchange,
 ) -> Result<(Prepared<'a>, Sent<'a>), Refusal> {
     let mut prepared = prepare(call, body, exchange).await?;
+    exchange.sends_to(prepared.outbound.model());
     let targets = std::mem::take(&mut prepared.targets);
     let reserved = (&prepared.outbound, &prepared.hold);
     let sent = send(targets, path_of(call.endpoint), reserved, (call.head, &mut *exchange)).await?;

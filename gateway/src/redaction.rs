@@ -28,9 +28,13 @@ pub struct Searcher {
 #[derive(Debug)]
 pub struct Searchers {
     keyed: Arc<Keyed>,
-    /// By policy: its version, and what searches under it.
-    made: Mutex<HashMap<String, (String, Arc<Searcher>)>>,
+    made: Mutex<HashMap<For, Made>>,
 }
+
+/// A policy, and whether it is for others than its providers.
+type For = (String, bool);
+/// The version of the policy, and what searches under it.
+type Made = (String, Arc<Searcher>);
 
 impl Searchers {
     #[must_use]
@@ -43,24 +47,29 @@ impl Searchers {
     /// # Errors
     /// As for [`Searcher::new`]; a configuration is checked for that when it is read.
     pub fn of(&self, policy: &Policy) -> Result<Option<Arc<Searcher>>, String> {
-        if policy.lockdown.is_none() { Ok(None) } else { self.always(policy).map(Some) }
+        policy.lockdown.as_ref().map(|rules| self.made(policy, false, || rules.redact.clone())).transpose()
     }
 
-    /// What looks for the secrets of this policy in what goes to others than its providers: by
-    /// default for all that are known.
+    /// What looks for the secrets of this policy in what is kept, or goes to others than its providers: by
+    /// default for all that are known. What the policy only notes is replaced there.
     ///
     /// # Errors
     /// As for [`Searcher::new`].
     pub fn always(&self, policy: &Policy) -> Result<Arc<Searcher>, String> {
-        let rules = policy.lockdown.as_ref().map(|rules| rules.redact.clone()).unwrap_or_default();
+        let rules = || policy.lockdown.as_ref().map(|rules| rules.redact.clone()).unwrap_or_default().replacing();
+        self.made(policy, true, rules)
+    }
+
+    fn made(&self, policy: &Policy, is_for_others: bool, rules: impl Fn() -> Rules) -> Result<Arc<Searcher>, String> {
         let made = || self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((version, searcher)) = made().get(&policy.name)
+        let key = (policy.name.clone(), is_for_others);
+        if let Some((version, searcher)) = made().get(&key)
             && *version == policy.version
         {
             return Ok(Arc::clone(searcher));
         }
-        let searcher = Arc::new(Searcher::new(rules, Arc::clone(&self.keyed))?);
-        made().insert(policy.name.clone(), (policy.version.clone(), Arc::clone(&searcher)));
+        let searcher = Arc::new(Searcher::new(rules(), Arc::clone(&self.keyed))?);
+        made().insert(key, (policy.version.clone(), Arc::clone(&searcher)));
         Ok(searcher)
     }
 }

@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::config::Policy;
 use crate::gate::Gate;
 use crate::runs::QUESTION;
-use crate::runs::read::Line;
+use crate::runs::read::{self, Line};
 
 /// An exchange as it was recorded.
 #[derive(Debug, Clone)]
@@ -218,7 +218,7 @@ fn passages(gate: &Gate, policy: &Policy, request: &Request, at: Timestamp) -> B
 }
 
 fn text<'a>(line: &'a Line, name: &str) -> &'a str {
-    line.get(name).and_then(Value::as_str).unwrap_or_default()
+    read::text(line, name).unwrap_or_default()
 }
 
 /// The model that served, which is not always the one that was asked for.
@@ -228,7 +228,7 @@ fn model(line: &Line) -> &str {
 }
 
 fn number(line: &Line, name: &str) -> u64 {
-    line.get(name).and_then(Value::as_u64).unwrap_or_default()
+    u64::try_from(read::number(line, name)).unwrap_or_default()
 }
 
 fn list<'a>(line: &'a Line, name: &str) -> impl Iterator<Item = &'a Value> {

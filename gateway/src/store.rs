@@ -57,14 +57,32 @@ fn prepare(path: &Path, durability: Durability, migrations: &[&str]) -> rusqlite
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let synchronous = if durability == Durability::Full { "FULL" } else { "NORMAL" };
     connection.pragma_update(None, "synchronous", synchronous)?;
+    let wanted = i64::try_from(migrations.len()).unwrap_or(0);
+    // Whoever opens it to read, every few seconds, is not to wait for those who write.
+    if connection.pragma_query_value(None, "user_version", |row| row.get::<_, i64>(0))? >= wanted {
+        return Ok(connection);
+    }
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let done: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
     for migration in migrations.iter().skip(usize::try_from(done).unwrap_or(0)) {
         transaction.execute_batch(migration)?;
     }
-    transaction.pragma_update(None, "user_version", done.max(i64::try_from(migrations.len()).unwrap_or(0)))?;
+    transaction.pragma_update(None, "user_version", done.max(wanted))?;
     transaction.commit()?;
     Ok(connection)
+}
+
+/// Writes into the file itself what is beside it, so that nothing is left there of what was erased. Where
+/// somebody reads meanwhile, whoever writes next does it.
+///
+/// # Errors
+/// [`StoreError::Database`] when the file cannot be opened.
+pub fn checkpoint(path: &Path) -> Result<(), StoreError> {
+    let done = Connection::open(path).and_then(|connection| {
+        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    });
+    done.map_err(|error| StoreError::Database { path: path.to_owned(), why: error.to_string() })
 }
 
 /// The files hold who called when: only their owner may read them. SQLite gives the files that it

@@ -39,18 +39,8 @@ fn main() {
 }
 
 fn server() -> Postgres {
-    let url = postgres::database();
-    let (address, database) = url.strip_prefix("postgres://").unwrap().split_once('/').unwrap();
-    let (host, port) = address.split_once(':').unwrap();
-    Postgres {
-        addresses: vec![(host.to_owned(), port.parse().unwrap())],
-        database: database.to_owned(),
-        is_tls: false,
-        user: Some(postgres::USER.to_owned()),
-        password: None,
-        authority: None,
-        timeout: Duration::from_secs(20),
-    }
+    let server = Postgres::parse(&postgres::database()).unwrap();
+    Postgres { user: Some(postgres::USER.to_owned()), timeout: Duration::from_secs(20), ..server }
 }
 
 fn record(begun: Timestamp, run: usize, turn: usize) -> Record {

@@ -1,6 +1,7 @@
 //! A run is led through its steps: one at a time, in order, in a prompt that grows only at its end.
 
 use jetway_scripted::Provider;
+use jetway_support::agent::goes_on;
 use jetway_support::client::post;
 use jetway_support::{Jetway, Setup, provider};
 use serde_json::{Value, json};
@@ -42,13 +43,7 @@ impl<'a> Agent<'a> {
         let answer = post("/v1/messages", body.to_string()).header("x-jetway-run", self.run).send(self.jetway.data);
         assert_eq!(answer.status, 200, "{}", answer.text());
         let content = answer.json()["content"].clone();
-        self.history.push(json!({ "role": "assistant", "content": content }));
-        let calls = content.as_array().unwrap().iter().filter(|block| block["type"] == "tool_use");
-        let results: Vec<Value> =
-            calls.map(|call| json!({ "type": "tool_result", "tool_use_id": call["id"], "content": result })).collect();
-        if !results.is_empty() {
-            self.history.push(json!({ "role": "user", "content": results }));
-        }
+        goes_on(&mut self.history, &content, result);
         content
     }
 }

@@ -199,6 +199,18 @@ fn another_model_behind_the_same_name_is_noticed_and_asked_about_everything() {
 }
 
 #[test]
+fn another_model_of_another_width_is_asked_at_once() {
+    let (provider, embeddings) = (provider("scenarios: []"), Embeddings::start());
+    let jetway = setup(&provider, &embeddings).start();
+    eventually(|| finds(&jetway, &provider));
+    embeddings.will(Manner::Wider(5));
+    jetway.edit(&context(&embeddings, ", timeout: 10s").replace("model: small", "model: large"));
+    eventually(|| count(&jetway, "sections", "ok") == 4);
+    eventually(|| finds(&jetway, &provider));
+    assert!(!jetway.log().contains("have another size"), "{}", jetway.log());
+}
+
+#[test]
 fn a_section_that_the_server_cannot_read_stands_in_nobodys_way() {
     let (provider, embeddings) = (provider("scenarios: []"), Embeddings::start());
     embeddings.will(Manner::AtMost(200));

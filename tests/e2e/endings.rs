@@ -2,6 +2,7 @@
 //! its way.
 
 use jetway_scripted::Provider;
+use jetway_support::agent::goes_on;
 use jetway_support::client::{Answer, post};
 use jetway_support::redis::Redis;
 use jetway_support::{Jetway, Setup, eventually, provider};
@@ -232,6 +233,28 @@ fn a_run_that_was_cut_is_asked_too() {
 }
 
 #[test]
+fn a_run_whose_last_call_was_refused_is_asked_without_that_call() {
+    let script =
+        json!([{ "name": "calls", "turns": [{ "calls": [{ "tool": "Bash", "input": { "command": "ls" } }] }] }]);
+    for (mode, how) in [("on_denied: explain", "quiet"), ("mode: shadow", "abandoned")] {
+        let provider = scripted(ANSWER, &script);
+        let rules = format!("lockdown: {{ allow: ['*'], deny: ['Bash(ls *)', 'Bash(ls)'], {mode} }}");
+        let jetway = House::new(setup(&provider, WAITS, &rules));
+        assert_eq!(jetway.send(&body("Go.")).status, 200);
+        ends(&jetway, how, "answered");
+        let question = questions(&provider).remove(0);
+        // A call without a result is no prompt that a provider takes.
+        assert!(!question.to_string().contains("tool_use\""), "{question}");
+        // In shadow mode the agent got it.
+        let run = jetway.json(&["runs", "--json"])[0]["id"].as_str().unwrap().to_owned();
+        let shown = jetway.json(&["runs", "show", &run, "--json"]);
+        let exchange = &shown["exchanges"][0];
+        let calls = if mode == "mode: shadow" { json!(["Bash"]) } else { json!([]) };
+        assert_eq!((&exchange["calls"], &exchange["calls_refused"][0]["tool"]), (&calls, &json!("Bash")), "{mode}");
+    }
+}
+
+#[test]
 fn a_run_whose_provider_failed_is_asked_about_what_went_before() {
     let script = json!([{ "name": "fails", "turns": [{ "calls": [{ "tool": "Bash", "input": {} }] }, { "status": 500, "error": { "message": "no" } }] }]);
     let provider = scripted(ANSWER, &script);
@@ -274,13 +297,9 @@ fn the_last_step_ends_a_run_and_so_does_one_that_took_too_long() {
         let mut asks = body("Go.");
         loop {
             let content = jetway.send(&asks).json()["content"].clone();
-            let Some(call) = content.as_array().unwrap().iter().find(|block| block["type"] == "tool_use") else {
+            if !goes_on(asks["messages"].as_array_mut().unwrap(), &content, "ok") {
                 break;
-            };
-            let result = json!([{ "type": "tool_result", "tool_use_id": call["id"], "content": "ok" }]);
-            let messages = asks["messages"].as_array_mut().unwrap();
-            messages.push(json!({ "role": "assistant", "content": content }));
-            messages.push(json!({ "role": "user", "content": result }));
+            }
         }
         ends(&jetway, how, "answered");
         let step = findings_step(&jetway);

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 
 use jetway_scripted::Provider;
+use jetway_support::agent::goes_on;
 use jetway_support::client::{Answer, post};
 use jetway_support::postgres;
 use jetway_support::{Jetway, Setup, eventually, jetway, provider};
@@ -48,12 +49,9 @@ fn work(jetway: &Jetway, run: &str) -> String {
     loop {
         let answer = send(jetway, run, &messages);
         assert_eq!(answer.status, 200, "{}", answer.text());
-        let content = answer.json()["content"].clone();
-        let call = content.as_array().unwrap().iter().find(|block| block["type"] == "tool_use").cloned();
-        let Some(call) = call else { return answer.header("x-jetway-run").unwrap().to_owned() };
-        messages.push(json!({ "role": "assistant", "content": content }));
-        let result = json!([{ "type": "tool_result", "tool_use_id": call["id"], "content": "app.py" }]);
-        messages.push(json!({ "role": "user", "content": result }));
+        if !goes_on(&mut messages, &answer.json()["content"], "app.py") {
+            return answer.header("x-jetway-run").unwrap().to_owned();
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Steps with a model, an effort and an allowance of their own.
 
+use jetway_support::agent::goes_on;
 use jetway_support::client::{Answer, post};
 use jetway_support::{Jetway, OPEN, Setup, eventually, provider};
 use serde_json::{Value, json};
@@ -48,15 +49,8 @@ impl Agent {
     fn turn(&mut self, jetway: &Jetway, result: &str) -> Answer {
         let answer = self.ask(jetway);
         assert_eq!(answer.status, 200, "{}", answer.text());
-        let content = answer.json()["content"].clone();
         self.turns += 1;
-        self.history.push(json!({ "role": "assistant", "content": content }));
-        let calls = content.as_array().unwrap().iter().filter(|block| block["type"] == "tool_use");
-        let results: Vec<Value> =
-            calls.map(|call| json!({ "type": "tool_result", "tool_use_id": call["id"], "content": result })).collect();
-        if !results.is_empty() {
-            self.history.push(json!({ "role": "user", "content": results }));
-        }
+        goes_on(&mut self.history, &answer.json()["content"], result);
         answer
     }
 }

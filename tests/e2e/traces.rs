@@ -100,8 +100,7 @@ fn a_run_is_a_trace_of_turns_inner_turns_and_calls() {
     // Each within what it is part of, and one behind the other.
     assert!(root.start <= turn.start && turn.end <= root.end && turn.start < turn.end);
     assert!(turn.start < inner[0].start && inner[0].start < inner[0].end && inner[0].end <= inner[1].start);
-    // The record is of whole milliseconds.
-    assert!(inner[1].end <= turn.end + 1_000_000, "{inner:?} {turn:?}");
+    assert!(inner[1].end <= turn.end, "{inner:?} {turn:?}");
 
     assert!(spans.iter().all(|span| span.flags == 0x101), "recorded, and below a span of ours");
     assert_eq!(turn.links, [(PARENT[3..35].to_owned(), PARENT[36..52].to_owned())]);

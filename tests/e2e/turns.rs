@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 
+use jetway_support::agent::goes_on;
 use jetway_support::client::{Answer, post};
 use jetway_support::{Jetway, Setup, provider};
 
@@ -94,12 +95,7 @@ fn told(dialect: &str, reply: &Value) -> Vec<Value> {
     let mut out = Vec::new();
     match dialect {
         "messages" => {
-            out.push(json!({ "role": "assistant", "content": reply["content"] }));
-            let calls = reply["content"].as_array().unwrap().iter().filter(|block| block["type"] == "tool_use");
-            let results: Vec<Value> = calls
-                .map(|call| json!({ "type": "tool_result", "tool_use_id": call["id"], "content": "text of a file" }))
-                .collect();
-            out.push(json!({ "role": "user", "content": results }));
+            assert!(goes_on(&mut out, &reply["content"], "text of a file"), "it made no call");
         }
         "chat" => {
             let message = &reply["choices"][0]["message"];

@@ -157,7 +157,8 @@ pub(in crate::config) struct Runs {
     /// How long runs and their exchanges are kept, such as 90d; by default for ever.
     #[serde(default)]
     pub keep: Option<Span>,
-    /// Whether the requests that models got, and what they said, are kept: none, redacted, full.
+    /// Whether the requests that models got, and what they said, are kept: none, redacted (also of secrets
+    /// that a policy only logs), full.
     #[serde(default)]
     pub bodies: Bodies,
     /// How long bodies are kept.
@@ -221,7 +222,7 @@ pub(in crate::config) struct Postgres {
     pub timeout: Span,
 }
 
-fn runs_timeout() -> Span {
+pub(in crate::config) fn runs_timeout() -> Span {
     Span(Duration::from_secs(5))
 }
 

@@ -38,6 +38,25 @@ pub struct Postgres {
     pub timeout: Duration,
 }
 
+impl Postgres {
+    /// The server and the database that a URL names, as whoever is there by default.
+    ///
+    /// # Errors
+    /// What is wrong with the URL.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let (address, database) = address(url)?;
+        Ok(Self {
+            is_tls: !is_loopback(&address.0),
+            addresses: vec![address],
+            database,
+            user: None,
+            password: None,
+            authority: None,
+            timeout: document::runs_timeout().0,
+        })
+    }
+}
+
 /// Less would forget a run that is under way.
 const SHORTEST: Duration = Duration::from_secs(86_400);
 
@@ -60,13 +79,13 @@ pub(in crate::config) fn load(
     let Some(postgres) = document.postgres else { return Ok(runs) };
     let mut parsed = Vec::with_capacity(postgres.urls.len());
     for url in &postgres.urls {
-        parsed.push(address(url).map_err(|why| at(url, why))?);
+        parsed.push(Postgres::parse(url).map_err(|why| at(url, why))?);
     }
-    let Some((_, database)) = parsed.first().cloned() else {
+    let Some(database) = parsed.first().map(|first| first.database.clone()) else {
         let why = "`urls` is empty; name the server, as postgres://127.0.0.1:5432/jetway";
         return Err(at("urls", String::from(why)));
     };
-    if let Some(other) = parsed.iter().position(|(_, named)| *named != database) {
+    if let Some(other) = parsed.iter().position(|named| named.database != database) {
         return Err(at(&postgres.urls[other], String::from("all urls must name the same database")));
     }
     let password = postgres.password.map(|reference| secrets::fetch_anyway(reference, secrets));
@@ -79,14 +98,14 @@ pub(in crate::config) fn load(
     if postgres.timeout.0.is_zero() {
         return Err(at("timeout", String::from("`timeout` must be more than nothing")));
     }
-    let is_local = parsed.iter().all(|((host, _), _)| is_loopback(host));
+    let is_far = parsed.iter().any(|named| named.is_tls);
     if postgres.tls == Some(false) && authority.is_some() {
         return Err(at("ca", String::from("`ca` is of no use with `tls: false`")));
     }
     let postgres = Postgres {
-        addresses: parsed.into_iter().map(|(address, _)| address).collect(),
+        addresses: parsed.into_iter().flat_map(|named| named.addresses).collect(),
         database,
-        is_tls: postgres.tls.unwrap_or(!is_local || authority.is_some()),
+        is_tls: postgres.tls.unwrap_or(is_far || authority.is_some()),
         user: postgres.user,
         password,
         authority,

@@ -45,7 +45,7 @@ fn note(exchange: &mut Exchange, watch: &Watch) {
     let reading = watch.meter.reading();
     exchange.note(reading, judges);
     if reading.ended && reading.failure.is_none() {
-        exchange.said(&watch.turn, [watch.called.clone(), watch.turn.calls()].concat());
+        exchange.said(&watch.turn, [watch.called.clone(), watch.turn.calls()].concat(), judges);
     }
 }
 

@@ -4,7 +4,7 @@ use jetway_core::policy::interrogation::{Finding, Group, Kind, Noted, Severity, 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::runs::read::{Line, Reader};
+use crate::runs::read::{self, Line, Reader};
 use crate::store::StoreError;
 
 /// What is said since then, under one policy or any, in groups that say the same.
@@ -14,12 +14,12 @@ use crate::store::StoreError;
 pub async fn gather(reader: &Reader, policy: Option<&str>, since: Timestamp) -> Result<Vec<Group>, StoreError> {
     let findings = reader.findings_since(policy, since).await?;
     let noted: Vec<Noted> = findings.iter().filter_map(noted).collect();
-    let versions: Vec<Version> = reader.versions().await?.iter().filter_map(version).collect();
+    let versions: Vec<Version> = reader.versions(Timestamp::UNIX_EPOCH).await?.iter().filter_map(version).collect();
     Ok(report(&noted, &versions))
 }
 
 fn text(line: &Line, name: &str) -> Option<String> {
-    line.get(name).and_then(Value::as_str).map(str::to_owned)
+    read::text(line, name).map(str::to_owned)
 }
 
 fn noted(line: &Line) -> Option<Noted> {

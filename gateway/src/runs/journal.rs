@@ -58,13 +58,23 @@ impl Journal {
         written
     }
 
-    /// The oldest rows that the server has not heard of, by their numbers here.
-    pub(super) async fn read(&self, most: usize) -> Result<Vec<(i64, Row)>, StoreError> {
+    /// The oldest rows that the server has not heard of, by their numbers here: so many and, but for one
+    /// that is alone, so many bytes at the most.
+    pub(super) async fn read(&self, (most, bytes): (usize, usize)) -> Result<Vec<(i64, Row)>, StoreError> {
         let find = move |transaction: &rusqlite::Transaction<'_>| -> rusqlite::Result<Vec<(i64, String)>> {
-            transaction
-                .prepare_cached("SELECT seq, body FROM waiting WHERE refused IS NULL ORDER BY seq LIMIT ?1")?
-                .query_map([i64::try_from(most).unwrap_or(i64::MAX)], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect()
+            let mut select = transaction
+                .prepare_cached("SELECT seq, body FROM waiting WHERE refused IS NULL ORDER BY seq LIMIT ?1")?;
+            let mut rows = select.query([i64::try_from(most).unwrap_or(i64::MAX)])?;
+            let (mut found, mut left) = (Vec::new(), bytes);
+            while let Some(row) = rows.next()? {
+                let (seq, body): (i64, String) = (row.get(0)?, row.get(1)?);
+                if body.len() > left && !found.is_empty() {
+                    break;
+                }
+                left = left.saturating_sub(body.len());
+                found.push((seq, body));
+            }
+            Ok(found)
         };
         let mut rows = Vec::new();
         for (seq, body) in self.store.call(find).await? {
@@ -126,13 +136,19 @@ mod tests {
         for id in ["x_1", "x_2", "x_3"] {
             journal.write(&[row(id)]).await.unwrap();
         }
-        let first = journal.read(1).await.unwrap();
+        let all = usize::MAX;
+        let first = journal.read((1, all)).await.unwrap();
         assert_eq!(first[0].1, row("x_1"));
         journal.delivered(vec![first[0].0]).await.unwrap();
-        journal.set_aside(journal.read(1).await.unwrap()[0].0, String::from("why")).await.unwrap();
-        assert_eq!(journal.read(9).await.unwrap().into_iter().map(|(_, row)| row).collect::<Vec<_>>(), [row("x_3")]);
+        journal.set_aside(journal.read((1, all)).await.unwrap()[0].0, String::from("why")).await.unwrap();
+        assert_eq!(
+            journal.read((9, all)).await.unwrap().into_iter().map(|(_, row)| row).collect::<Vec<_>>(),
+            [row("x_3")]
+        );
         drop(journal);
         let journal = Journal::open(&path).unwrap();
-        assert_eq!((journal.waiting(), journal.read(9).await.unwrap().len()), (2, 2));
+        assert_eq!((journal.waiting(), journal.read((9, all)).await.unwrap().len()), (2, 2));
+        // However large, one comes.
+        assert_eq!(journal.read((9, 1)).await.unwrap().len(), 1);
     }
 }

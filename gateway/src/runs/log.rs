@@ -183,9 +183,9 @@ impl Log {
         }
         self.forget_bodies(days::cut(now, runs.bodies_age)).await?;
         let reader = self.reader().await?;
-        if let Some(hour) = fits(&reader.bodies_by_hour().await?, runs.bodies_size) {
-            // What is left of the hour that is too much goes with it.
-            let before = Timestamp::from_millisecond(hour.saturating_mul(HOUR)).unwrap_or(now);
+        if let Some(minute) = fits(&reader.bodies_by_minute().await?, runs.bodies_size) {
+            // What is left of the minute that is too much goes with it.
+            let before = Timestamp::from_millisecond(minute.saturating_mul(MINUTE)).unwrap_or(now);
             drop(reader);
             self.forget_bodies_before(before).await?;
         }
@@ -235,14 +235,14 @@ impl Log {
         {
             let user = Cell::from(user);
             erased += match &self.0 {
-                Kept::Embedded(store) => {
-                    let sql = format!("DELETE FROM {table} WHERE \"user\" = ?1");
-                    store.call(move |transaction| transaction.execute(&sql, [&user])).await? as u64
-                }
+                Kept::Embedded(store) => erase_here(store, table, &user).await?,
                 Kept::Journal(_, _, settings) | Kept::Server(settings) => {
                     Box::pin(async { Wire::connect(settings).await?.erase(table, ("user", "="), &user).await }).await?
                 }
             };
+        }
+        if let Kept::Embedded(store) = &self.0 {
+            store::checkpoint(store.path())?;
         }
         Ok(erased)
     }
@@ -290,6 +290,26 @@ fn insert(transaction: &Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Erases what a table has of a user, and what it was: its pages are overwritten. A few rows at a time,
+/// found beforehand, so that others may write in between.
+async fn erase_here(store: &Store, table: &'static str, user: &Cell) -> Result<u64, StoreError> {
+    let ids = Reader::embedded(store.path())?.of_user(table, user).await?;
+    store.call(|transaction| transaction.pragma_update(None, "secure_delete", true)).await?;
+    let mut erased = 0;
+    for some in ids.chunks(ERASED_AT_ONCE) {
+        let (some, sql) = (some.to_vec(), format!("DELETE FROM {table} WHERE id = ?1"));
+        let delete = move |transaction: &Transaction<'_>| {
+            let mut delete = transaction.prepare_cached(&sql)?;
+            some.iter().map(|id| delete.execute([id])).sum::<rusqlite::Result<usize>>()
+        };
+        erased += store.call(delete).await? as u64;
+    }
+    Ok(erased)
+}
+
+/// Bodies may have megabytes each.
+const ERASED_AT_ONCE: usize = 50;
+
 /// Forgets some of what is older, so that others may write in between. Returns how many rows.
 fn forget(transaction: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<usize> {
     for column in [("exchange", "at"), ("ending", "at"), ("finding", "at"), ("run", "ended")] {
@@ -314,17 +334,17 @@ fn forget_some(
 const FORGOTTEN: std::time::Duration = std::time::Duration::from_secs(2 * 86_400);
 const ABANDONED_AT_ONCE: u32 = 1_000;
 
-const HOUR: i64 = 3_600_000;
+const MINUTE: i64 = 60_000;
 
-/// The hour since 1970 from which on bodies fit into so many bytes; none where all do. They are given by
-/// hours, the latest first.
-fn fits(by_hour: &[(i64, u64)], most: u64) -> Option<i64> {
+/// The minute since 1970 from which on bodies fit into so many bytes; none where all do. They are given by
+/// minutes, the latest first.
+fn fits(by_minute: &[(i64, u64)], most: u64) -> Option<i64> {
     let mut sum = 0_u64;
-    let too_much = by_hour.iter().find(|(_, bytes)| {
+    let too_much = by_minute.iter().find(|(_, bytes)| {
         sum = sum.saturating_add(*bytes);
         sum > most
     });
-    too_much.map(|(hour, _)| hour + 1)
+    too_much.map(|(minute, _)| minute + 1)
 }
 
 impl ToSql for Cell {

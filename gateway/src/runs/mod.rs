@@ -77,6 +77,9 @@ pub struct Record {
     pub endpoint: &'static str,
     pub dialect: Option<&'static str>,
     pub model: Option<String>,
+    /// The model that its provider was asked for, where that is another: a step's, or one for want of
+    /// budget. Not in the log.
+    pub sent_model: Option<String>,
     /// The model as the provider names it in its reply.
     pub served_model: Option<String>,
     pub provider: Option<String>,

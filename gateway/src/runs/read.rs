@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use jetway_core::policy::interrogation::Ending;
@@ -21,6 +21,18 @@ use crate::store::StoreError;
 
 /// A row as JSON: columns by name.
 pub type Line = Map<String, Value>;
+
+/// The text of a column; none where it has none.
+#[must_use]
+pub fn text<'a>(line: &'a Line, name: &str) -> Option<&'a str> {
+    line.get(name).and_then(Value::as_str)
+}
+
+/// The number of a column; 0 where it has none.
+#[must_use]
+pub fn number(line: &Line, name: &str) -> i64 {
+    line.get(name).and_then(Value::as_i64).unwrap_or(0)
+}
 
 /// Which runs to list.
 #[derive(Debug, Clone, Default)]
@@ -78,7 +90,7 @@ pub struct Reader(Store);
 
 #[derive(Debug)]
 enum Store {
-    Embedded(Mutex<Connection>),
+    Embedded(Arc<Mutex<Connection>>),
     Postgres(Box<Wire>),
 }
 
@@ -95,20 +107,19 @@ impl Reader {
     }
 
     pub(super) fn embedded(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self(Store::Embedded(Mutex::new(log::connect(path)?))))
+        Ok(Self(Store::Embedded(Arc::new(Mutex::new(log::connect(path)?)))))
     }
 
     pub(super) async fn server(settings: &Postgres) -> Result<Self, StoreError> {
         Ok(Self(Store::Postgres(Box::new(Wire::connect(settings).await?))))
     }
 
-    /// Bytes of bodies by the hour since 1970, the latest first.
-    pub(super) async fn bodies_by_hour(&self) -> Result<Vec<(i64, u64)>, StoreError> {
-        let sql = "SELECT at / 3600000 AS hour, CAST(sum(bytes) AS BIGINT) AS bytes FROM body GROUP BY at / 3600000
-            ORDER BY hour DESC";
-        let number = |line: &Line, name: &str| line.get(name).and_then(Value::as_i64).unwrap_or(0);
+    /// Bytes of bodies by the minute since 1970, the latest first.
+    pub(super) async fn bodies_by_minute(&self) -> Result<Vec<(i64, u64)>, StoreError> {
+        let sql = "SELECT at / 60000 AS minute, CAST(sum(bytes) AS BIGINT) AS bytes FROM body GROUP BY at / 60000
+            ORDER BY minute DESC";
         let rows = self.rows(sql, &[]).await?;
-        Ok(rows.iter().map(|line| (number(line, "hour"), number(line, "bytes").unsigned_abs())).collect())
+        Ok(rows.iter().map(|line| (number(line, "minute"), number(line, "bytes").unsigned_abs())).collect())
     }
 
     /// What was sent and said in the exchanges of a run, by their ids, as far as it is kept.
@@ -117,12 +128,12 @@ impl Reader {
     /// When the log cannot be read.
     pub async fn bodies(&self, run: &str) -> Result<HashMap<String, Said>, StoreError> {
         let rows = self.rows("SELECT id, sent, said FROM body WHERE run = $1", &[Cell::from(run)]).await?;
-        let text = |line: &Line, name: &str| line.get(name).and_then(Value::as_str).map(unpack).transpose();
+        let unpacked = |line: &Line, name: &str| text(line, name).map(unpack).transpose();
         let said = |line: &Line| {
             let failed = |error: std::io::Error| StoreError::Server(format!("a body cannot be read: {error}"));
-            let id = line.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-            let sent = text(line, "sent").map_err(failed)?.unwrap_or_default();
-            Ok((id, Said { sent: sent.into(), said: text(line, "said").map_err(failed)? }))
+            let id = text(line, "id").unwrap_or_default().to_owned();
+            let sent = unpacked(line, "sent").map_err(failed)?.unwrap_or_default();
+            Ok((id, Said { sent: sent.into(), said: unpacked(line, "said").map_err(failed)? }))
         };
         rows.iter().map(said).collect()
     }
@@ -131,9 +142,14 @@ impl Reader {
     async fn rows(&self, sql: &str, cells: &[Cell]) -> Result<Vec<Line>, StoreError> {
         match &self.0 {
             Store::Embedded(connection) => {
-                let failed = |error: rusqlite::Error| StoreError::Server(error.to_string());
-                let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-                found(&connection, &schema::statement(sql, Dialect::Embedded), cells).map_err(failed)
+                let (connection, sql) = (Arc::clone(connection), schema::statement(sql, Dialect::Embedded));
+                let cells = cells.to_vec();
+                // Where nobody is served meanwhile.
+                let reading = tokio::task::spawn_blocking(move || {
+                    found(&connection.lock().unwrap_or_else(PoisonError::into_inner), &sql, &cells)
+                });
+                let read = reading.await.map_err(|error| StoreError::Server(error.to_string()))?;
+                read.map_err(|error| StoreError::Server(error.to_string()))
             }
             Store::Postgres(wire) => Ok(wire.rows(sql, cells).await?),
         }
@@ -175,7 +191,7 @@ impl Reader {
             runs = self.rows(&format!("{RUNS} WHERE substr(id, 1, length($1)) = $1 LIMIT 2"), &given).await?;
         }
         let (Some(run), true) = (runs.pop(), runs.is_empty()) else { return Ok(None) };
-        let full = run.get("id").and_then(Value::as_str).unwrap_or_default();
+        let full = text(&run, "id").unwrap_or_default();
         let sql = "SELECT * FROM exchange WHERE run = $1 ORDER BY at, id";
         let mut exchanges = self.rows(sql, &[Cell::from(full)]).await?;
         for (turn, exchange) in (1_u64..).zip(&mut exchanges) {
@@ -184,15 +200,35 @@ impl Reader {
         Ok(Some((run, exchanges)))
     }
 
-    /// Exchanges that began at this moment or later, in their order.
+    /// What a table has of a user, by id.
+    pub(super) async fn of_user(&self, table: &str, user: &Cell) -> Result<Vec<String>, StoreError> {
+        let rows =
+            self.rows(&format!("SELECT id FROM {table} WHERE \"user\" = $1"), std::slice::from_ref(user)).await?;
+        Ok(rows.iter().filter_map(|row| text(row, "id")).map(str::to_owned).collect())
+    }
+
+    /// The ids of exchanges that began at this moment or later, in their order.
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub async fn exchanges_since(&self, policy: Option<&str>, since: Timestamp) -> Result<Vec<Line>, StoreError> {
+    pub async fn ids_since(&self, policy: Option<&str>, since: Timestamp) -> Result<Vec<String>, StoreError> {
         let mut query = Query::default();
         query.is("policy", policy);
         query.from("at", since);
-        self.rows(&format!("SELECT * FROM exchange {} ORDER BY at, id", query.conditions()), &query.cells).await
+        let sql = format!("SELECT id FROM exchange {} ORDER BY at, id", query.conditions());
+        let rows = self.rows(&sql, &query.cells).await?;
+        Ok(rows.iter().filter_map(|row| text(row, "id")).map(str::to_owned).collect())
+    }
+
+    /// The exchanges of these ids, in their order.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn exchanges(&self, ids: &[&str]) -> Result<Vec<Line>, StoreError> {
+        let mut query = Query::default();
+        let wanted: Vec<String> = ids.iter().map(|id| query.parameter(*id)).collect();
+        let sql = format!("SELECT * FROM exchange WHERE id IN ({}) ORDER BY at, id", wanted.join(", "));
+        self.rows(&sql, &query.cells).await
     }
 
     /// So many rows behind a moment, in milliseconds, and an id; and where the next ones begin.
@@ -224,7 +260,7 @@ impl Reader {
                 (SELECT 1 FROM ending WHERE ending.run = run.id AND ending.at >= run.ended)
             ORDER BY ended LIMIT $2";
         let rows = self.rows(sql, &[before.into(), u64::from(most).into()]).await?;
-        let text = |line: &Line, name: &str| line.get(name).and_then(Value::as_str).map(str::to_owned);
+        let text = |line: &Line, name: &str| text(line, name).map(str::to_owned);
         let ended = |line: &Line| {
             let (run, last) = (text(line, "id")?, text(line, "ended")?);
             Some(Ended {
@@ -260,15 +296,16 @@ impl Reader {
         self.rows(&format!("SELECT * FROM finding {} ORDER BY at, id", query.conditions()), &query.cells).await
     }
 
-    /// The versions of policies that were in use, from when to when, and how many agents have answered under each.
+    /// The versions of policies that were in use since then, from when to when, and how many agents have answered under each.
     ///
     /// # Errors
     /// When the log cannot be read.
-    pub async fn versions(&self) -> Result<Vec<Line>, StoreError> {
+    pub async fn versions(&self, since: Timestamp) -> Result<Vec<Line>, StoreError> {
         let sql = "SELECT policy, policy_version, min(at) AS at, max(at) AS last, count(*) AS exchanges,
                 count(CASE WHEN endpoint = $1 AND outcome = 'complete' THEN 1 END) AS answered
-            FROM exchange WHERE policy IS NOT NULL AND policy_version IS NOT NULL GROUP BY policy, policy_version";
-        self.rows(sql, &[Cell::from(QUESTION)]).await
+            FROM exchange WHERE policy IS NOT NULL AND policy_version IS NOT NULL GROUP BY policy, policy_version
+            HAVING max(at) >= $2";
+        self.rows(sql, &[Cell::from(QUESTION), since.into()]).await
     }
 
     /// What operators changed by hand, the newest first.
@@ -322,16 +359,15 @@ impl Query {
         if let Some(tool) = tool {
             // As it stands in the list: in JSON.
             let tool = self.parameter(like(&format!("\"tool\":{},", Value::from(tool))).as_str());
-            self.conditions.push(format!(
-                "id IN (SELECT run FROM exchange WHERE calls_refused <> '[]' AND calls_refused LIKE {tool} ESCAPE '!')"
-            ));
+            let has = has("calls_refused", &tool);
+            self.conditions.push(format!("id IN (SELECT run FROM exchange WHERE calls_refused <> '[]' AND {has})"));
         }
     }
 
     fn says(&mut self, text: Option<&str>) {
         if let Some(text) = text {
-            let text = self.parameter(like(&text.to_lowercase()).as_str());
-            let has = |column: &str| format!("lower({column}) LIKE {text} ESCAPE '!'");
+            let text = self.parameter(like(text).as_str());
+            let has = |column: &str| has(column, &text);
             self.conditions.push(format!(
                 "(id IN (SELECT run FROM exchange WHERE detail IS NOT NULL AND {})
                     OR id IN (SELECT run FROM exchange WHERE calls_refused <> '[]' AND {})
@@ -346,6 +382,11 @@ impl Query {
     fn conditions(&self) -> String {
         if self.conditions.is_empty() { String::new() } else { format!("WHERE {}", self.conditions.join(" AND ")) }
     }
+}
+
+/// Whether a column is like a pattern, in whatever case, as far as its store knows what that is.
+fn has(column: &str, pattern: &str) -> String {
+    format!("lower({column}) LIKE lower({pattern}) ESCAPE '!'")
 }
 
 /// A pattern for what has this text anywhere.

@@ -36,17 +36,8 @@ struct Open {
 }
 
 fn settings(url: &str) -> Postgres {
-    let (address, database) = url.strip_prefix("postgres://").unwrap().split_once('/').unwrap();
-    let (host, port) = address.split_once(':').unwrap();
-    Postgres {
-        addresses: vec![(host.to_owned(), port.parse().unwrap())],
-        database: database.to_owned(),
-        is_tls: false,
-        user: Some(server::USER.to_owned()),
-        password: None,
-        authority: None,
-        timeout: Duration::from_secs(20),
-    }
+    let postgres = Postgres::parse(url).unwrap();
+    Postgres { user: Some(server::USER.to_owned()), timeout: Duration::from_secs(20), ..postgres }
 }
 
 impl Place {
@@ -140,6 +131,60 @@ async fn what_is_written_can_be_read(place: &Place) {
     assert!(exchanges[0]["at"].as_str().unwrap().parse::<Timestamp>().is_ok());
     assert!(reader.show("run_").await.unwrap().is_none());
     assert!(reader.show("run_b").await.unwrap().is_some());
+    open.end().await;
+}
+
+async fn what_is_looked_for_is_found_in_whatever_case(place: &Place) {
+    let open = place.open();
+    let refused = vec![CallRefused { tool: "Bash".into(), rule: "deny Bash".into() }];
+    let odd = Record { calls_refused: refused, detail: Some("Ändere 100% davon".into()), ..record("x_1", "run_a") };
+    open.log.write(&odd).await.unwrap();
+    open.log.write(&record("x_2", "run_b")).await.unwrap();
+    open.told().await;
+    let reader = place.reader().await;
+    let with = |text: Option<&str>, refused: Option<&str>| Filter {
+        text: text.map(str::to_owned),
+        refused: refused.map(str::to_owned),
+        limit: 10,
+        ..Filter::default()
+    };
+    for (text, refused, count) in [
+        (Some("Ändere"), None, 1),
+        (Some("DAVON"), None, 1),
+        (Some("100%"), None, 1),
+        (Some("100_"), None, 0),
+        (None, Some("bash"), 1),
+        (None, Some("Bas"), 0),
+    ] {
+        assert_eq!(reader.list(&with(text, refused)).await.unwrap().len(), count, "{text:?} {refused:?}");
+    }
+    open.end().await;
+}
+
+/// Whether a file holds this anywhere.
+fn holds(path: &Path, text: &str) -> bool {
+    std::fs::read(path).unwrap_or_default().windows(text.len()).any(|some| some == text.as_bytes())
+}
+
+async fn of_a_user_who_is_erased_nothing_is_left(place: &Place) {
+    const MARK: &str = "what only ada would say";
+    let open = place.open();
+    for number in 0..120 {
+        let detail = Some(format!("{MARK} {number}"));
+        open.log.write(&Record { detail, ..record(&format!("x_{number}"), "run_a") }).await.unwrap();
+    }
+    let other = Record { user: Some("bob".into()), ..record("x_bob", "run_b") };
+    open.log.write(&other).await.unwrap();
+    open.told().await;
+    // Exchanges, and the run that they make.
+    assert_eq!(open.log.erase("ada").await.unwrap(), 121);
+    let left = place.reader().await.list(&Filter { limit: 10, ..Filter::default() }).await.unwrap();
+    assert_eq!(left.iter().map(|run| run["id"].as_str().unwrap()).collect::<Vec<_>>(), ["run_b"]);
+    if place.runs.postgres.is_none() {
+        for file in [super::log::FILE.to_owned(), format!("{}-wal", super::log::FILE)] {
+            assert!(!holds(&place.state.path().join(&file), MARK), "{file}");
+        }
+    }
     open.end().await;
 }
 
@@ -359,6 +404,8 @@ async fn whoever_writes_the_sums_are_right(place: &Place, written: Vec<(u8, u8, 
 
 async fn all(place: fn() -> Place) {
     what_is_written_can_be_read(&place()).await;
+    what_is_looked_for_is_found_in_whatever_case(&place()).await;
+    of_a_user_who_is_erased_nothing_is_left(&place()).await;
     what_is_odd_is_kept(&place()).await;
     actions_are_the_newest_first(&place()).await;
     how_a_run_ended_holds_until_it_goes_on(&place()).await;
@@ -452,6 +499,21 @@ async fn what_a_server_that_is_away_is_not_told_it_is_told_later() {
     open.told().await;
     let (run, exchanges) = again.reader().await.show("run_a").await.unwrap().unwrap();
     assert_eq!((number(&run, "turns"), exchanges.len()), (4, 4));
+    open.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_servers_one_that_says_nothing_is_left_for_the_next() {
+    // It takes connections in, and never answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let real = settings(&server::database());
+    let first = vec![(String::from("127.0.0.1"), silent.local_addr().unwrap().port())];
+    let addresses = [first, real.addresses.clone()].concat();
+    let place = Place::new(Some(Postgres { addresses, timeout: Duration::from_secs(2), ..real }));
+    let open = place.open();
+    open.log.write(&record("x_1", "run_a")).await.unwrap();
+    open.told().await;
+    assert!(place.reader().await.show("run_a").await.unwrap().is_some());
     open.end().await;
 }
 

@@ -10,7 +10,6 @@ use hyper::body::Incoming;
 use jetway_core::policy::budget::OnError;
 use jetway_core::policy::budget::hold::Rate;
 use jetway_core::policy::interrogation::{Ending, Facts, Finding, Rules, Story, Unasked, Waits, read};
-use jetway_core::redact;
 use jetway_core::stream::meter::{Meter, Reading};
 use jetway_core::stream::{Pipe, Steps, shape_of, through};
 use jetway_core::tokens::Family;
@@ -29,10 +28,10 @@ use uuid::Uuid;
 use crate::call::text;
 use crate::config::{Interrogation, Policy};
 use crate::endings::{Over, Prompt};
+use crate::exchange::{Unwritten, write_again};
 use crate::gate::{Gate, Jetway};
 use crate::ledger::{Ask, Charge};
 use crate::metrics::Labels;
-use crate::redaction::Searcher;
 use crate::runs::state::Last;
 use crate::runs::{Ended, Found, Outcome, QUESTION, Record};
 use crate::upstream::{Outgoing, Upstream};
@@ -124,8 +123,7 @@ async fn conclude(jetway: &Jetway, mut over: Over) {
     ended.at = Timestamp::now();
     jetway.traces.run(&ended);
     if let Err(error) = jetway.log.end(&ended).await {
-        jetway.metrics.runs.unwritten.inc();
-        tracing::error!(run = ended.run, %error, "how a run ended was not written down");
+        write_again(jetway, Unwritten::Ending(&ended), error).await;
     }
 }
 
@@ -173,15 +171,15 @@ async fn asked(
     record.served_model = reading.and_then(|reading| reading.model.clone());
     let spent = own.rules.cap().cost(record.cost_micros, &record.usage);
     // Before it is settled, as every exchange is.
-    if let Err(error) = jetway.log.write(&record).await {
-        jetway.metrics.runs.unwritten.inc();
-        tracing::error!(exchange, %error, "the record of a question was not written, and is lost");
-    }
+    let written = jetway.log.write(&record).await;
     let settled = jetway.ledger.settle(&policy.name, exchange, vec![Charge { amount: spent, ..sheet.charge.clone() }]);
     if let Err(error) = settled.await {
         // It keeps what was set aside, and is charged that at the next start.
         jetway.metrics.budgets.unsettled.inc();
         tracing::error!(exchange, %error, "a question was not settled");
+    }
+    if let Err(error) = written {
+        write_again(jetway, Unwritten::Exchange(&record), error).await;
     }
     jetway.metrics.ended(&record, Labels::of(&gate.config, &record, &sheet.label), policy.lockdown.as_deref());
     jetway.traces.exchange(&gate.config, &record);
@@ -196,13 +194,9 @@ async fn asked(
     Ok(read(&own.question, &words))
 }
 
-/// The answer without secrets: by the rules of the policy, or by those that hold where there are none.
+/// The answer without secrets.
 fn redacted(jetway: &Jetway, policy: &Policy, words: String) -> Result<String, String> {
-    let searcher = match jetway.searchers.of(policy)? {
-        Some(searcher) => searcher,
-        None => Arc::new(Searcher::new(redact::Rules::default(), Arc::clone(&jetway.keyed))?),
-    };
-    Ok(searcher.search(&words).text.clone().unwrap_or(words))
+    Ok(jetway.searchers.always(policy)?.search(&words).text.clone().unwrap_or(words))
 }
 
 /// Where the question goes, with a credential for it.

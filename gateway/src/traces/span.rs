@@ -99,15 +99,18 @@ fn turn(record: &Record, facts: Facts<'_>) -> Span {
         flags: u32::from(caller.flags) | REMOTE,
     });
     let start = nanos(record.at);
+    // The whole is in milliseconds, and its turns are in microseconds: it ends no sooner than they do.
+    let turns = record.inner.iter().map(|inner| inner.to_micros).max().unwrap_or_default();
+    let took = record.total_millis.saturating_mul(1_000_000).max(turns.saturating_mul(1_000));
     Span {
         // One that was refused before its run was known is a trace of its own.
         trace_id: trace_of(record.run.as_ref().unwrap_or(&record.id)),
         span_id: first(8, &["turn", &record.id]),
         parent_span_id: record.run.as_deref().map(root_of).unwrap_or_default(),
-        name: named("chat", record.model.as_deref()),
+        name: named("chat", sent(record)),
         kind: if is_call { Kind::Client } else { Kind::Internal }.into(),
         start,
-        end: start.saturating_add(record.total_millis.saturating_mul(1_000_000)),
+        end: start.saturating_add(took),
         attributes: said.0,
         links: of_caller.into_iter().collect(),
         status: failed.map(error),
@@ -151,6 +154,10 @@ fn calls(record: &Record, is_shadow: bool) -> Vec<Called<'_>> {
     let refused = if is_shadow { "would_be_refused" } else { "refused" };
     let mut all: Vec<Called<'_>> = Vec::new();
     for call in &record.calls_refused {
+        // In shadow mode the agent got it all the same.
+        if let Some(at) = passed.iter().position(|tool| is_shadow && *tool == call.tool) {
+            passed.remove(at);
+        }
         all.push(Called { tool: &call.tool, became: refused, detail: Some(("jetway.rule", &call.rule)) });
     }
     for call in &record.calls_replaced {
@@ -242,10 +249,15 @@ fn model(record: &Record, provider: Option<&Provider>) -> Attributes {
         said.may("server.port", provider::port(&provider.base_url).map(u64::from));
         said.say("jetway.provider", provider.name.as_str());
     }
-    said.may("gen_ai.request.model", record.model.as_deref());
+    said.may("gen_ai.request.model", sent(record));
     said.may("gen_ai.request.stream", record.stream.then_some(true));
     said.may("gen_ai.conversation.id", record.run.as_deref());
     said
+}
+
+/// The model that its provider was asked for.
+fn sent(record: &Record) -> Option<&str> {
+    record.sent_model.as_deref().or(record.model.as_deref())
 }
 
 fn stopped(said: &mut Attributes, reason: Option<&str>) {

@@ -363,6 +363,19 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
+    fn page(name: &str, languages: &[&str], frameworks: &[&str]) -> Page {
+        let all = |names: &[&str]| names.iter().map(|&name| name.into()).collect();
+        Page {
+            name: name.into(),
+            source: "docs".into(),
+            version: "v".into(),
+            tags: Tags { languages: all(languages), frameworks: all(frameworks) },
+            fetched: NOW,
+            confirmed: NOW,
+            max_age: None,
+        }
+    }
+
     fn asked(task: &str, now: Timestamp) -> Asked<'_> {
         static NOTHING: LazyLock<Profile> = LazyLock::new(Profile::default);
         Asked { task, profile: &NOTHING, now, nearness: None }
@@ -439,16 +452,7 @@ mod tests {
 
     #[test]
     fn what_means_the_same_for_another_project_is_never_shown() {
-        let page = |name: &str, language: &str| Page {
-            name: name.into(),
-            source: "docs".into(),
-            version: "v".into(),
-            tags: Tags { languages: vec![language.into()], frameworks: Vec::new() },
-            fetched: NOW,
-            confirmed: NOW,
-            max_age: None,
-        };
-        let index = index().with_pages([page("other", "python")]);
+        let index = index().with_pages([page("other", &["python"], &[])]);
         let rules = "{ docs: docs, embeddings: { url: 'https://a', model: m } }";
         let rules: Rules = serde_saphyr::from_str(rules).unwrap();
         let shown = |text: &str| {
@@ -496,16 +500,8 @@ mod tests {
 
     #[test]
     fn a_stale_page_is_marked_or_refused() {
-        let page = |name: &str, max_age: Option<u64>| Page {
-            name: name.into(),
-            source: "docs".into(),
-            version: "v".into(),
-            tags: Tags::default(),
-            fetched: NOW,
-            confirmed: NOW,
-            max_age: max_age.map(Duration::from_secs),
-        };
-        let index = index().with_pages([page("best", Some(86_400)), page("small", None)]);
+        let best = Page { max_age: Some(Duration::from_secs(86_400)), ..page("best", &[], &[]) };
+        let index = index().with_pages([best, page("small", &[], &[])]);
         let later = NOW + Duration::from_secs(40 * 86_400);
         let text = |stale: Stale, now: Timestamp| {
             render(&decide(&rules(1_000, 0.0, stale), &index, asked("apples", now)), now)
@@ -521,16 +517,7 @@ mod tests {
 
     #[test]
     fn what_is_for_another_language_is_never_shown() {
-        let page = |name: &str, languages: &[&str]| Page {
-            name: name.into(),
-            source: "docs".into(),
-            version: "v".into(),
-            tags: Tags { languages: languages.iter().map(|&name| name.into()).collect(), frameworks: Vec::new() },
-            fetched: NOW,
-            confirmed: NOW,
-            max_age: None,
-        };
-        let index = index().with_pages([page("best", &["python"]), page("small", &["rust"])]);
+        let index = index().with_pages([page("best", &["python"], &[]), page("small", &["rust"], &[])]);
         let shown = |text: &str| {
             let profile = Profile::of_words(text);
             let asked = Asked { task: "apples", profile: &profile, now: NOW, nearness: None };
@@ -543,20 +530,11 @@ mod tests {
 
     #[test]
     fn pages_for_other_projects_crowd_nobody_out() {
-        let page = |name: String, language: &str| Page {
-            name,
-            source: "docs".into(),
-            version: "v".into(),
-            tags: Tags { languages: vec![language.into()], frameworks: Vec::new() },
-            fetched: NOW,
-            confirmed: NOW,
-            max_age: None,
-        };
         let chunk = |name: &str, text: String| Chunk { page: name.into(), headings: vec!["h".into()], text };
         let many = |n: usize| chunk(&format!("other{n}"), format!("apples apples {n}"));
         let own = chunk("own", format!("apples {}", "filler ".repeat(20)));
         let index = Index::new((0..60).map(many).chain([own]).collect());
-        let pages = (0..60).map(|n| page(format!("other{n}"), "rust")).chain([page("own".into(), "python")]);
+        let pages = (0..60).map(|n| page(&format!("other{n}"), &["rust"], &[])).chain([page("own", &["python"], &[])]);
         let index = index.with_pages(pages);
         let profile = Profile::of_words("Add it to my Python project.");
         let asked = Asked { task: "apples", profile: &profile, now: NOW, nearness: None };
@@ -566,26 +544,17 @@ mod tests {
 
     #[test]
     fn of_two_that_fit_the_words_alike_the_one_for_the_project_is_nearest_to_the_task() {
-        let page = |name: &str, framework: &str| Page {
-            name: name.into(),
-            source: "docs".into(),
-            version: "v".into(),
-            tags: Tags { languages: Vec::new(), frameworks: vec![framework.into()] },
-            fetched: NOW,
-            confirmed: NOW,
-            max_age: None,
-        };
         let alike =
             |name: &str| Chunk { page: name.into(), headings: vec!["h".into()], text: format!("apples {name}") };
         for tagged in ["one", "two"] {
-            let index = Index::new(vec![alike("one"), alike("two")]).with_pages([page(tagged, "django")]);
+            let index = Index::new(vec![alike("one"), alike("two")]).with_pages([page(tagged, &[], &["django"])]);
             let profile = Profile::of_words("Add it to my Django app.");
             let asked = Asked { task: "apples", profile: &profile, now: NOW, nearness: None };
             let chosen = decide(&rules(1_000, 0.0, Stale::Mark), &index, asked);
             assert_eq!(chosen.last().map(|hit| hit.chunk.page.as_str()), Some(tagged));
         }
         let shown = |tagged: &str, min_score: f32| {
-            let index = index().with_pages([page(tagged, "django")]);
+            let index = index().with_pages([page(tagged, &[], &["django"])]);
             let profile = Profile::of_words("Add it to my Django app.");
             let asked = Asked { task: "apples pears", profile: &profile, now: NOW, nearness: None };
             let chosen = decide(&rules(1_000, min_score, Stale::Mark), &index, asked);

@@ -179,6 +179,15 @@ impl Rules {
         self.kinds.get(&kind).copied().unwrap_or(self.default)
     }
 
+    /// The same, by which everything is replaced that is looked for: for those whom it is no trial to show
+    /// it to.
+    #[must_use]
+    pub fn replacing(mut self) -> Self {
+        let all = self.kinds.values_mut().chain(std::iter::once(&mut self.default));
+        all.filter(|action| **action == Action::Log).for_each(|action| *action = Action::Replace);
+        self
+    }
+
     /// Whether nothing is looked for at all.
     #[must_use]
     pub fn is_off(&self) -> bool {

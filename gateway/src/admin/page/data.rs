@@ -11,7 +11,7 @@ use crate::amend::{self, Books};
 use crate::gate::{Gate, Jetway};
 use crate::lint;
 use crate::runs::feedback;
-use crate::runs::read::{Filter, Line, Reader};
+use crate::runs::read::{Filter, Line, Reader, text};
 use crate::store::StoreError;
 
 /// What was read, or a sentence that says why it was not.
@@ -22,14 +22,15 @@ pub(super) async fn runs(jetway: &Jetway, wanted: Filter) -> Read<Vec<Line>> {
     of_log(jetway, async move |log| log.list(&wanted).await).await
 }
 
-/// One run and its exchanges in order; none if there is no such run.
-pub(super) async fn run(jetway: &Jetway, id: String) -> Read<Option<(Line, Vec<Line>)>> {
-    of_log(jetway, async move |log| log.show(&id).await).await
-}
-
-/// What the agent of a run said should be changed.
-pub(super) async fn findings(jetway: &Jetway, run: String) -> Read<Vec<Line>> {
-    of_log(jetway, async move |log| log.findings(&run).await).await
+/// One run, its exchanges in order, and what its agent said should be changed; none if there is no such
+/// run.
+pub(super) async fn run(jetway: &Jetway, id: String) -> Read<Option<(Line, Vec<Line>, Vec<Line>)>> {
+    let show = async move |log: &Reader| {
+        let Some((run, exchanges)) = log.show(&id).await? else { return Ok(None) };
+        let findings = log.findings(text(&run, "id").unwrap_or_default()).await?;
+        Ok(Some((run, exchanges, findings)))
+    };
+    of_log(jetway, show).await
 }
 
 /// What agents said since then, under one policy or any, in groups that say the same.
@@ -41,9 +42,8 @@ pub(super) async fn feedback(jetway: &Jetway, policy: Option<String>, since: Tim
 /// `policy_version`, `at`, `last`, `exchanges`.
 pub(super) async fn versions(jetway: &Jetway) -> Read<Vec<Line>> {
     let since = Timestamp::now().checked_sub(SignedDuration::from_hours(24 * DAYS)).unwrap_or_default();
-    let last = |version: &Line| version.get("last").and_then(|at| at.as_str()?.parse::<Timestamp>().ok());
-    let mut versions = of_log(jetway, async |log| log.versions().await).await?;
-    versions.retain(|version| last(version).is_some_and(|last| last >= since));
+    let last = |version: &Line| text(version, "last").and_then(|at| at.parse::<Timestamp>().ok());
+    let mut versions = of_log(jetway, async move |log| log.versions(since).await).await?;
     versions.sort_by_key(|version| std::cmp::Reverse(last(version)));
     Ok(versions)
 }

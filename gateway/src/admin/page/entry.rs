@@ -20,7 +20,7 @@ pub(super) const LONGEST: Duration = Duration::from_secs(12 * 3600);
 const REST: Duration = Duration::from_secs(3600);
 /// The most sessions; one more ends the one that rested longest.
 const MOST: usize = 64;
-/// Wrong tokens in so long a time, from all together, before nobody is heard for a while.
+/// Wrong tokens in so long a time, from all together, before others are told to wait.
 const TRIES: usize = 10;
 const TRIED: Duration = Duration::from_secs(60);
 
@@ -30,7 +30,7 @@ pub(super) enum Tried {
     /// It is right.
     Right,
     Wrong,
-    /// Too many were wrong; so long nobody is heard.
+    /// It is wrong, and too many were; so long there is no use in another try.
     Later(Duration),
 }
 
@@ -54,17 +54,18 @@ impl Session {
 }
 
 impl Entry {
-    /// Whether this is the token, if anybody is heard now.
+    /// Whether this is the token.
     pub(super) fn tried(&self, shown: &str, token: &str, now: Instant) -> Tried {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         while failed.front().is_some_and(|first| now.saturating_duration_since(*first) >= TRIED) {
             failed.pop_front();
         }
-        if let Some(first) = failed.front().filter(|_| failed.len() >= TRIES) {
-            return Tried::Later(TRIED.saturating_sub(now.saturating_duration_since(*first)));
-        }
+        // First: others who try must not keep out whoever has it.
         if shown.as_bytes().ct_eq(token.as_bytes()).into() {
             return Tried::Right;
+        }
+        if let Some(first) = failed.front().filter(|_| failed.len() >= TRIES) {
+            return Tried::Later(TRIED.saturating_sub(now.saturating_duration_since(*first)));
         }
         failed.push_back(now);
         Tried::Wrong
@@ -86,12 +87,13 @@ impl Entry {
         Ok(text)
     }
 
-    /// Whether these headers come with a session, which is used by that.
-    pub(super) fn knows(&self, headers: &HeaderMap, now: Instant) -> bool {
+    /// Whether these headers come with a session; with what a person does it is used, and not with what a
+    /// page asks for by itself.
+    pub(super) fn knows(&self, headers: &HeaderMap, (now, is_person): (Instant, bool)) -> bool {
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         cookies(headers).any(|text| match sessions.get_mut(&secret::sha256(text.as_bytes())) {
             Some(session) if session.lives(now) => {
-                session.used = now;
+                session.used = if is_person { now } else { session.used };
                 true
             }
             _ => false,
@@ -141,14 +143,15 @@ mod tests {
         let headers = with("cookie", &format!("a=b; {COOKIE}={}; c=d", entry.begin(begun).unwrap()));
         let minutes = |count: u64| begun + Duration::from_secs(60 * count);
         for at in [0, 59, 118] {
-            assert!(entry.knows(&headers, minutes(at)), "after {at} minutes");
+            assert!(entry.knows(&headers, (minutes(at), true)), "after {at} minutes");
         }
-        assert!(!entry.knows(&headers, minutes(118 + 60)), "it rested for an hour");
+        assert!(entry.knows(&headers, (minutes(118 + 59), false)), "a page that is left open asks");
+        assert!(!entry.knows(&headers, (minutes(118 + 60), true)), "it rested for an hour");
         let headers = with("cookie", &format!("{COOKIE}={}", entry.begin(begun).unwrap()));
         for at in (0..720).step_by(30) {
-            assert!(entry.knows(&headers, minutes(at)), "after {at} minutes");
+            assert!(entry.knows(&headers, (minutes(at), true)), "after {at} minutes");
         }
-        assert!(!entry.knows(&headers, minutes(720)), "twelve hours are over");
+        assert!(!entry.knows(&headers, (minutes(720), true)), "twelve hours are over");
     }
 
     #[test]
@@ -157,12 +160,12 @@ mod tests {
         let text = entry.begin(now).unwrap();
         let mine = with("cookie", &format!("{COOKIE}=of-another-port; {COOKIE}={text}"));
         for other in ["", "jetway_session=", "jetway_session=x", "other=", &format!("x{COOKIE}={text}")] {
-            assert!(!entry.knows(&with("cookie", other), now), "{other}");
+            assert!(!entry.knows(&with("cookie", other), (now, true)), "{other}");
         }
-        assert!(!entry.knows(&with("authorization", &format!("Bearer {text}")), now));
-        assert!(entry.knows(&mine, now));
+        assert!(!entry.knows(&with("authorization", &format!("Bearer {text}")), (now, true)));
+        assert!(entry.knows(&mine, (now, true)));
         entry.end(&mine);
-        assert!(!entry.knows(&mine, now));
+        assert!(!entry.knows(&mine, (now, true)));
     }
 
     #[test]
@@ -171,21 +174,22 @@ mod tests {
         let at = |count: usize| begun + Duration::from_secs(count as u64);
         let made: Vec<_> =
             (0..=MOST).map(|count| with("cookie", &format!("{COOKIE}={}", entry.begin(at(count)).unwrap()))).collect();
-        let known = made.iter().map(|headers| entry.knows(headers, at(MOST))).collect::<Vec<_>>();
+        let known = made.iter().map(|headers| entry.knows(headers, (at(MOST), true))).collect::<Vec<_>>();
         assert_eq!(known.iter().position(|known| *known), Some(1), "{known:?}");
         assert_eq!(known.iter().filter(|known| **known).count(), MOST);
     }
 
     #[test]
-    fn after_ten_wrong_tokens_nobody_is_heard_until_the_minute_is_over() {
+    fn after_ten_wrong_tokens_others_wait_until_the_minute_is_over_and_the_right_one_does_not() {
         let (entry, begun) = (Entry::default(), Instant::now());
         assert_eq!(entry.tried("right", "right", begun), Tried::Right);
         for _ in 0..TRIES {
             assert_eq!(entry.tried("righ", "right", begun), Tried::Wrong);
         }
         let later = begun + Duration::from_secs(20);
-        assert_eq!(entry.tried("right", "right", later), Tried::Later(Duration::from_secs(40)));
-        assert_eq!(entry.tried("right", "right", begun + TRIED), Tried::Right);
+        assert_eq!(entry.tried("righ", "right", later), Tried::Later(Duration::from_secs(40)));
+        assert_eq!(entry.tried("right", "right", later), Tried::Right);
+        assert_eq!(entry.tried("righ", "right", begun + TRIED), Tried::Wrong);
     }
 
     #[test]

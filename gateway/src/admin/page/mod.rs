@@ -27,6 +27,7 @@ use minijinja::value::{Serde, Value};
 use secrecy::ExposeSecret;
 
 use crate::admin::Admin;
+use crate::runs::read::text;
 use crate::secret;
 use ask::{Asked, FILTERS, RARER};
 use entry::{Entry, Tried};
@@ -90,13 +91,13 @@ pub(super) async fn answer(admin: &Admin, head: &Head, body: Incoming) -> Respon
         (&Method::POST, "/sign-out") => sign_out(admin, &visit),
         (&Method::GET | &Method::HEAD, path) if path.starts_with("/assets/") => asset(path),
         (&Method::GET | &Method::HEAD, "/sign-in") => asked_in(admin, &visit.asked, None),
-        (&Method::GET | &Method::HEAD, _) if !is_in(admin, visit.headers) => Ok(turned_away(&visit, query)),
+        (&Method::GET | &Method::HEAD, _) if !is_in(admin, &visit) => Ok(turned_away(&visit, query)),
         (&Method::GET | &Method::HEAD, _) => show(admin, &visit).await,
         _ => Err((StatusCode::METHOD_NOT_ALLOWED, String::from("This page is only read."))),
     };
     let made = made.or_else(|(status, sentence)| {
         let title = status.canonical_reason().unwrap_or("It did not work");
-        let is_in = is_in(admin, visit.headers);
+        let is_in = is_in(admin, &visit);
         whole(admin, (title, "error"), "error", context! { title, sentence, is_in })
             .map(|page| Response::builder().status(status).body(page.into_body()).unwrap_or_default())
     });
@@ -106,8 +107,9 @@ pub(super) async fn answer(admin: &Admin, head: &Head, body: Incoming) -> Respon
     }))
 }
 
-fn is_in(admin: &Admin, headers: &HeaderMap) -> bool {
-    admin.knows(headers) || admin.page.entry.knows(headers, Instant::now())
+fn is_in(admin: &Admin, visit: &Visit<'_>) -> bool {
+    let is_person = !visit.asked.has("fragment");
+    admin.knows(visit.headers) || admin.page.entry.knows(visit.headers, (Instant::now(), is_person))
 }
 
 async fn show(admin: &Admin, visit: &Visit<'_>) -> Made {
@@ -153,13 +155,10 @@ async fn run(admin: &Admin, visit: &Visit<'_>, id: &str) -> Made {
         return Err(none());
     }
     let found = data::run(&admin.jetway, id.to_owned()).await.map_err(unavailable)?;
-    let (run, exchanges) = found.ok_or_else(none)?;
-    let full = story::text(&run, "id").unwrap_or_default();
-    let findings = data::findings(&admin.jetway, full).await.map_err(unavailable)?;
-    let ended = story::text(&run, "ended").and_then(|at| at.parse::<Timestamp>().ok()).unwrap_or_default();
+    let (run, exchanges, findings) = found.ok_or_else(none)?;
+    let ended = text(&run, "ended").and_then(|at| at.parse::<Timestamp>().ok()).unwrap_or_default();
     let before = visit.asked.get("before").and_then(|before| before.parse().ok());
-    let is_live =
-        before.is_none() && story::text(&run, "ended_by").is_none() && visit.now.duration_since(ended) < FOLLOWED;
+    let is_live = before.is_none() && text(&run, "ended_by").is_none() && visit.now.duration_since(ended) < FOLLOWED;
     let story = Story::of(run, &exchanges, &findings, before);
     let id = story.id().to_owned();
     let facts = context! { story => Serde(&story), is_live, is_past => before.is_some() };

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::runs::QUESTION;
-use crate::runs::read::Line;
+use crate::runs::read::{self, Line, number};
 
 /// The most turns of one page.
 pub(super) const TURNS: usize = 300;
@@ -345,10 +345,6 @@ fn items<'a>(line: &'a Line, name: &str) -> &'a [Value] {
     line.get(name).and_then(Value::as_array).map_or(&[], Vec::as_slice)
 }
 
-pub(super) fn number(line: &Line, name: &str) -> i64 {
-    line.get(name).and_then(Value::as_i64).unwrap_or(0)
-}
-
 pub(super) fn text(line: &Line, name: &str) -> Option<String> {
-    line.get(name).and_then(Value::as_str).map(str::to_owned)
+    read::text(line, name).map(str::to_owned)
 }

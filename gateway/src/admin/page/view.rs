@@ -9,10 +9,10 @@ use serde::Serialize;
 
 use crate::admin::page::data::Read;
 use crate::admin::page::html::moment;
-use crate::admin::page::story::{number, text};
+use crate::admin::page::story::text;
 use crate::amend::Shown;
 use crate::config::Policy;
-use crate::runs::read::Line;
+use crate::runs::read::{Line, number};
 
 /// The most rows of one table.
 pub(super) const ROWS: usize = 500;

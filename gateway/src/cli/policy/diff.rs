@@ -8,14 +8,13 @@ use std::time::Instant;
 use jetway_core::policy::budget::cap::dollars;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::cli::out;
 use crate::cli::policy::{DiffArgs, against};
 use crate::cli::runs::recorded;
 use crate::config::Config;
 use crate::replay::{self, Call, Replay};
-use crate::runs::read::{Filter, Line, Reader};
+use crate::runs::read::{Filter, Line, Reader, text};
 
 /// Reads runs and holds each against both.
 pub(super) async fn run(config: &Config, args: &DiffArgs) -> anyhow::Result<()> {
@@ -29,22 +28,25 @@ pub(super) async fn run(config: &Config, args: &DiffArgs) -> anyhow::Result<()> 
     let begun = Instant::now();
     let mut stories = Vec::with_capacity(runs.len());
     for run in &runs {
-        let id = run.get("id").and_then(Value::as_str).unwrap_or_default();
-        stories.extend(reader.show(id).await?.map(|(_, exchanges)| exchanges));
+        // One that was forgotten meanwhile is left out.
+        stories.extend(reader.show(text(run, "id").unwrap_or_default()).await?);
     }
-    let lines: Vec<&Line> = stories.iter().flatten().collect();
+    let lines: Vec<&Line> = stories.iter().flat_map(|(_, exchanges)| exchanges).collect();
     let (old, new) = (&before.config.policies[&first], &after.config.policies[&second]);
     let bills = [replay::bills(&before, old, &lines), replay::bills(&after, new, &lines)];
     let mut replays = Vec::with_capacity(stories.len());
-    for (number, (run, exchanges)) in runs.iter().zip(&stories).enumerate() {
+    for (number, (run, exchanges)) in stories.iter().enumerate() {
         let recorded = recorded(&reader, run, exchanges.clone()).await?;
         let [was, is] = &bills;
         replays.push((replay::replay(&before, old, &recorded, was), replay::replay(&after, new, &recorded, is)));
         if (number + 1).is_multiple_of(100) {
-            out::aside(&format!("{} of {} runs", number + 1, runs.len()));
+            out::aside(&format!("{} of {} runs", number + 1, stories.len()));
         }
     }
     let found = diff(&replays);
+    if runs.len() == MOST_RUNS as usize {
+        tracing::warn!("there are more runs than {MOST_RUNS}; the latest of them were looked at");
+    }
     if args.json {
         return out::line(&serde_json::to_string_pretty(&found)?);
     }

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use jetway_core::units::Span;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::Value;
 
 use crate::cli::runs::{ago, money};
 use crate::cli::{out, span};
-use crate::runs::read::{Line, Reader};
+use crate::runs::read::{self, Line, Reader};
 
 /// How often it is looked.
 const PAUSE: Duration = Duration::from_millis(500);
+/// New exchanges that are read at once.
+const AT_ONCE: usize = 500;
 /// An exchange is written when it ends, by the time at which it began: none takes longer.
 const LONGEST: SignedDuration = SignedDuration::from_mins(30);
 
@@ -36,33 +37,30 @@ pub(super) async fn run(reader: &Reader, args: &Args) -> anyhow::Result<()> {
     let mut seen = HashSet::new();
     let begun = Timestamp::now();
     if args.since.is_none() {
-        let before = reader.exchanges_since(args.policy.as_deref(), begun.checked_sub(LONGEST)?).await?;
-        seen.extend(before.iter().map(id));
+        seen.extend(reader.ids_since(args.policy.as_deref(), begun.checked_sub(LONGEST)?).await?);
     }
     let from = args.since.map(ago).transpose()?.unwrap_or(begun.checked_sub(LONGEST)?);
     loop {
         // What was seen and is too old to come again is forgotten with its time.
         let since = from.max(Timestamp::now().checked_sub(LONGEST)?);
-        let exchanges = reader.exchanges_since(args.policy.as_deref(), since).await?;
-        let new: Vec<&Line> = exchanges.iter().filter(|exchange| !seen.contains(&id(exchange))).collect();
-        for exchange in new {
-            let text = if args.json { serde_json::to_string(exchange)? } else { line(exchange) };
-            out::line(&text)?;
+        let ids = reader.ids_since(args.policy.as_deref(), since).await?;
+        let new: Vec<&str> = ids.iter().filter(|id| !seen.contains(*id)).map(String::as_str).collect();
+        for some in new.chunks(AT_ONCE) {
+            for exchange in reader.exchanges(some).await? {
+                let text = if args.json { serde_json::to_string(&exchange)? } else { line(&exchange) };
+                out::line(&text)?;
+            }
         }
-        seen = exchanges.iter().map(id).collect();
+        seen = ids.into_iter().collect();
         tokio::time::sleep(PAUSE).await;
     }
 }
 
-fn id(exchange: &Line) -> String {
-    exchange.get("id").and_then(Value::as_str).unwrap_or_default().to_owned()
-}
-
 fn line(exchange: &Line) -> String {
-    let text = |name: &str| out::shown(exchange.get(name).and_then(Value::as_str).unwrap_or("-"));
-    let number = |name: &str| exchange.get(name).and_then(Value::as_i64).unwrap_or(0);
+    let text = |name: &str| out::shown(read::text(exchange, name).unwrap_or("-"));
+    let number = |name: &str| read::number(exchange, name);
     let time = text("at").get(11..19).map(str::to_owned).unwrap_or_default();
-    let because = exchange.get("detail").and_then(Value::as_str).map(|why| format!("  {}", out::shown(why)));
+    let because = read::text(exchange, "detail").map(|why| format!("  {}", out::shown(why)));
     format!(
         "{time}  {}  {}  {}  {}  {} in, {} out, {}  {} ms  {}{}",
         text("run"),

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::cli::out::{Paint, shown};
 use crate::runs::QUESTION;
-use crate::runs::read::Line;
+use crate::runs::read::{Line, number, text};
 
 /// Writes a run's story: what each turn cost, what was kept from it, what was shown to it.
 /// And what its agent said of it at the end.
@@ -175,11 +175,7 @@ fn passages(exchange: &Line) -> Vec<String> {
 }
 
 fn field(line: &Line, name: &str) -> String {
-    shown(line.get(name).and_then(Value::as_str).unwrap_or("-"))
-}
-
-fn number(line: &Line, name: &str) -> i64 {
-    line.get(name).and_then(Value::as_i64).unwrap_or(0)
+    shown(text(line, name).unwrap_or("-"))
 }
 
 fn list(line: &Line, name: &str, item: impl Fn(&Value) -> Option<String>) -> Vec<String> {

@@ -53,9 +53,13 @@ impl Work {
     pub(in crate::docs) fn of(shelf: &Arc<Shelf>) -> Option<Self> {
         let endpoint = shelf.endpoint()?.clone();
         let is_doubted = shelf.is_doubted();
-        let kept = if is_doubted { Kept::default() } else { Kept::read(&shelf.disk.vectors()) };
+        let mut kept = if is_doubted { Kept::default() } else { Kept::read(&shelf.disk.vectors()) };
+        let index = shelf.index();
+        // What another model said is of no use to this one, whose numbers may be more.
+        let known: HashSet<Key> = wanted(&index).map(|text| key(&endpoint, &text)).collect();
+        kept.0.retain(|key, _| known.contains(key));
         let (mut all, mut lacking) = (HashSet::new(), Vec::new());
-        for text in wanted(&shelf.index()).take(kept.room()) {
+        for text in wanted(&index).take(kept.room()) {
             let key = key(&endpoint, &text);
             if all.insert(key) && kept.find(&key).is_none() {
                 lacking.push((key, text));

@@ -6,8 +6,8 @@ use jiff::civil::Date;
 use jiff::{SignedDuration, Timestamp};
 use tokio_postgres::Client;
 
-use crate::runs::postgres::{Failed, LOCK, Wire};
-use crate::runs::row::{Row, Table};
+use crate::runs::postgres::{Failed, LOCK, MIGRATING, Wire, within};
+use crate::runs::row::{Cell, Row, Table};
 
 const MILLIS: i64 = 86_400_000;
 
@@ -66,21 +66,25 @@ impl Wire {
     /// Drops what a table has of days before this moment's. Returns the first day that is left.
     async fn drop_days(&mut self, table: &str, before: Timestamp) -> Result<i64, Failed> {
         let first = day(before);
-        let sql = "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+        let sql = "SELECT c.relname::text AS relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
             WHERE i.inhparent = to_regclass($1)";
-        let found = self.client.query(sql, &[&table]).await?;
-        let partitions = found.iter().map(|row| row.get::<_, String>(0));
+        let found = self.rows(sql, &[Cell::from(table)]).await?;
+        let partitions = found.iter().filter_map(|row| Some(row.get("relname")?.as_str()?.to_owned()));
         for partition in partitions.filter(|partition| named(table, partition).is_some_and(|day| day < first)) {
-            let transaction = self.client.transaction().await?;
-            // Who writes waits behind a drop that waits, so it does not wait for long.
-            transaction.batch_execute("SET LOCAL lock_timeout = '2s'").await?;
-            transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
-            transaction.batch_execute(&format!("DROP TABLE IF EXISTS {partition}")).await?;
-            transaction.commit().await?;
+            within(MIGRATING, Box::pin(self.drop_day(&partition))).await?;
         }
         // Whatever is written of these days makes them anew.
         self.days.retain(|day| *day >= first);
         Ok(first)
+    }
+
+    async fn drop_day(&mut self, partition: &str) -> Result<(), Failed> {
+        let transaction = self.client.transaction().await?;
+        // Who writes waits behind a drop that waits, so it does not wait for long.
+        transaction.batch_execute("SET LOCAL lock_timeout = '2s'").await?;
+        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK]).await?;
+        transaction.batch_execute(&format!("DROP TABLE IF EXISTS {partition}")).await?;
+        Ok(transaction.commit().await?)
     }
 
     /// Drops the bodies of days before this moment's.
@@ -92,8 +96,7 @@ impl Wire {
     pub(in crate::runs) async fn forget(&mut self, before: Timestamp) -> Result<(), Failed> {
         let first = self.drop_days(Table::Exchange.name(), before).await?;
         for (table, moment) in [("ending", "at"), ("finding", "at"), ("run", "ended")] {
-            let old = format!("DELETE FROM {table} WHERE {moment} < $1");
-            self.client.execute(&old, &[&first.saturating_mul(MILLIS)]).await?;
+            self.erase(table, (moment, "<"), &Cell::Number(first.saturating_mul(MILLIS))).await?;
         }
         Ok(())
     }

@@ -14,6 +14,10 @@ use crate::store::StoreError;
 
 /// Rows that share a transaction at the most.
 const BATCH: usize = 256;
+/// Bytes of them at the most, but for a row that has more alone.
+const MOST_BYTES: usize = 4 << 20;
+/// A row that is alone is waited for so much longer: it may have that many bytes.
+const PATIENCE: u32 = 12;
 /// Between two tries of a server that cannot be reached.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -30,10 +34,12 @@ impl Forwarder {
     /// Goes on until it is told that nothing more comes, and then tries once more.
     pub(in crate::runs) async fn run(self, close: CancellationToken) {
         let mut wire = None;
-        let mut is_down = false;
+        let (mut is_down, mut most) = (false, BATCH);
         loop {
             let is_last = close.is_cancelled();
-            let result = self.deliver(&mut wire).await;
+            let result = self.deliver(&mut wire, most).await;
+            // What is too much for the time that it may take is tried in smaller pieces.
+            most = if result.is_ok() { BATCH } else { (most / 2).max(1) };
             match &result {
                 Ok(()) if is_down => {
                     tracing::info!("the run log in PostgreSQL is in reach again, and has all that was kept")
@@ -55,8 +61,8 @@ impl Forwarder {
         }
     }
 
-    /// Delivers all that waits.
-    async fn deliver(&self, wire: &mut Option<Wire>) -> Result<(), StoreError> {
+    /// Delivers all that waits, so many rows at once.
+    async fn deliver(&self, wire: &mut Option<Wire>, most: usize) -> Result<(), StoreError> {
         loop {
             // Also with nothing to tell: so a server that cannot be reached is known at the start.
             let connected = match wire.take() {
@@ -64,7 +70,7 @@ impl Forwarder {
                 None => Wire::connect(&self.settings).await?,
             };
             let connected = wire.insert(connected);
-            let rows = self.journal.read(BATCH).await?;
+            let rows = self.journal.read((most, MOST_BYTES)).await?;
             if rows.is_empty() {
                 return Ok(());
             }
@@ -75,10 +81,15 @@ impl Forwarder {
         }
     }
 
+    /// How long so many rows may take.
+    fn patience(&self, rows: usize) -> Duration {
+        if rows == 1 { self.settings.timeout * PATIENCE } else { self.settings.timeout }
+    }
+
     /// Writes a batch; if something in it is refused, each by itself.
     async fn write(&self, wire: &mut Wire, rows: &[(i64, Row)]) -> Result<(), StoreError> {
         let all: Vec<&Row> = rows.iter().map(|(_, row)| row).collect();
-        match within(self.settings.timeout, wire.write(&all)).await {
+        match within(self.patience(rows.len()), wire.write(&all)).await {
             Ok(()) => return self.journal.delivered(rows.iter().map(|(seq, _)| *seq).collect()).await,
             Err(Failed::Refused(_)) => {}
             Err(failed) => return Err(failed.into()),
@@ -86,7 +97,7 @@ impl Forwarder {
         // A day that somebody else forgot in the meantime is made again.
         wire.forget_days();
         for (seq, row) in rows {
-            match within(self.settings.timeout, wire.write(&[row])).await {
+            match within(self.patience(1), wire.write(&[row])).await {
                 Ok(()) => self.journal.delivered(vec![*seq]).await?,
                 Err(Failed::Refused(why)) => self.journal.set_aside(*seq, why).await?,
                 Err(failed) => return Err(failed.into()),

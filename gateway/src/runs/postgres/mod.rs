@@ -29,7 +29,9 @@ pub(super) use forward::Forwarder;
 /// Whoever changes tables holds this lock of the database; any number that is nobody else's.
 const LOCK: i64 = 0x6a65_7477_6179;
 
-/// How long bringing the tables up to date may take, of a log that is large.
+/// How long a question may take, of a log that is large.
+const READING: Duration = Duration::from_secs(60);
+/// How long bringing the tables up to date may take, or forgetting much of them.
 const MIGRATING: Duration = Duration::from_secs(600);
 
 /// Why something was not written.
@@ -85,16 +87,23 @@ impl Drop for Wire {
 impl Wire {
     /// Connects, and makes the tables or brings them up to date.
     pub(super) async fn connect(settings: &Settings) -> Result<Self, Failed> {
-        let mut wire = within(settings.timeout, Box::pin(Self::dial(settings))).await?;
-        within(MIGRATING, Box::pin(wire.migrate())).await?;
-        Ok(wire)
+        let mut failed = Failed::Unreachable(String::from("no server is named"));
+        // Each has its own time: one that is off says nothing, and the next is to be asked all the same.
+        for address in &settings.addresses {
+            match within(settings.timeout, Box::pin(Self::dial(settings, address))).await {
+                Ok(mut wire) => {
+                    within(MIGRATING, Box::pin(wire.migrate())).await?;
+                    return Ok(wire);
+                }
+                Err(why) => failed = why,
+            }
+        }
+        Err(failed)
     }
 
-    async fn dial(settings: &Settings) -> Result<Self, Failed> {
+    async fn dial(settings: &Settings, (host, port): &(String, u16)) -> Result<Self, Failed> {
         let mut config = tokio_postgres::Config::new();
-        for (host, port) in &settings.addresses {
-            config.host(host).port(*port);
-        }
+        config.host(host).port(*port);
         config.dbname(&settings.database).application_name("jetway").connect_timeout(settings.timeout);
         // A standby that answers is not the one to write to.
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
@@ -198,13 +207,14 @@ impl Wire {
     /// Deletes the rows of which a column is so. Returns how many.
     pub(super) async fn erase(&self, table: &str, (column, is): (&str, &str), cell: &Cell) -> Result<u64, Failed> {
         let sql = format!("DELETE FROM {table} WHERE \"{column}\" {is} $1");
-        Ok(self.client.execute(&sql, &[cell]).await?)
+        within(MIGRATING, Box::pin(async { Ok(self.client.execute(&sql, &[cell]).await?) })).await
     }
 
     /// What a query gives.
     pub(super) async fn rows(&self, sql: &str, cells: &[Cell]) -> Result<Vec<Line>, Failed> {
         let parameters: Vec<&(dyn ToSql + Sync)> = cells.iter().map(|cell| cell as _).collect();
-        let rows = self.client.query(sql, &parameters).await?;
+        let asked = async { Ok(self.client.query(sql, &parameters).await?) };
+        let rows = within(READING, Box::pin(asked)).await?;
         Ok(rows.iter().map(line).collect())
     }
 }

@@ -95,6 +95,12 @@ impl Warden {
         &self.replaced
     }
 
+    /// Whether its rulings are in force; in shadow mode the agent gets every call.
+    #[must_use]
+    pub fn is_enforced(&self) -> bool {
+        self.rules.mode == Mode::Enforce
+    }
+
     fn refuse(&mut self, call: &Call, rule: &str, why: &str) -> Ruling {
         let advice = self.rules.advice.as_deref().map(|advice| format!(" {advice}")).unwrap_or_default();
         let (tool, policy) = (&call.name, &self.setting.policy);

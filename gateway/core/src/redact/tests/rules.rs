@@ -30,6 +30,18 @@ fn each_kind_has_its_action() {
 }
 
 #[test]
+fn where_all_is_replaced_what_is_off_stays() {
+    let check = |yaml: &str, expect: (Action, Action)| {
+        let rules = serde_saphyr::from_str::<Rules>(yaml).unwrap().replacing();
+        assert_eq!((rules.action(Kind::Env), rules.action(Kind::ProviderKey)), expect, "{yaml}");
+    };
+    check("default: log", (Action::Replace, Action::Replace));
+    check("kinds: { env: log }", (Action::Replace, Action::Replace));
+    check("{ default: log, kinds: { env: off } }", (Action::Off, Action::Replace));
+    check("default: off", (Action::Off, Action::Off));
+}
+
+#[test]
 fn what_is_logged_is_reported_and_stays() {
     let redacted = redactor("default: log").redact("A_KEY=abc1\n");
     assert_eq!(redacted.text, None);
