@@ -186,14 +186,16 @@ impl Reader {
     /// When the log cannot be read.
     pub async fn show(&self, id: &str) -> Result<Option<(Line, Vec<Line>)>, StoreError> {
         let given = [Cell::from(id)];
-        let mut runs = self.rows(&format!("{RUNS} WHERE id = $1"), &given).await?;
-        if runs.is_empty() {
-            runs = self.rows(&format!("{RUNS} WHERE substr(id, 1, length($1)) = $1 LIMIT 2"), &given).await?;
+        let mut found = self.rows("SELECT id FROM run WHERE id = $1", &given).await?;
+        if found.is_empty() {
+            let begins = "SELECT id FROM run WHERE substr(id, 1, length($1)) = $1 LIMIT 2";
+            found = self.rows(begins, &given).await?;
         }
-        let (Some(run), true) = (runs.pop(), runs.is_empty()) else { return Ok(None) };
-        let full = text(&run, "id").unwrap_or_default();
-        let sql = "SELECT * FROM exchange WHERE run = $1 ORDER BY at, id";
-        let mut exchanges = self.rows(sql, &[Cell::from(full)]).await?;
+        let (Some(one), true) = (found.pop(), found.is_empty()) else { return Ok(None) };
+        let full = [Cell::from(text(&one, "id").unwrap_or_default())];
+        let mut exchanges = self.rows("SELECT * FROM exchange WHERE run = $1 ORDER BY at, id", &full).await?;
+        // Behind its exchanges, of which more may have come meanwhile: its sums are of all that are shown.
+        let Some(run) = self.rows(&format!("{RUNS} WHERE id = $1"), &full).await?.pop() else { return Ok(None) };
         for (turn, exchange) in (1_u64..).zip(&mut exchanges) {
             exchange.insert(String::from("turn"), turn.into());
         }
