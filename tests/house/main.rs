@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod dashboards;
 mod documents;
 mod floors;
+mod promql;
 mod shape;
 
 use std::path::{Path, PathBuf};

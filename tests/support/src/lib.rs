@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod client;
 pub mod collector;
+pub mod dashboards;
 pub mod embeddings;
 pub mod fixed;
 pub mod issuer;
