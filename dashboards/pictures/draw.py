@@ -18,7 +18,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -85,6 +85,11 @@ class Asked:
         text = text.replace("$__interval", f"{self.step}s")
         return re.sub(r'"\$\{?\w+\}?"', '".*"', text)
 
+    def every(self, least):
+        """The same in longer steps, where a panel wants them."""
+        step = max(self.step, least)
+        return replace(self, step=step, start=self.start - self.start % step, end=self.end)
+
     def ask(self, text, instant):
         words = {"query": self.expression(text)}
         if instant:
@@ -120,8 +125,8 @@ def colour(name, theme):
     if shade == "dark":
         return DARK[hue]
     if shade in ("light", "super-light"):
-        mixed = np.array(to_rgba(HUES[hue])) * 0.6 + np.array([1, 1, 1, 1]) * 0.4
-        return tuple(mixed if shade == "light" else mixed * 0.6 + 0.4)
+        own = 0.72 if shade == "light" else 0.5
+        return tuple(np.array(to_rgba(HUES[hue])) * own + (1 - own))
     return HUES.get(name, name)
 
 
@@ -159,7 +164,7 @@ def worded(value, unit, decimals=None, now=0.0):
     if value is None or math.isnan(value):
         return ""
     if unit == "percentunit":
-        return digits(value * 100, decimals if decimals is not None else 1) + "%"
+        return digits(value * 100, decimals) + "%"
     if unit == "s":
         return "0 s" if value == 0 else scaled(value, SECONDS, decimals)
     if unit == "bytes":
@@ -173,6 +178,17 @@ def worded(value, unit, decimals=None, now=0.0):
     if abs(value) >= 1000 and not unit.startswith("suffix:"):
         return scaled(value, COUNTS, decimals if decimals else 1 if abs(value) < 100_000 else 0) + suffix
     return digits(value, decimals) + suffix
+
+
+# What is round in units that do not go by tens.
+ROUND = {
+    "s": [
+        *(first * 10.0**power for power in range(-5, 1) for first in (1, 2, 5)),
+        10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 43200, 86400,
+        *(days * 86400 for days in (2, 5, 10, 20, 50, 100)),
+    ],
+    "bytes": [2**power for power in range(10, 40)],
+}
 
 
 class Picture:
@@ -240,9 +256,10 @@ class Picture:
         x, y, w, h = box
         shape = FancyBboxPatch((x, y), w, h, boxstyle="round,pad=0,rounding_size=4", fc=self.theme["panel"], ec=self.theme["edge"], lw=0.8)
         self.page.add_patch(shape)
-        self.write((x + 10, y + 16), self.fitted(panel["title"], 12.5, w - 16), 12.5, weight="medium")
+        self.write((x + 10, y + 16), self.fitted(panel["title"], 12.5, w - 16), 12.5)
         inner = (x + 10, y + 30, w - 20, h - 38)
-        series = [one for target in panel["targets"] for one in self.asked.series(target)]
+        asked = self.asked.every(seconds(panel.get("interval", "0s")))
+        series = [one for target in panel["targets"] for one in asked.series(target)]
         known = [one for one in series if not np.isnan(one.values).all()]
         if not known:
             said = panel["fieldConfig"]["defaults"].get("noValue", "No data")
@@ -275,13 +292,13 @@ class Picture:
         value = series[0].last()
         shade = self.shade(panel, value)
         if panel["options"]["graphMode"] == "area":
-            axes = self.axes((x - 9, y + h * 0.52, w + 18, h * 0.48 + 7))
+            axes = self.axes((x - 9, y + h * 0.58, w + 18, h * 0.42 + 7))
             axes.axis("off")
             axes.fill_between(series[0].times, series[0].values, color=shade, alpha=0.18, lw=0)
             axes.plot(series[0].times, series[0].values, color=shade, lw=1.1, alpha=0.9)
             axes.set_xlim(self.asked.start, self.asked.end)
             axes.set_ylim(0, max(np.nanmax(series[0].values) * 1.05, 1e-12))
-        self.write((x + w / 2, y + h * 0.4), word(value), 33, shade, ha="center", weight="bold")
+        self.write((x + w / 2, y + h * 0.34), word(value), 31, shade, ha="center", weight="bold")
 
     def colours(self, panel, series):
         """One for each: what an override says of its name, or else the next of the palette."""
@@ -325,7 +342,13 @@ class Picture:
         at = [when for when in range(self.asked.start - self.asked.start % step, self.asked.end + 1, step) if when > self.asked.start]
         form = "%H:%M" if step < 86400 else "%m-%d"
         axes.set_xticks(at, [datetime.fromtimestamp(when, timezone.utc).strftime(form) for when in at])
-        axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], integer=decimals == 0))
+        high = axes.get_ylim()[1]
+        if unit in ROUND:
+            # The largest steps that leave three of them.
+            size = max([size for size in ROUND[unit] if high / size >= 3] or [high / 3])
+            axes.set_yticks(np.arange(0, high, size))
+        else:
+            axes.yaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4, steps=[1, 2, 5, 10], integer=decimals == 0))
         axes.yaxis.set_major_formatter(lambda value, _: worded(value, unit, None, self.asked.end))
         axes.tick_params(colors=self.theme["dim"], labelsize=7.2, length=0, pad=4)
         axes.grid(True, color=self.theme["grid"], lw=0.6)
@@ -359,12 +382,14 @@ class Picture:
             values = np.nan_to_num(one.values) if is_stacked else one.values
             fill = look["fillOpacity"] / 100
             if is_bars:
-                axes.bar(one.times, values, self.asked.step * 0.88, base, color=shade, alpha=0.85, lw=0)
+                axes.bar(one.times, values, (one.times[1] - one.times[0]) * 0.86, base, color=shade, alpha=0.9, lw=0)
             else:
                 how = {"drawstyle": "steps-post"} if look["lineInterpolation"] == "stepAfter" else {}
                 upper = base + values if is_stacked else values
-                axes.plot(one.times, upper, color=shade, lw=1.25, zorder=3 + n * 0.01, **how)
-                axes.fill_between(one.times, base if is_stacked else 0, upper, color=shade, alpha=max(fill, 0.06), lw=0, step="post" if how else None)
+                # A layer that is nothing would draw its line over that of the one below.
+                line = np.where(values > 0, upper, math.nan) if is_stacked else upper
+                axes.plot(one.times, line, color=shade, lw=1.25, zorder=3 + n * 0.01, **how)
+                axes.fill_between(one.times, base if is_stacked else 0, upper, color=shade, alpha=fill, lw=0, step="post" if how else None)
                 alone = ~np.isnan(values) & np.isnan(np.r_[np.nan, values[:-1]]) & np.isnan(np.r_[values[1:], np.nan])
                 axes.plot(one.times[alone], upper[alone], ".", color=shade, ms=3)
             if is_stacked:
@@ -444,8 +469,7 @@ class Picture:
         if value is None:
             return ""
         if isinstance(value, float):
-            whole = 0 if own.get("unit") == "short" and abs(value) >= 10 else None
-            return worded(value, own.get("unit", "short"), own.get("decimals", whole), self.asked.end)
+            return worded(value, own.get("unit", "short"), own.get("decimals"), self.asked.end)
         return value
 
     def heat(self, panel, box, series):
@@ -458,7 +482,8 @@ class Picture:
         counts, bounds = counts[lowest : highest + 1], [bound(one) for one in series[lowest : highest + 1]]
         axes = self.plot(box, 0)
         ramp = LinearSegmentedColormap.from_list("heat", [self.theme["panel"], "#1f4f96", "#5794f2", "#c9dcff"])
-        edges = np.r_[series[0].times, series[0].times[-1] + self.asked.step] - self.asked.step / 2
+        wide = series[0].times[1] - series[0].times[0]
+        edges = np.r_[series[0].times, series[0].times[-1] + wide] - wide / 2
         axes.pcolormesh(edges, np.arange(len(bounds) + 1), np.sqrt(counts), cmap=ramp, rasterized=True)
         unit = panel["options"]["yAxis"]["unit"]
         self.ticks(axes, "short")
@@ -471,9 +496,12 @@ class Picture:
         axes = self.axes((x + left, y + 4, w - left - 4, h - 26))
         steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
         for n, one in enumerate(series):
-            for at, value in zip(one.times, one.values):
-                if not math.isnan(value):
-                    axes.broken_barh([(at, self.asked.step * 1.02)], (n - 0.38, 0.76), color=colour(threshold(steps, value), self.theme), alpha=0.8, lw=0)
+            wide, values = one.times[1] - one.times[0], one.values
+            starts = [at for at in range(len(values)) if at == 0 or values[at] != values[at - 1]]
+            for at, ends in zip(starts, [*starts[1:], len(values)]):
+                if not math.isnan(values[at]):
+                    shade = colour(threshold(steps, values[at]), self.theme)
+                    axes.broken_barh([(one.times[at], wide * (ends - at))], (n - 0.38, 0.76), color=shade, alpha=0.8, lw=0)
             self.write((x + left - 8, y + 4 + (h - 26) * (n + 0.5) / len(series)), one.name, 11, ha="right")
         self.ticks(axes, "short")
         axes.set_yticks([])
