@@ -86,8 +86,8 @@ class Asked:
         return re.sub(r'"\$\{?\w+\}?"', '".*"', text)
 
     def every(self, least):
-        """The same in longer steps, where a panel wants them."""
-        step = max(self.step, least)
+        """The same in longer steps, where a panel wants them; but of a short time in no fewer than two dozen."""
+        step = max(self.step, min(least, (self.end - self.start) // 24))
         return replace(self, step=step, start=self.start - self.start % step, end=self.end)
 
     def ask(self, text, instant):
@@ -102,6 +102,8 @@ class Asked:
                 return json.load(reply)["data"]["result"]
         except urllib.error.HTTPError as error:
             raise SystemExit(f"{words['query']}: {error.read().decode()}") from error
+        except urllib.error.URLError as error:
+            raise SystemExit(f"{self.url}: {error.reason}") from error
 
     def series(self, target):
         out = []
