@@ -21,7 +21,7 @@ use crate::config::{Config, Kind, Problem, Provider, Secrets};
 use crate::gate::{Gate, Jetway, files};
 use crate::serve::{Door, serve};
 use crate::stage::interrogation;
-use crate::{docs, pipeline, secret, tls};
+use crate::{docs, pipeline, secret, telemetry, tls};
 
 /// Where to start from.
 #[derive(Debug, Clone)]
@@ -97,6 +97,7 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let source = Source { file: options.config, scripted: scripted.as_ref().map(Scripted::url), state: options.state };
     let gate = source.read().map_err(|problems| anyhow::anyhow!(listed(&problems)))?;
     let config = gate.config.clone();
+    telemetry::set(&config.log);
     let lock = lock(&config.state)?;
     let token = secret::read_or_make(&config.state.join(files::ADMIN_TOKEN), || {
         secret::token("jwadmin_").map(String::into_bytes)
@@ -294,6 +295,9 @@ fn reload(jetway: &Jetway, source: &Source) {
             }
             if fixed(&before.config) != fixed(&gate.config) {
                 tracing::warn!("addresses, the folder of the state and limits.connections change at the next start");
+            }
+            if before.config.log != gate.config.log && !telemetry::set(&gate.config.log) {
+                tracing::warn!("JETWAY_LOG is set, so that what `log` says is left aside");
             }
             drop(before);
             jetway.gate.store(Arc::new(gate));

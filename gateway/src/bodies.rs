@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
+use tracing::Instrument;
 
 use crate::config::{Bodies, Policy};
 use crate::gate::{Gate, Jetway};
@@ -30,8 +31,7 @@ pub fn keep(jetway: &Arc<Jetway>, (gate, policy): (Arc<Gate>, Option<String>), b
     }
     let jetway = Arc::clone(jetway);
     let tasks = jetway.tasks.clone();
-    tasks.spawn(async move {
-        let exchange = body.exchange.clone();
+    let keeping = async move {
         let searching = Arc::clone(&jetway);
         let made = move || {
             let policy = policy.and_then(|policy| gate.config.policies.get(&policy));
@@ -44,10 +44,11 @@ pub fn keep(jetway: &Arc<Jetway>, (gate, policy): (Arc<Gate>, Option<String>), b
         };
         jetway.bodies.fetch_sub(weight, Ordering::Relaxed);
         if let Err(error) = &kept {
-            tracing::warn!(exchange, error, "a body was not kept");
+            tracing::warn!(error, "a body was not kept");
         }
         count(&jetway, if kept.is_ok() { "kept" } else { "failed" });
-    });
+    };
+    tasks.spawn(keeping.in_current_span());
 }
 
 fn count(jetway: &Jetway, result: &str) {

@@ -166,7 +166,7 @@ impl Talk {
             exchange.record.steps_entered = trail.entered();
             trail.tell_end(exchange);
             if let Err(error) = trail.keep(&exchange.jetway().state).await {
-                tracing::error!(exchange = exchange.record.id, %error, "how far a run has come could not be kept");
+                tracing::error!(%error, "how far a run has come could not be kept");
             }
         }
     }
@@ -181,7 +181,7 @@ impl Talk {
         if let Err(error) = state.remember(&self.conversation, edit, Timestamp::now()).await {
             let policy = exchange.labels().policy;
             exchange.jetway().metrics.docs.prefix_breaks.with_label_values(&[policy, "store"]).inc();
-            tracing::error!(exchange = exchange.record.id, %error, "what the agent was not told could not be kept");
+            tracing::error!(%error, "what the agent was not told could not be kept");
         }
     }
 }

@@ -9,10 +9,11 @@ use jetway_core::wire::Dialect;
 use jetway_core::wire::route::Endpoint;
 
 use crate::exchange::Exchange;
+use crate::metrics::Met;
 use crate::stage::budget::Hold;
 use crate::stage::identity::Identified;
 use crate::stage::render::Outbound;
-use crate::upstream::{Failed, Met, NoCredential, Outgoing, Upstream, tell};
+use crate::upstream::{Failed, NoCredential, Outgoing, Upstream, tell};
 
 /// A provider, and the headers that it is sent.
 #[derive(Debug)]

@@ -18,6 +18,7 @@ use jetway_core::wire::limits::Allowance;
 use jetway_core::wire::request::Request;
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::bill::Turn;
@@ -47,6 +48,8 @@ pub struct Exchange {
     jetway: Arc<Jetway>,
     pub gate: Arc<Gate>,
     pub record: Record,
+    /// What is logged meanwhile stands in it.
+    span: Span,
     begun: Instant,
     sent: Option<Instant>,
     /// What it is charged by; there from the moment on that something may be set aside for it.
@@ -85,10 +88,13 @@ impl Exchange {
             agent: "other",
             ..Record::default()
         };
+        // Of the level of errors, so that it is there whatever is logged.
+        let span = tracing::error_span!(parent: None, "exchange", exchange = record.id, run = tracing::field::Empty);
         Self {
             jetway,
             gate,
             record,
+            span,
             begun: Instant::now(),
             sent: None,
             tab: None,
@@ -105,6 +111,12 @@ impl Exchange {
             body: None,
             done: false,
         }
+    }
+
+    /// What is logged of it stands in this span, which names it and its run.
+    #[must_use]
+    pub fn span(&self) -> Span {
+        self.span.clone()
     }
 
     #[must_use]
@@ -144,6 +156,7 @@ impl Exchange {
         self.record.model = Some(short(&asked.model));
         self.record.stream = asked.stream;
         self.streams = asked.stream;
+        self.span.record("run", run);
         self.record.run = Some(run.to_owned());
     }
 
@@ -167,7 +180,8 @@ impl Exchange {
         }
         if let State::Shared(_) = &self.jetway.state {
             let (jetway, run) = (Arc::clone(&self.jetway), whose.run.clone());
-            self.jetway.tasks.spawn(async move { jetway.state.seen(&run, jetway.endings.here()).await });
+            let seen = async move { jetway.state.seen(&run, jetway.endings.here()).await };
+            self.jetway.tasks.spawn(seen.instrument(self.span()));
         }
         self.record.role = Some(role.name());
         self.part = Some(Part { whose, role, waits, path_end: None, calls: false, is_callers: false, prompt: None });
@@ -332,6 +346,8 @@ impl Exchange {
         if std::mem::replace(&mut self.done, true) {
             return;
         }
+        let span = self.span();
+        let _here = span.enter();
         self.jetway.metrics.exchanges.open.dec();
         self.place = None;
         self.admission = Admission::default();
@@ -356,7 +372,7 @@ impl Exchange {
         let account = self.account.take();
         let (jetway, gate) = (Arc::clone(&self.jetway), Arc::clone(&self.gate));
         let ended = Ended { jetway, gate, record, last, account, left, is_inner };
-        self.jetway.tasks.spawn(ended.conclude());
+        self.jetway.tasks.spawn(ended.conclude().in_current_span());
     }
 
     /// The turn that is under way, as far as is known before it is billed.
@@ -401,9 +417,10 @@ impl Exchange {
             // In a task of its own, for an agent that hangs up now must be charged too; and waited
             // for, so that the next turn is reserved from what is really left.
             let tasks = self.jetway.tasks.clone();
-            let settled = tasks.spawn(async move { settle(&jetway, &policy, &hold, charges).await });
+            let settled =
+                tasks.spawn(async move { settle(&jetway, &policy, &hold, charges).await }.instrument(self.span()));
             if settled.await.is_err() {
-                tracing::error!(exchange = self.record.id, "the settlement of a turn failed");
+                tracing::error!("the settlement of a turn failed");
             }
         }
     }
@@ -449,7 +466,9 @@ impl Ended {
             jetway.endings.left(&run, Left { cost_micros: self.record.cost_micros, ..left });
         }
         let rules = self.gate.config.policies.get(&policy).and_then(|policy| policy.lockdown.as_deref());
-        jetway.metrics.ended(&self.record, Labels::of(&self.gate.config, &self.record, &model), rules);
+        let labels = Labels::of(&self.gate.config, &self.record, &model);
+        jetway.metrics.ended(&self.record, labels, rules);
+        tell(&self.record, labels);
         // Before it is settled: whenever this process dies, what was settled is in the log.
         let written = jetway.log.write(&self.record).await;
         jetway.traces.exchange(&jetway.gate.load().config, &self.record);
@@ -462,6 +481,14 @@ impl Ended {
     }
 }
 
+/// Says that an exchange ended, and nothing of what was said in it.
+fn tell(record: &Record, Labels { policy, model, provider, .. }: Labels<'_>) {
+    let outcome = record.outcome.map_or("unknown", Outcome::name);
+    let (status, reason, micros) = (record.status, record.reason, record.cost_micros);
+    let millis = record.total_millis;
+    tracing::info!(policy, model, provider, outcome, reason, status, millis, cost_micros = micros, "an exchange ended");
+}
+
 /// Calls that were refused, for the log.
 fn refused(judges: &Judges) -> Vec<CallRefused> {
     judges.refused().map(|call| CallRefused { tool: short(&call.tool), rule: call.rule.clone() }).collect()
@@ -471,7 +498,7 @@ fn refused(judges: &Judges) -> Vec<CallRefused> {
 async fn spend(jetway: &Jetway, Account { run, step }: &Account, record: &Record) {
     let spent = Spent { micros: record.cost_micros, tokens: record.usage.total() };
     if let Err(error) = jetway.state.spend(run, *step, spent).await {
-        tracing::error!(exchange = record.id, %error, "what a step has used could not be counted");
+        tracing::error!(%error, "what a step has used could not be counted");
     }
 }
 

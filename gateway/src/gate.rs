@@ -36,7 +36,7 @@ use crate::timed::Timed;
 use crate::tokens::Tokens;
 use crate::traces::Traces;
 use crate::upstream::Upstream;
-use crate::{airplanes, tls};
+use crate::{airplanes, telemetry, tls};
 
 /// A configuration, ready to serve. A request keeps the one it began with.
 #[derive(Debug)]
@@ -185,6 +185,8 @@ impl Jetway {
             let counted = stores.ledger.with_label_values(&[event]);
             counted.inc_by(count.saturating_sub(counted.get()));
         }
+        let dropped = &self.metrics.lines_dropped;
+        dropped.inc_by(telemetry::dropped().saturating_sub(dropped.get()));
         self.metrics.runs.open.set(i64::try_from(self.endings.open()).unwrap_or(i64::MAX));
         let now = Instant::now();
         let mut looked = self.looked.lock().await;

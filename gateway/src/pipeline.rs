@@ -24,6 +24,7 @@ use jetway_core::wire::json::Json;
 use jetway_core::wire::request::Request as Asked;
 use jetway_core::wire::route::{Endpoint, NoRoute, likely_dialect, route};
 use jetway_core::wire::turn::Turn;
+use tracing::Instrument;
 
 use crate::call::{Answer, BodyError, Call, is_sub_agent, session_of, text};
 use crate::config::Policy;
@@ -84,7 +85,8 @@ async fn handled(jetway: Arc<Jetway>, request: Request<Incoming>, patience: Pati
             None => Err((no_policy(&gate, route.policy), Box::new(exchange))),
             Some(policy) => {
                 let call = Call { gate: &gate, policy, endpoint: route.endpoint, dialect, head: &head };
-                Box::pin(serve(call, &mut body, exchange)).await
+                let span = exchange.span();
+                Box::pin(serve(call, &mut body, exchange).instrument(span)).await
             }
         },
     };
@@ -450,6 +452,8 @@ async fn pass_refusal(
 }
 
 fn refuse(refusal: &Refusal, dialect: Dialect, agent: Agent, mut exchange: Exchange) -> Answer {
+    let span = exchange.span();
+    let _here = span.enter();
     let mut answer = refusal.respond(dialect, agent, &exchange.record.id);
     budget::tell(answer.headers_mut(), &exchange, dialect);
     exchange.record.status = Some(answer.status().as_u16());
@@ -457,10 +461,10 @@ fn refuse(refusal: &Refusal, dialect: Dialect, agent: Agent, mut exchange: Excha
     exchange.record.detail = Some(refusal.to_string());
     match refusal {
         Refusal::Store(error) => {
-            tracing::error!(exchange = exchange.record.id, %error, "refused for want of the records");
+            tracing::error!(%error, "refused for want of the records");
         }
         Refusal::Ledger(error) => {
-            tracing::error!(exchange = exchange.record.id, %error, "refused for want of the ledger");
+            tracing::error!(%error, "refused for want of the ledger");
         }
         _ => {}
     }

@@ -16,6 +16,7 @@ mod identity;
 mod identity_tls;
 mod identity_tokens;
 mod lockdown;
+mod logs;
 mod operations;
 mod page;
 mod runlog;

@@ -137,10 +137,10 @@ fn metrics_are_for_those_with_the_token_and_health_is_for_all() {
     let metrics =
         get("/metrics").header("authorization", &format!("Bearer {}", jetway.token())).send(jetway.admin).text();
     for line in [
-        "jetway_exchanges_total{model=\"claude-sonnet-*\",outcome=\"complete\",policy=\"open\",provider=\"messages\"} 1",
+        "jetway_exchanges_total{dialect=\"messages\",model=\"claude-sonnet-*\",outcome=\"complete\",policy=\"open\",provider=\"messages\"} 1",
         "jetway_open_exchanges 0",
         "jetway_build_info{version=",
-        "jetway_decide_seconds_count 1",
+        "jetway_decide_seconds_count{policy=\"open\"} 1",
     ] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }

@@ -260,12 +260,16 @@ fn breaks_of_a_prompt_s_beginning_are_counted_by_their_cause() {
     // The agent tells its own words otherwise.
     history[1] = told("I did it.");
     ask(&jetway, "messages", &history, true);
-    assert!(jetway.metrics().contains("jetway_prompt_prefix_breaks_total{cause=\"agent\"} 1"));
+    assert!(jetway.metrics().contains("jetway_prompt_prefix_breaks_total{cause=\"agent\",policy=\"open\"} 1"));
     // Another tool is taken out, in the middle of the run.
     jetway.edit(&LOCK.replace("[Read, Edit]", "[Edit, Bash]"));
     history.extend([told("Done."), user("messages", "On.")]);
     ask(&jetway, "messages", &history, true);
-    assert!(jetway.metrics().contains("jetway_prompt_prefix_breaks_total{cause=\"tools\"} 1"), "{}", jetway.metrics());
+    assert!(
+        jetway.metrics().contains("jetway_prompt_prefix_breaks_total{cause=\"tools\",policy=\"open\"} 1"),
+        "{}",
+        jetway.metrics()
+    );
 }
 
 #[test]

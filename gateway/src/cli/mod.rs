@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod docs;
 mod feedback;
+mod health;
 mod keys;
 mod metrics;
 mod out;
@@ -20,6 +21,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use jetway_core::units::Span;
+use tracing::level_filters::LevelFilter;
 
 use crate::config::{self, Config, Secrets, schema};
 use crate::{app, telemetry};
@@ -51,6 +53,8 @@ enum Command {
     Serve(serve::Args),
     /// Say whether the configuration and every policy is sound, without starting.
     Check(check::Args),
+    /// Say whether a Jetway that runs on this machine is ready.
+    Health(health::Args),
     /// Play one example run, with tools, a refused call, a passage and a budget, and show its timeline.
     Demo(demo::Args),
     /// Show how budgets stand; raise or reset one.
@@ -91,8 +95,9 @@ enum Command {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let filter = config::environment("JETWAY_LOG");
-    let quiet = if matches!(cli.command, Command::Serve(_)) { "info" } else { "warn" };
-    telemetry::start(Some(filter.as_deref().unwrap_or(quiet)));
+    let usual = if matches!(cli.command, Command::Serve(_)) { LevelFilter::INFO } else { LevelFilter::WARN };
+    // Lines that wait are written when it is dropped.
+    let _logging = telemetry::start(filter.as_deref(), usual);
     match obey(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -115,6 +120,7 @@ fn obey(cli: Cli) -> anyhow::Result<()> {
         Command::Feedback(args) => feedback::run(&load(&cli.config, cli.state.as_deref())?, &args),
         Command::Docs(command) => docs::run(&load(&cli.config, cli.state.as_deref())?, command),
         Command::Airplanes(command) => airplanes::run(&cli.config, command),
+        Command::Health(args) => health::run(&cli.config, &args),
         Command::Metrics(args) => metrics::run(&args),
         Command::Schema { folder } => write_schemas(&folder),
         Command::Completions { shell } => {

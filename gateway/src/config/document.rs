@@ -14,7 +14,7 @@ use jetway_core::wire::Dialect;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::traces;
+use crate::config::{log, traces};
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -50,6 +50,9 @@ pub(in crate::config) struct Gateway {
     /// the folder of the state.
     #[serde(default)]
     pub secret: Option<Reference>,
+    /// What Jetway says of itself on standard error.
+    #[serde(default)]
+    pub log: log::Document,
     /// Where spans are sent to; by default nowhere.
     #[serde(default)]
     pub traces: Option<traces::Document>,

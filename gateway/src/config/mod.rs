@@ -2,6 +2,7 @@
 
 mod document;
 mod ledger;
+mod log;
 mod policies;
 mod prices;
 mod providers;
@@ -24,6 +25,7 @@ use secrecy::{ExposeSecret, SecretString};
 pub use document::{Kind, Limits};
 pub use jetway_core::units;
 pub use ledger::{Redis, Servers};
+pub use log::MODULES;
 pub use policies::{Interrogation, Policy};
 pub use providers::{Credentials, Provider, Timeouts};
 pub use runs::{Bodies, Postgres, Runs};
@@ -47,6 +49,8 @@ pub struct Config {
     /// None where budgets are counted in the folder of the state.
     pub ledger: Option<Redis>,
     pub runs: Runs,
+    /// What is logged, as `telemetry` takes it.
+    pub log: String,
     /// Where spans are sent to; none where they are not made.
     pub traces: Option<Traces>,
     pub default_policy: String,
@@ -104,6 +108,7 @@ impl Config {
         let ledger = ledger.and_then(|ledger| keep(ledger, &mut problems));
         let runs = runs::load((file, &text), &root, document.runs, secrets);
         let runs = keep(runs, &mut problems).unwrap_or_default();
+        let log = keep(log::load((file, &text), &document.log), &mut problems).unwrap_or_default();
         let traces = document.traces.map(|traces| traces::load((file, &text), traces, secrets));
         let traces = traces.and_then(|traces| keep(traces, &mut problems));
         let secret = secret((file, &text), (document.secret, ledger.is_some()), secrets);
@@ -120,6 +125,7 @@ impl Config {
             state: root.join(&document.state),
             ledger,
             runs,
+            log,
             traces,
             secret,
             default_policy: document.default_policy,

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use jetway_core::policy::lockdown;
 use jiff::Timestamp;
-use prometheus::{Encoder, Gauge, GaugeVec, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
+use prometheus::{Encoder, Gauge, GaugeVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry, TextEncoder};
 
 use crate::config::{Config, Kind};
 use crate::runs::Record;
@@ -27,6 +27,7 @@ use crate::runs::Record;
 pub use docs::Pages;
 pub use maker::Described;
 pub use page::page;
+pub use providers::Met;
 pub use runs::Took;
 pub use stores::Stores;
 
@@ -45,7 +46,9 @@ pub struct Metrics {
     pub providers: providers::Providers,
     pub stores: Stores,
     pub bytes_per_token: GaugeVec,
+    pub lines_dropped: IntCounter,
     reloads: IntCounterVec,
+    is_current: IntGauge,
     loaded: Gauge,
     policies: IntGaugeVec,
 }
@@ -78,6 +81,9 @@ const REPLY_SECONDS: &[f64] = &[0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 
 const OWN_SECONDS: &[f64] =
     &[0.000_01, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.05, 0.25, 1.0];
 
+/// What came of a changed configuration.
+const RELOADS: [&str; 2] = ["refused", "applied"];
+
 impl Metrics {
     /// # Errors
     /// Only if two metrics had one name.
@@ -101,10 +107,18 @@ impl Metrics {
                 "Bytes of a request that are counted as a token, as learned.",
                 &["model"],
             )?,
+            lines_dropped: new.counter(
+                "jetway_log_lines_dropped_total",
+                "Lines of what Jetway says of itself that were dropped, for nobody read them.",
+            )?,
             reloads: new.counters(
                 "jetway_config_reloads_total",
                 "Changed configurations that were read, by result.",
                 &["result"],
+            )?,
+            is_current: new.gauge(
+                "jetway_config_last_reload_successful",
+                "1 where the configuration on disk is in force, 0 where it was changed and is wrong.",
             )?,
             loaded: new.level(
                 "jetway_config_loaded_timestamp_seconds",
@@ -136,8 +150,17 @@ impl Metrics {
         self.runs.steps.ended(record, labels);
     }
 
-    /// A configuration is in force.
+    /// A configuration is in force. What is likely to happen seldom is counted from nothing on: of a series
+    /// that begins with its first event nobody can say that it rose.
     pub fn loaded(&self, config: &Config) {
+        self.is_current.set(1);
+        for result in RELOADS {
+            self.reloads.with_label_values(&[result]);
+        }
+        for result in ["kept", "shed", "failed"] {
+            self.runs.bodies.with_label_values(&[result]);
+        }
+        self.providers.are(config.providers.keys().map(String::as_str));
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
         self.loaded.set(Timestamp::now().as_second() as f64);
         self.policies.reset();
@@ -148,7 +171,8 @@ impl Metrics {
 
     /// A changed configuration was read.
     pub fn reloaded(&self, is_applied: bool) {
-        self.reloads.with_label_values(&[if is_applied { "applied" } else { "refused" }]).inc();
+        self.reloads.with_label_values(&[RELOADS[usize::from(is_applied)]]).inc();
+        self.is_current.set(i64::from(is_applied));
     }
 
     /// The text that Prometheus reads.

@@ -4,6 +4,30 @@ use prometheus::{IntCounterVec, IntGaugeVec};
 
 use crate::metrics::Maker;
 
+/// How a request was met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Met {
+    Answered,
+    /// Another provider may well do what this one will not.
+    Refused,
+    Unreachable,
+    Failed,
+}
+
+impl Met {
+    const ALL: [Self; 4] = [Self::Answered, Self::Refused, Self::Unreachable, Self::Failed];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+            Self::Failed => "failed",
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Providers {
     pub attempts: IntCounterVec,
@@ -36,6 +60,18 @@ impl Providers {
                 &["provider"],
             )?,
         })
+    }
+
+    /// These are the providers now, and their breakers are closed.
+    pub(super) fn are<'a>(&self, providers: impl Iterator<Item = &'a str>) {
+        self.resting.reset();
+        for provider in providers {
+            for result in Met::ALL.map(Met::name) {
+                self.attempts.with_label_values(&[provider, result]);
+            }
+            self.failovers.with_label_values(&[provider]);
+            self.resting.with_label_values(&[provider]).set(0);
+        }
     }
 
     /// Counts a reply by its status.

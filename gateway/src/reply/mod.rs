@@ -21,6 +21,7 @@ use jetway_core::stream::{Pipe, write};
 use jetway_core::wire::event::Shape;
 use prometheus::Histogram;
 use tokio::time::{Instant, Sleep};
+use tracing::{Instrument, Span};
 
 use crate::call::BodyError;
 use crate::converse::{Lost, NoMore, Talk};
@@ -146,6 +147,8 @@ async fn collect(
 pub struct Reply {
     state: State,
     lost: Option<Lost>,
+    /// What is logged on the way stands in its exchange's.
+    span: Span,
     /// It is counted among the open streams.
     _open: Open,
 }
@@ -230,6 +233,7 @@ impl Reply {
     ) -> Self {
         let metrics = &exchange.jetway().metrics;
         let open = Open::new(&metrics.exchanges.streams);
+        let span = exchange.span();
         let chunks = Chunks { told: metrics.genai.chunks(exchange.labels()), last: None };
         let flow = Flow {
             upstream,
@@ -242,7 +246,7 @@ impl Reply {
             talk,
             chunks,
         };
-        Self { state: State::Flowing(Box::new(flow)), lost: None, _open: open }
+        Self { state: State::Flowing(Box::new(flow)), lost: None, span, _open: open }
     }
 }
 
@@ -457,7 +461,8 @@ impl Flow {
         match self.exchange.on_client_gone() {
             Gone::Drain { time, bytes } if !reading.ended => {
                 let tasks = self.exchange.jetway().tasks.clone();
-                tasks.spawn(self.drain(time, bytes));
+                let span = self.exchange.span();
+                tasks.spawn(self.drain(time, bytes).instrument(span));
             }
             _ => {
                 note(&mut self.exchange, self.pipe.steps());
@@ -487,7 +492,7 @@ impl Flow {
             }
         };
         let in_time = tokio::time::timeout(time, rest).await.is_ok();
-        tracing::debug!(exchange = self.exchange.record.id, in_time, taken, "read on after the agent left");
+        tracing::debug!(in_time, taken, "read on after the agent left");
         note(&mut self.exchange, self.pipe.steps());
         self.exchange.end(Outcome::ClientGone);
     }
@@ -499,6 +504,8 @@ impl Body for Reply {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<HttpFrame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        let span = this.span.clone();
+        let _here = span.enter();
         let mut out = Vec::new();
         loop {
             match std::mem::replace(&mut this.state, State::Over) {

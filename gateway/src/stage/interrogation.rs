@@ -23,6 +23,7 @@ use jetway_core::wire::turn::Turn;
 use jiff::Timestamp;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::call::text;
@@ -75,13 +76,15 @@ pub async fn tend(jetway: Arc<Jetway>, stop: CancellationToken) {
 /// Concludes a run that has ended, in a task of its own.
 pub fn begin(jetway: &Arc<Jetway>, over: Over, places: Option<Arc<Semaphore>>) {
     let (tasks, jetway) = (jetway.tasks.clone(), Arc::clone(jetway));
-    tasks.spawn(async move {
+    let span = tracing::error_span!(parent: None, "ending", run = over.whose.run);
+    let concluding = async move {
         let _place = match places {
             Some(places) => places.acquire_owned().await.ok(),
             None => None,
         };
         conclude(&jetway, over).await;
-    });
+    };
+    tasks.spawn(concluding.instrument(span));
 }
 
 /// Writes down how a run ended, and asks its agent where the policy says so.
@@ -122,6 +125,8 @@ async fn conclude(jetway: &Jetway, mut over: Over) {
     }
     ended.at = Timestamp::now();
     jetway.traces.run(&ended);
+    let (ending, asked, findings) = (ended.ending, ended.asked, ended.found.len());
+    tracing::info!(policy, ending, asked, findings, "a run ended");
     if let Err(error) = jetway.log.end(&ended).await {
         write_again(jetway, Unwritten::Ending(&ended), error).await;
     }

@@ -19,7 +19,7 @@ use rustls::ClientConfig;
 use secrecy::ExposeSecret;
 
 use crate::config::{Credentials, Kind, Provider};
-use crate::metrics::Metrics;
+use crate::metrics::{Met, Metrics};
 
 /// A provider and the connections to it.
 #[derive(Debug, Clone)]
@@ -192,27 +192,6 @@ impl Upstream {
         let version = if self.provider.kind == Kind::Anthropic { "/v1" } else { "" };
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
         format!("{base}{version}{path}{query}").parse().map_err(|error| format!("{error}"))
-    }
-}
-
-/// How a request was met.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Met {
-    Answered,
-    /// Another provider may well do what this one will not.
-    Refused,
-    Unreachable,
-    Failed,
-}
-
-impl Met {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Answered => "answered",
-            Self::Refused => "refused",
-            Self::Unreachable => "unreachable",
-            Self::Failed => "failed",
-        }
     }
 }
 

@@ -20,7 +20,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::{Duration, Instant};
 
 use jetway_scripted::{Provider, Script};
@@ -202,6 +202,11 @@ impl Jetway {
     /// What it has logged so far.
     pub fn log(&self) -> String {
         self.log.lock().unwrap().clone()
+    }
+
+    /// Nobody reads what it logs while this is held.
+    pub fn unread(&self) -> MutexGuard<'_, String> {
+        self.log.lock().unwrap()
     }
 
     /// Runs another command on the same configuration.
