@@ -172,8 +172,10 @@ def worded(value, unit, decimals=None, now=0.0):
     if unit == "bytes":
         return scaled(value, BYTES, decimals)
     if unit == "currencyUSD":
-        money = 2 if decimals is None and 0 < abs(value) < 10 else decimals
-        return "$" + scaled(value, [(1e6, "M"), (1e3, "K"), (1, "")], money)
+        if abs(value) < 1000:
+            cents = 2 if decimals is None and 0 < abs(value) < 10 else decimals or 0
+            return f"${value:,.{cents}f}"
+        return "$" + scaled(value, COUNTS, decimals)
     if unit == "dateTimeFromNow":
         return "in " + scaled(value / 1000 - now, SECONDS[:4], 0)
     suffix = {"reqps": " req/s", "reqpm": " req/m"}.get(unit, unit.removeprefix("suffix:") if unit.startswith("suffix:") else "")
