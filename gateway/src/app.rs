@@ -11,13 +11,14 @@ use http::Uri;
 use jetway_core::policy::identity;
 use jetway_scripted::{Provider as Scripted, Script};
 use notify::{RecursiveMode, Watcher};
+use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, Admin};
-use crate::config::{Config, Kind, Problem, Provider, Secrets};
+use crate::config::{Config, Kind, Problem, Provider, SHORTEST_TOKEN, Secrets, Token};
 use crate::gate::{Gate, Jetway, files};
 use crate::serve::{Door, serve};
 use crate::stage::interrogation;
@@ -41,7 +42,11 @@ pub struct Running {
     pub jetway: Arc<Jetway>,
     pub data: SocketAddr,
     pub admin: SocketAddr,
+    /// Where the admin token is.
+    pub place: String,
     servers: TaskTracker,
+    /// The admin port, and what closes it: it is watched until nothing is served any more.
+    operators: (TaskTracker, CancellationToken),
     stop: CancellationToken,
     _scripted: Option<Scripted>,
     _lock: File,
@@ -99,15 +104,11 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let config = gate.config.clone();
     telemetry::set(&config.log);
     let lock = lock(&config.state)?;
-    let token = secret::read_or_make(&config.state.join(files::ADMIN_TOKEN), || {
-        secret::token("jwadmin_").map(String::into_bytes)
-    });
-    let token = String::from_utf8(token.context("the admin token can be neither read nor made")?)?;
-    anyhow::ensure!(
-        token.trim().len() >= SHORTEST_TOKEN,
-        "the token in {} has under {SHORTEST_TOKEN} characters; delete the file to have a new one made",
-        config.state.join(files::ADMIN_TOKEN).display()
-    );
+    let token = match &config.admin_token {
+        Some(token) => token.clone(),
+        None => admin_token(&config.state.join(files::ADMIN_TOKEN))?,
+    };
+    let place = token.place.clone();
     let stop = CancellationToken::new();
     let jetway = Jetway::open(gate).await?;
     let (data, admin_listener) =
@@ -126,9 +127,10 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     };
     let serving = Arc::clone(&jetway);
     servers.spawn(serve(data, door.clone(), move |request| pipeline::handle(Arc::clone(&serving), request)));
-    let admin = Arc::new(Admin::new(Arc::clone(&jetway), token.trim().to_owned().into())?);
-    let door = Door { tls: None, ..door };
-    servers.spawn(serve(admin_listener, door, move |request| admin::handle(Arc::clone(&admin), request)));
+    let admin = Arc::new(Admin::new(Arc::clone(&jetway), token.secret, stop.clone())?);
+    let (operators, close) = (TaskTracker::new(), CancellationToken::new());
+    let door = Door { tls: None, stop: close.clone(), drain_time: CLOSING, ..door };
+    operators.spawn(serve(admin_listener, door, move |request| admin::handle(Arc::clone(&admin), request)));
     jetway.tasks.spawn(purge(Arc::clone(&jetway), stop.clone()));
     jetway.tasks.spawn(interrogation::tend(Arc::clone(&jetway), stop.clone()));
     let tending = docs::Tending {
@@ -142,7 +144,9 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let shelves = Arc::clone(&jetway);
     jetway.tasks.spawn(docs::tend(move || shelves.gate.load().shelves.values().cloned().collect(), tending));
     watch(&jetway, source, &config, &stop)?;
-    Ok(Running { jetway, data: addresses.0, admin: addresses.1, servers, stop, _scripted: scripted, _lock: lock })
+    let (data, admin) = addresses;
+    let operators = (operators, close);
+    Ok(Running { jetway, data, admin, place, servers, operators, stop, _scripted: scripted, _lock: lock })
 }
 
 impl Running {
@@ -151,6 +155,10 @@ impl Running {
         self.stop.cancel();
         self.servers.close();
         self.servers.wait().await;
+        let (operators, close) = self.operators;
+        close.cancel();
+        operators.close();
+        operators.wait().await;
         self.jetway.tasks.close();
         // Connections are gone by now: settlements and records are what is left.
         if tokio::time::timeout(SETTLING, self.jetway.tasks.wait()).await.is_err() {
@@ -162,6 +170,18 @@ impl Running {
             tracing::warn!("the ledger was not told that this process ends, or the run log not all that it did");
         }
     }
+}
+
+/// The token of operators; made at the first start.
+fn admin_token(file: &Path) -> anyhow::Result<Token> {
+    let place = file.display().to_string();
+    let token = secret::read_or_make(file, || secret::token("jwadmin_").map(String::into_bytes));
+    let token = String::from_utf8(token.context("the admin token can be neither read nor made")?)?;
+    anyhow::ensure!(
+        token.trim().len() >= SHORTEST_TOKEN,
+        "the token in {place} has under {SHORTEST_TOKEN} characters; delete the file to have a new one made"
+    );
+    Ok(Token { secret: token.trim().into(), place })
 }
 
 /// Two gateways on one state would each take the other's holds for those of a dead process.
@@ -271,9 +291,6 @@ fn observe(watcher: &mut notify::RecommendedWatcher, config: &Config) -> notify:
     Ok(())
 }
 
-/// The least that an admin token has.
-const SHORTEST_TOKEN: usize = 32;
-
 /// How long the last settlements and records may take, with the tokens of replies that were cut to
 /// be counted.
 const SETTLING: Duration = Duration::from_secs(20);
@@ -290,6 +307,11 @@ fn reload(jetway: &Jetway, source: &Source) {
             let before = jetway.gate.load();
             let fixed =
                 |config: &Config| (config.listen, config.admin, config.state.clone(), config.limits.connections);
+            let token =
+                |config: &Config| config.admin_token.as_ref().map(|token| token.secret.expose_secret().to_owned());
+            if token(&before.config) != token(&gate.config) {
+                tracing::warn!("the token at `admin.token` changes at the next start");
+            }
             if before.config.traces != gate.config.traces {
                 tracing::warn!("what `traces` says changes at the next start");
             }

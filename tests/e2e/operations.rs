@@ -1,10 +1,10 @@
 //! Running it: the greeting, edits while it runs, metrics, the run log, stopping.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use jetway_support::client::{get, post};
-use jetway_support::{OPEN, Setup, eventually, jetway, provider, root};
+use jetway_support::{Jetway, OPEN, Setup, eventually, jetway, provider, root};
 
 const BODY: &str = r#"{"model":"claude-sonnet-5-5","max_tokens":50,"messages":[{"role":"user","content":"hi"}]}"#;
 
@@ -170,21 +170,76 @@ fn runs_are_told_apart_and_shown() {
 }
 
 #[test]
-fn a_reply_that_is_under_way_may_finish_when_it_is_told_to_stop() {
-    let provider = provider("scenarios: [{ name: s, turns: [{ text: 'one two three four five six', pace: 100ms }] }]");
+fn a_reply_that_is_under_way_may_finish_when_it_is_told_to_stop_and_operators_can_watch_it() {
+    let provider = provider("scenarios: [{ name: s, turns: [{ text: 'one two three four five six', pace: 200ms }] }]");
     let mut jetway = Setup::new(&provider.url()).start();
+    let admin = format!("http://{}", jetway.admin);
+    let health = |jetway: &Jetway| jetway.command(&["health", "--url", &admin]);
+    let well = health(&jetway);
+    assert!(well.status.success(), "{}", String::from_utf8_lossy(&well.stderr));
     let stream =
         post("/v1/messages", BODY.replace("\"max_tokens\"", "\"stream\":true,\"max_tokens\"")).open(jetway.data);
     let mut first = [0; 1];
     (&stream).read_exact(&mut first).unwrap();
     jetway.terminate();
-    std::thread::sleep(Duration::from_millis(200));
-    assert!(std::net::TcpStream::connect(jetway.data).is_err(), "new connections are refused");
+    eventually(|| std::net::TcpStream::connect(jetway.data).is_err());
+    let stopping = get("/readyz").send(jetway.admin);
+    assert_eq!((stopping.status, stopping.text().contains("stopping")), (503, true));
+    assert_eq!(get("/healthz").send(jetway.admin).status, 200, "it is not to be killed");
+    let said = health(&jetway);
+    let text = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(!said.status.success() && text.contains("stopping"), "{text}");
+    assert!(jetway.metrics().contains("jetway_open_streams 1"));
     let mut rest = Vec::new();
     (&stream).read_to_end(&mut rest).unwrap();
     assert!(String::from_utf8_lossy(&rest).contains("message_stop"));
     assert!(jetway.wait().success());
     assert_eq!(jetway.exchanges(1)[0]["outcome"], "complete");
+    let gone = health(&jetway);
+    let text = String::from_utf8_lossy(&gone.stderr).into_owned();
+    assert!(!gone.status.success() && text.contains("nothing answers at"), "{text}");
+}
+
+#[test]
+fn health_is_asked_where_the_configuration_says_also_while_the_rest_of_that_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let at = listener.local_addr().unwrap();
+    std::fs::create_dir(folder.path().join("config")).unwrap();
+    let text = format!("admin: {{ listen: '0.0.0.0:{}' }}\nprovidrs: none\n", at.port());
+    std::fs::write(folder.path().join("config/gateway.yaml"), text).unwrap();
+    let answering = std::thread::spawn(move || {
+        let (mut asked, mut head) = (listener.accept().unwrap().0, [0; 1024]);
+        let length = asked.read(&mut head).unwrap();
+        asked.write_all(b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 5\r\n\r\nlater").unwrap();
+        String::from_utf8_lossy(&head[..length]).into_owned()
+    });
+    let output = jetway(folder.path(), &["health"]).output().unwrap();
+    assert!(answering.join().unwrap().starts_with("GET /readyz "));
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success() && said.contains("503") && said.contains("later"), "{said}");
+}
+
+#[test]
+fn the_admin_token_can_be_one_that_the_operator_chose() {
+    let provider = provider("scenarios: []");
+    let mut setup = Setup::new(&provider.url());
+    let token = "an-admin-token-of-more-than-32-characters";
+    setup.env.push(("JETWAY_ADMIN".into(), token.into()));
+    setup.more = "admin: { token: { env: JETWAY_ADMIN } }".into();
+    let jetway = setup.start();
+    assert!(jetway.greeting.contains("(token in $JETWAY_ADMIN)"), "{}", jetway.greeting);
+    assert!(!jetway.folder.path().join("state/admin-token").exists());
+    let ask =
+        |token: &str| get("/metrics").header("authorization", &format!("Bearer {token}")).send(jetway.admin).status;
+    assert_eq!((ask(token), ask("another")), (200, 401));
+
+    let short = jetway_support::jetway(jetway.folder.path(), &["serve", "--any-port", "--state", "other"])
+        .env("JETWAY_ADMIN", "short")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&short.stderr).into_owned();
+    assert!(!short.status.success() && said.contains("gateway.yaml:") && said.contains("under 32"), "{said}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use subtle::ConstantTimeEq;
+use tokio_util::sync::CancellationToken;
 
 use crate::admin::page::Page;
 use crate::call::Answer;
@@ -28,6 +29,8 @@ pub struct Admin {
     jetway: Arc<Jetway>,
     token: SecretString,
     page: Page,
+    /// Whether agents are not served any more.
+    stop: CancellationToken,
 }
 
 /// An answer, or a refusal as one.
@@ -49,6 +52,9 @@ async fn answer(admin: &Admin, request: Request<Incoming>) -> Answered {
     let (head, body) = request.into_parts();
     let path = head.uri.path();
     if let (&Method::GET | &Method::HEAD, "/healthz" | "/readyz") = (&head.method, path) {
+        if path == "/readyz" && admin.stop.is_cancelled() {
+            return Ok(plain(StatusCode::SERVICE_UNAVAILABLE, "stopping: replies that are under way may finish\n"));
+        }
         // Whoever is served knows what to do without the ledger; taking every replica out of
         // service at once is no help.
         return Ok(plain(StatusCode::OK, "ok\n"));
@@ -117,7 +123,7 @@ fn refused(status: StatusCode, sentence: &str) -> Response<Bytes> {
 fn stranger() -> Response<Bytes> {
     let mut answer = plain(
         StatusCode::UNAUTHORIZED,
-        "This needs `Authorization: Bearer TOKEN`; the token is in the file admin-token in the folder of the state.\n",
+        "This needs `Authorization: Bearer TOKEN`; the token is in the file admin-token in the folder of the\nstate, or where `admin.token` in gateway.yaml says.\n",
     );
     answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"jetway\""));
     answer
@@ -126,8 +132,8 @@ fn stranger() -> Response<Bytes> {
 impl Admin {
     /// # Errors
     /// When a template of the page is none.
-    pub fn new(jetway: Arc<Jetway>, token: SecretString) -> anyhow::Result<Self> {
-        Ok(Self { jetway, token, page: Page::new()? })
+    pub fn new(jetway: Arc<Jetway>, token: SecretString, stop: CancellationToken) -> anyhow::Result<Self> {
+        Ok(Self { jetway, token, page: Page::new()?, stop })
     }
 
     fn knows(&self, headers: &HeaderMap) -> bool {

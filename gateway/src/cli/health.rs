@@ -12,13 +12,14 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
 use crate::cli::{out, runtime};
+use crate::config;
 
 /// More of an answer is of no use to anybody.
 const LONGEST: usize = 4 << 10;
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "It exits with 0 when Jetway is ready, else with 1, and says why. In a container, where the\nconfiguration may be edited while Jetway runs:\n\n  HEALTHCHECK CMD [\"jetway\", \"health\", \"--url\", \"http://127.0.0.1:9787\"]"
+    after_help = "It exits with 0 when Jetway is ready, else with 1, and says why; for a container:\n\n  HEALTHCHECK CMD [\"jetway\", \"health\"]"
 )]
 pub(super) struct Args {
     /// Where the admin port is; by default where the configuration says.
@@ -26,10 +27,13 @@ pub(super) struct Args {
     url: Option<Uri>,
 }
 
-pub(super) fn run(config: &Path, args: &Args) -> anyhow::Result<()> {
+pub(super) fn run(config_file: &Path, args: &Args) -> anyhow::Result<()> {
     let base = match &args.url {
         Some(url) => url.to_string(),
-        None => format!("http://{}", reachable(super::load(config, None)?.admin)),
+        None => {
+            let listens = config::admin_address(config_file).map_err(|problem| anyhow::anyhow!("{problem}"))?;
+            format!("http://{}", reachable(listens))
+        }
     };
     let url: Uri = format!("{}/readyz", base.trim_end_matches('/')).parse()?;
     runtime()?.block_on(async {

@@ -46,7 +46,6 @@ fn greeting(running: &Running, demo: bool) -> String {
     let scripted = if demo { " (scripted: nothing leaves this machine, any key will do)" } else { "" };
     let (data, default) = (running.data, &gate.config.default_policy);
     let http = if gate.config.tls.is_some() { "https" } else { "http" };
-    let token = gate.config.state.join(crate::gate::files::ADMIN_TOKEN);
     format!(
         "\
 agents     {http}://{data}
@@ -56,6 +55,6 @@ providers  {providers}{scripted}
 point at   export ANTHROPIC_BASE_URL={http}://{data}/{default} OPENAI_BASE_URL={http}://{data}/{default}/v1  # Codex, in config.toml: openai_base_url = \"{http}://{data}/{default}/v1\"
 ",
         running.admin,
-        token.display(),
+        running.place,
     )
 }

@@ -64,9 +64,13 @@ pub(in crate::config) struct Gateway {
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct Admin {
     /// Keep this on loopback, or behind something that keeps strangers out. Every page but
-    /// /healthz and /readyz wants the token in `<state>/admin-token`.
+    /// /healthz and /readyz wants the token.
     #[serde(default = "admin_address")]
     pub listen: SocketAddr,
+    /// A token of 32 characters or more. By default one is made at the first start, in
+    /// `<state>/admin-token`.
+    #[serde(default)]
+    pub token: Option<Reference>,
     /// How many run tokens may be minted for one user.
     #[serde(default)]
     pub mints: Mints,
@@ -74,7 +78,7 @@ pub(in crate::config) struct Admin {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: admin_address(), mints: Mints::default() }
+        Self { listen: admin_address(), token: None, mints: Mints::default() }
     }
 }
 

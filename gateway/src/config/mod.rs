@@ -1,5 +1,6 @@
 //! Configuration: as it is written, then as it is meant. Only this module reads the environment.
 
+mod admin;
 mod document;
 mod ledger;
 mod log;
@@ -22,6 +23,7 @@ use jetway_core::price::Prices;
 use jetway_core::secret::Reference;
 use secrecy::{ExposeSecret, SecretString};
 
+pub use admin::{SHORTEST_TOKEN, Token, address as admin_address};
 pub use document::{Kind, Limits};
 pub use jetway_core::units;
 pub use ledger::{Redis, Servers};
@@ -41,6 +43,8 @@ pub struct Config {
     /// None where agents are spoken to in plain HTTP, or secrets were left.
     pub tls: Option<Server>,
     pub admin: SocketAddr,
+    /// None where it is in the folder of the state.
+    pub admin_token: Option<Token>,
     /// How many run tokens may be minted for one user.
     pub mints: Rate,
     pub state: PathBuf,
@@ -113,6 +117,8 @@ impl Config {
         let traces = traces.and_then(|traces| keep(traces, &mut problems));
         let secret = secret((file, &text), (document.secret, ledger.is_some()), secrets);
         let secret = keep(secret, &mut problems).flatten();
+        let admin_token = admin::load((file, &text), document.admin.token, secrets);
+        let admin_token = keep(admin_token, &mut problems).flatten();
         let document::Mints { tokens, every } = document.admin.mints;
         let mints = Rate::of_requests(Scope::User, tokens, every)
             .map_err(|error| problems.push(Problem::at_word(file, &text, "mints", error.to_string())));
@@ -121,6 +127,7 @@ impl Config {
             listen: document.listen,
             tls: server,
             admin: document.admin.listen,
+            admin_token,
             mints,
             state: root.join(&document.state),
             ledger,
