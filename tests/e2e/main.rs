@@ -12,6 +12,7 @@ mod embeddings;
 mod endings;
 mod faults;
 mod fleet;
+mod glance;
 mod identity;
 mod identity_tls;
 mod identity_tokens;

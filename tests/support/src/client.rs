@@ -111,7 +111,8 @@ pub(crate) fn parse(bytes: &[u8], ended: bool) -> Answer {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
     let rest = &bytes[split + 4..];
-    let chunked = headers.iter().any(|(name, value)| name == "transfer-encoding" && value == "chunked");
+    let is_chunked = |name: &str, value: &str| name.eq_ignore_ascii_case("transfer-encoding") && value == "chunked";
+    let chunked = headers.iter().any(|(name, value)| is_chunked(name, value));
     let (body, whole) = if chunked { unchunk(rest) } else { (rest.to_vec(), ended) };
     Answer { status, headers, body, whole }
 }

@@ -12,8 +12,6 @@ use crate::root;
 pub struct Query {
     pub place: String,
     pub expr: String,
-    /// Of an alert, which is quiet as a rule, or of an annotation.
-    pub may_be_empty: bool,
 }
 
 /// The dashboards, by the names of their files.
@@ -44,18 +42,18 @@ pub fn queries(name: &str, dashboard: &Value) -> Vec<Query> {
     for panel in panels(dashboard) {
         for target in panel["targets"].as_array().into_iter().flatten() {
             let place = format!("{name}, {}, {}", panel["title"], text(&target["refId"]));
-            found.push(Query { place, expr: text(&target["expr"]), may_be_empty: false });
+            found.push(Query { place, expr: text(&target["expr"]) });
         }
     }
     for annotation in dashboard["annotations"]["list"].as_array().unwrap() {
         let place = format!("{name}, annotation {}", annotation["name"]);
-        found.push(Query { place, expr: text(&annotation["expr"]), may_be_empty: true });
+        found.push(Query { place, expr: text(&annotation["expr"]) });
     }
     for variable in dashboard["templating"]["list"].as_array().unwrap() {
         let asked = text(&variable["query"]["query"]);
         if let Some((metric, _)) = asked.strip_prefix("label_values(").and_then(|rest| rest.rsplit_once(',')) {
             let place = format!("{name}, variable {}", variable["name"]);
-            found.push(Query { place, expr: metric.to_owned(), may_be_empty: false });
+            found.push(Query { place, expr: metric.to_owned() });
         }
     }
     found

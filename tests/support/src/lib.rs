@@ -13,6 +13,7 @@ pub mod issuer;
 mod listen;
 pub mod pages;
 pub mod postgres;
+pub mod prometheus;
 pub mod redis;
 pub mod tap;
 pub mod tls;
