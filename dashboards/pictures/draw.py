@@ -6,6 +6,10 @@ It is no Grafana: what a picture shows is the data, the order and the colours, a
 
     pip install -r dashboards/pictures/requirements.txt
     dashboards/pictures/draw.py --prometheus http://127.0.0.1:9090 --out dashboards/pictures
+
+Those of the README are of the traffic of a test (tests/e2e/glance.rs), which asks for them:
+
+    JETWAY_PICTURES=dashboards/pictures cargo test --package jetway --test e2e glance
 """
 
 import argparse

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use promql_parser::parser::{Expr, parse};
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ use jetway_support::issuer::{Issuer, Key};
 use jetway_support::pages::Pages;
 use jetway_support::prometheus::Prometheus;
 use jetway_support::redis::Redis;
-use jetway_support::{Jetway, OPEN, Setup, eventually, provider};
+use jetway_support::{Jetway, OPEN, Setup, eventually, provider, root};
 
 const SCRIPT: &str = r#"
 caching: { minimum: 64 }
@@ -95,7 +96,7 @@ budget:
   caps:
     - {{ per: user, usd: 5, every: day }}
     - {{ per: policy, usd: 100, every: month }}
-  rates: [{{ per: key, requests: 200, every: minute }}]
+  rates: [{{ per: key, requests: 2000, every: minute }}]
 ",
         embeddings.url()
     )
@@ -244,6 +245,26 @@ fn measured(expr: &Expr) -> Vec<String> {
     }
 }
 
+/// Draws the pictures of the README anew, into the folder that `JETWAY_PICTURES` names: from six minutes of
+/// the same traffic, with a Python that has what `dashboards/pictures/requirements.txt` lists.
+fn draw(stage: &Stage, prometheus: &Prometheus) {
+    let Some(folder) = std::env::var_os("JETWAY_PICTURES") else { return };
+    let begun = Instant::now();
+    for number in 3.. {
+        stage.round(number);
+        // Now much, now little.
+        std::thread::sleep(Duration::from_millis(500 * (1 + number as u64 % 7)));
+        if begun.elapsed() > Duration::from_secs(360) {
+            break;
+        }
+    }
+    let drawn = Command::new(root().join("dashboards/pictures/draw.py"))
+        .args(["--prometheus", &prometheus.url(), "--range", "5m", "--scrape", "500ms", "--out"])
+        .arg(root().join(folder))
+        .status();
+    assert!(drawn.unwrap().success());
+}
+
 #[test]
 fn every_expression_of_the_dashboards_and_the_rules_says_something() {
     let mut stage = Stage::new();
@@ -255,6 +276,7 @@ fn every_expression_of_the_dashboards_and_the_rules_says_something() {
     // Another policy, and one that is none.
     stage.jetway.edit(&sections(&stage.pages, &stage.embeddings).replace("[Read, Bash, Write]", "[Read, Bash]"));
     stage.round(2);
+    draw(&stage, &prometheus);
     let file = stage.jetway.folder.path().join("policies/open/policy.yaml");
     std::fs::write(file, "about: [").unwrap();
     stage.jetway.says("the old one stays");

@@ -19,7 +19,7 @@ pub(in crate::config) struct Document {
     #[serde(default)]
     pub level: Level,
     /// More or less of a module, by its name in the folder gateway/src: `docs: debug`,
-    /// `stage::budget: trace`.
+    /// `stage::context: trace`.
     #[serde(default)]
     pub modules: BTreeMap<String, Level>,
 }

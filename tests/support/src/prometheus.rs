@@ -47,6 +47,10 @@ scrape_configs:
         prometheus
     }
 
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     fn is_ready(&self) -> bool {
         std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok()
             && get("/-/ready").send(([127, 0, 0, 1], self.port).into()).status == 200
