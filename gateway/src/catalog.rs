@@ -10,6 +10,7 @@ use jetway_core::wire::json::{Json, Value};
 use crate::call::Call;
 use crate::dispatch::{Target, targets};
 use crate::exchange::Exchange;
+use crate::metrics::Metrics;
 use crate::refusal::Refusal;
 use crate::stage::identity;
 use crate::upstream::{Failed, Outgoing, Upstream};
@@ -31,7 +32,7 @@ pub async fn models(call: Call<'_>, exchange: &mut Exchange) -> Result<Response<
     let named = call.policy.models.providers().iter().filter_map(|name| call.gate.upstreams.get(name));
     let speaking: Vec<&Upstream> = named.filter(|upstream| speaks(upstream, call.dialect)).collect();
     for target in targets(&speaking, &identified)? {
-        match list(call, target).await {
+        match list(call, target, &jetway.metrics).await {
             Ok(json) => listed.push(json),
             Err(refusal) => failed = failed.or(Some(refusal)),
         }
@@ -47,10 +48,10 @@ fn speaks(upstream: &Upstream, dialect: Dialect) -> bool {
     messages == (dialect == Dialect::Messages)
 }
 
-async fn list(call: Call<'_>, Target { upstream, headers }: Target<'_>) -> Result<Json, Refusal> {
+async fn list(call: Call<'_>, Target { upstream, headers }: Target<'_>, metrics: &Metrics) -> Result<Json, Refusal> {
     let query = call.head.uri.query().map(str::to_owned);
     let outgoing = Outgoing { method: Method::GET, path: "/models", query, headers, body: Bytes::new() };
-    let response = upstream.send(outgoing, upstream.provider.timeouts.first_byte).await?;
+    let response = upstream.send(outgoing, upstream.provider.timeouts.first_byte, metrics).await?;
     let provider = || upstream.provider.name.clone();
     let status = response.status();
     let unchecked = |why: String| Refusal::Unchecked { provider: provider(), why };

@@ -24,7 +24,7 @@ use crate::call::text;
 use crate::exchange::Exchange;
 use crate::stage::breadcrumbs::Trail;
 use crate::stage::budget::{self, Hold, Short};
-use crate::upstream::{Outgoing, Upstream, tell};
+use crate::upstream::{Outgoing, Upstream};
 
 /// What it takes to ask again: the request as it was sent, and as the agent made it.
 #[derive(Debug)]
@@ -129,8 +129,7 @@ impl Talk {
             headers: self.headers.clone(),
             body: self.outbound.clone(),
         };
-        let sent = upstream.send(outgoing, patience).await;
-        tell(&exchange.jetway().metrics, upstream, &sent);
+        let sent = upstream.send(outgoing, patience, &exchange.jetway().metrics).await;
         let sent = sent.map_err(|error| Lost::BrokeOff(error.to_string()))?;
         self.checked(upstream, sent, exchange)
     }

@@ -9,11 +9,10 @@ use jetway_core::wire::Dialect;
 use jetway_core::wire::route::Endpoint;
 
 use crate::exchange::Exchange;
-use crate::metrics::Met;
 use crate::stage::budget::Hold;
 use crate::stage::identity::Identified;
 use crate::stage::render::Outbound;
-use crate::upstream::{Failed, NoCredential, Outgoing, Upstream, tell};
+use crate::upstream::{Failed, NoCredential, Outgoing, Upstream, is_elsewhere_better};
 
 /// A provider, and the headers that it is sent.
 #[derive(Debug)]
@@ -87,10 +86,11 @@ pub async fn send<'a>(
         exchange.sending(&provider.name);
         let patience = if exchange.record.stream { provider.timeouts.first_byte } else { provider.timeouts.whole };
         let Target { upstream, headers } = target;
-        let result = upstream.send(outgoing(path, query, headers.clone(), body), patience).await;
-        let met = tell(&exchange.jetway().metrics, upstream, &result);
-        match result {
-            Ok(response) if met == Met::Answered || at == last => return Ok(Sent { upstream, headers, response }),
+        let outgoing = outgoing(path, query, headers.clone(), body);
+        match upstream.send(outgoing, patience, &exchange.jetway().metrics).await {
+            Ok(response) if at == last || !is_elsewhere_better(response.status()) => {
+                return Ok(Sent { upstream, headers, response });
+            }
             Ok(response) => tracing::warn!(
                 provider = provider.name,
                 status = response.status().as_u16(),

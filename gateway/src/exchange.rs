@@ -306,6 +306,20 @@ impl Exchange {
         }
     }
 
+    /// It waited so long for the ledger.
+    pub fn waited(&mut self, time: Duration) {
+        // What it waits for later is not in the way of its dispatch.
+        if self.sent.is_none() {
+            self.record.wait_micros += micros(time);
+        }
+    }
+
+    /// A piece of the reply came, so long after the one before.
+    pub fn heard(&mut self, gap: Option<Duration>) {
+        self.record.chunks += 1;
+        self.record.longest_gap_millis = self.record.longest_gap_millis.max(gap.map(millis));
+    }
+
     /// The provider did nothing that it could charge for.
     pub fn owes_nothing(&mut self) {
         self.owing = false;

@@ -9,9 +9,10 @@ use std::time::{Duration, Instant};
 use promql_parser::parser::{Expr, parse};
 use serde_json::{Value, json};
 
+use jetway::config::environment;
 use jetway_scripted::Provider;
 use jetway_support::agent::goes_on;
-use jetway_support::client::{Answer, Ask, post};
+use jetway_support::client::{Ask, post};
 use jetway_support::collector::Collector;
 use jetway_support::dashboards::{Query, dashboards, filled, queries, rules};
 use jetway_support::embeddings::Embeddings;
@@ -205,8 +206,8 @@ impl Stage {
         let mut long = body(&[user("At length.")], true);
         long["max_tokens"] = 32_000.into();
         let ask = || post("/v1/messages", long.to_string()).header("x-api-key", &poor).send(self.jetway.data);
-        let answers: Vec<Answer> = (0..6).map(|_| ask()).collect();
-        assert_eq!((answers[0].status, answers[5].status), (200, 429));
+        assert_eq!(ask().status, 200);
+        assert!((0..100).any(|_| ask().status == 429), "it may ask for ever");
         // One whose caller is known by a token.
         let (issuer, key) = &self.issuer;
         let bearer = format!("Bearer {}", key.token(&issuer.claims("eve", 60)));
@@ -248,7 +249,7 @@ fn measured(expr: &Expr) -> Vec<String> {
 /// Draws the pictures of the README anew, into the folder that `JETWAY_PICTURES` names: from six minutes of
 /// the same traffic, with a Python that has what `dashboards/pictures/requirements.txt` lists.
 fn draw(stage: &Stage, prometheus: &Prometheus) {
-    let Some(folder) = std::env::var_os("JETWAY_PICTURES") else { return };
+    let Some(folder) = environment("JETWAY_PICTURES") else { return };
     let begun = Instant::now();
     for number in 3.. {
         stage.round(number);

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
+use jetway_core::policy::budget::name::Name;
 use jetway_core::policy::budget::window::Every;
 use jiff::Timestamp;
 use prometheus::core::Collector;
 use prometheus::{CounterVec, GaugeVec, IntCounter};
 
-use crate::ledger::{Line, is_money};
+use crate::ledger::Line;
 use crate::metrics::{Labels, Maker, dollars};
 use crate::runs::Record;
 
@@ -120,14 +121,14 @@ struct Stands {
 fn caps(lines: &[Line], now: Timestamp) -> BTreeMap<Cap, Stands> {
     let mut caps: BTreeMap<Cap, Stands> = BTreeMap::new();
     for line in lines {
-        let Some((policy, per, who)) = parts(&line.account) else { continue };
-        let is_money = is_money(&line.account);
+        let Some(name) = Name::read(&line.account) else { continue };
+        let is_money = name.is_money();
         #[expect(clippy::cast_precision_loss, reason = "amounts are below 2^53")]
         let amount = |count: u64| if is_money { count as f64 / 1e6 } else { count as f64 };
         let standing = &line.standing;
         let (used, limit) = (amount(standing.used + standing.debt), amount(standing.limit));
         let ratio = |used: f64| if limit > 0.0 { used / limit } else { 1.0 };
-        let cap = (policy.to_owned(), format!("{per}/{}", line.every), if is_money { "usd" } else { "tokens" });
+        let cap = (name.policy, format!("{}/{}", name.scope, line.every), if is_money { "usd" } else { "tokens" });
         let stands = caps.entry(cap).or_default();
         stands.used += used;
         stands.held += amount(standing.held);
@@ -136,8 +137,8 @@ fn caps(lines: &[Line], now: Timestamp) -> BTreeMap<Cap, Stands> {
         stands.forecast = stands.forecast.max(ratio(used / elapsed(line.every, now)));
         let ends = line.every.over(line.every.number(now)).or(standing.renews);
         stands.ends = ends.map_or(0.0, moment);
-        if per == "user" {
-            stands.users.push((who.to_owned(), used));
+        if name.scope == "user" {
+            stands.users.push((name.who, used));
         }
     }
     for stands in caps.values_mut() {
@@ -145,13 +146,6 @@ fn caps(lines: &[Line], now: Timestamp) -> BTreeMap<Cap, Stands> {
         stands.users.truncate(TOP);
     }
     caps
-}
-
-/// `wizard/user=ada/usd/day` is the policy wizard, the scope user and ada.
-fn parts(account: &str) -> Option<(&str, &str, &str)> {
-    let (policy, rest) = account.split_once('/')?;
-    let (per, rest) = rest.split_once('=')?;
-    Some((policy, per, rest.split('/').next()?))
 }
 
 /// How much of a window is over, from 0 to 1. Of one that has hardly begun, or never ends, nothing can be

@@ -19,6 +19,7 @@ pub struct Exchanges {
     duration: HistogramVec,
     receive: Histogram,
     decide: HistogramVec,
+    wait: HistogramVec,
     inner_turns: IntCounterVec,
 }
 
@@ -68,6 +69,11 @@ impl Exchanges {
                 "Time from a request's last byte to its dispatch: Jetway's own, its waits for the ledger and other stores among it.",
                 (&["policy"], OWN_SECONDS),
             )?,
+            wait: new.histograms(
+                "jetway_wait_seconds",
+                "Of the time that `jetway_decide_seconds` counts, what was spent waiting for the ledger.",
+                (&["policy"], OWN_SECONDS),
+            )?,
             inner_turns: new.counters(
                 "jetway_inner_turns_total",
                 "Times that a model went on within a reply, after Jetway had answered it.",
@@ -92,6 +98,7 @@ impl Exchanges {
         if record.decide_micros > 0 {
             self.receive.observe(seconds(record.receive_micros, 1_000_000));
             self.decide.with_label_values(&[policy]).observe(seconds(record.decide_micros, 1_000_000));
+            self.wait.with_label_values(&[policy]).observe(seconds(record.wait_micros, 1_000_000));
         }
         self.duration.with_label_values(&[policy, provider]).observe(seconds(record.total_millis, 1_000));
     }

@@ -191,11 +191,12 @@ struct Chunks {
 }
 
 impl Chunks {
-    fn come(&mut self) {
+    /// One came. What is returned is how long after the one before.
+    fn come(&mut self) -> Option<Duration> {
         let now = Instant::now();
-        if let Some(last) = self.last.replace(now) {
-            self.told.observe((now - last).as_secs_f64());
-        }
+        let gap = self.last.replace(now).map(|last| now - last)?;
+        self.told.observe(gap.as_secs_f64());
+        Some(gap)
     }
 }
 
@@ -340,7 +341,7 @@ impl Flow {
         let passed = match polled {
             Poll::Ready(Some(Ok(frame))) => {
                 let data = frame.into_data().unwrap_or_default();
-                self.chunks.come();
+                self.exchange.heard(self.chunks.come());
                 self.pipe.feed(&data, out).map_or_else(|broken| Passed::Lost(broken.into()), |()| Passed::More)
             }
             Poll::Ready(Some(Err(error))) => Passed::Lost(Lost::BrokeOff(error.to_string())),
@@ -525,6 +526,8 @@ impl Body for Reply {
                     Poll::Ready(Between::GoesOn(mut flow, bytes)) => {
                         out.extend_from_slice(&bytes);
                         flow.exchange.record.bytes_out += bytes.len();
+                        // What lies between two turns is no pause of its provider's.
+                        flow.chunks.last = None;
                         flow.silence.as_mut().reset(Instant::now() + flow.longest_silence);
                         flow.quiet.as_mut().reset(Instant::now() + QUIET);
                         this.state = State::Flowing(flow);

@@ -99,11 +99,16 @@ pub struct Record {
     pub stream: bool,
     pub bytes_in: usize,
     pub bytes_out: usize,
-    /// From the request's headers to the end of its body; its agent's time. Not in the log.
+    /// From the request's headers to the end of its body; its agent's time.
     pub receive_micros: u64,
     /// From there until it was sent; our own time.
     pub decide_micros: u64,
+    /// Of that, how long it waited for the ledger.
+    pub wait_micros: u64,
     pub first_byte_millis: Option<u64>,
+    /// In how many pieces the provider sent the reply, and the longest time between two.
+    pub chunks: u64,
+    pub longest_gap_millis: Option<u64>,
     pub total_millis: u64,
     pub tools_offered: usize,
     pub tools_removed: Vec<String>,

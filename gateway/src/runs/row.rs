@@ -265,7 +265,7 @@ pub(super) fn values(count: usize) -> String {
     format!("VALUES ({places})")
 }
 
-fn counts(record: &Record) -> [(&'static str, Cell); 17] {
+fn counts(record: &Record) -> [(&'static str, Cell); 21] {
     [
         ("input", record.usage.input.into()),
         ("cache_read", record.usage.cache_read.into()),
@@ -278,8 +278,12 @@ fn counts(record: &Record) -> [(&'static str, Cell); 17] {
         ("stream", record.stream.into()),
         ("bytes_in", record.bytes_in.into()),
         ("bytes_out", record.bytes_out.into()),
+        ("receive_micros", record.receive_micros.into()),
         ("decide_micros", record.decide_micros.into()),
+        ("wait_micros", record.wait_micros.into()),
         ("first_byte_millis", record.first_byte_millis.into()),
+        ("chunks", record.chunks.into()),
+        ("longest_gap_millis", record.longest_gap_millis.into()),
         ("total_millis", record.total_millis.into()),
         ("tools_offered", record.tools_offered.into()),
         ("inner_turns", u64::from(record.inner_turns).into()),

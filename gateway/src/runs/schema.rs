@@ -177,6 +177,12 @@ const TABLES: &[&str] = &[
     ALTER TABLE exchange ADD COLUMN role TEXT;
     ALTER TABLE exchange ADD COLUMN calls TEXT NOT NULL DEFAULT '[]';
     "#,
+    "
+    ALTER TABLE exchange ADD COLUMN receive_micros {number} NOT NULL DEFAULT 0;
+    ALTER TABLE exchange ADD COLUMN wait_micros {number} NOT NULL DEFAULT 0;
+    ALTER TABLE exchange ADD COLUMN chunks {number} NOT NULL DEFAULT 0;
+    ALTER TABLE exchange ADD COLUMN longest_gap_millis {number};
+    ",
 ];
 
 /// The migrations as a store reads them.

@@ -1,6 +1,7 @@
 //! Setting aside what a request may cost, before it is sent.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jetway_core::policy::budget::Low as OnLow;
@@ -165,7 +166,10 @@ async fn set_aside(jetway: &Jetway, policy: &Policy, tab: Tab, exchange: &mut Ex
     if ask.charges.is_empty() {
         return Ok(Hold(()));
     }
-    match jetway.ledger.reserve(ask).await {
+    let asked = Instant::now();
+    let answer = jetway.ledger.reserve(ask).await;
+    exchange.waited(asked.elapsed());
+    match answer {
         Ok(standings) => {
             exchange.holds(tab.holding, standings);
             Ok(Hold(()))

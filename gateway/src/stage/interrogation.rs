@@ -32,7 +32,7 @@ use crate::endings::{Over, Prompt};
 use crate::exchange::{Unwritten, write_again};
 use crate::gate::{Gate, Jetway};
 use crate::ledger::{Ask, Charge};
-use crate::metrics::Labels;
+use crate::metrics::{Labels, Metrics};
 use crate::runs::state::Last;
 use crate::runs::{Ended, Found, Outcome, QUESTION, Record};
 use crate::upstream::{Outgoing, Upstream};
@@ -158,7 +158,7 @@ async fn asked(
     let sheet = Sheet::draw_up((jetway, gate, policy), own, (over, prompt), exchange)?;
     sheet.reserve(jetway, policy, exchange).await?;
     let begun = Instant::now();
-    let heard = tokio::time::timeout(LONGEST, hear(upstream, headers, prompt, &sheet)).await;
+    let heard = tokio::time::timeout(LONGEST, hear((upstream, &jetway.metrics), headers, prompt, &sheet)).await;
     let heard = heard.unwrap_or_else(|_| Err(format!("it took longer than {} s", LONGEST.as_secs())));
     let (answer, failure) = match heard {
         Ok(heard) => (Some(heard), None),
@@ -352,7 +352,12 @@ impl Steps for Ears {
 /// The most bytes of an answer that are read.
 const MOST_BYTES: usize = 4 << 20;
 
-async fn hear(upstream: &Upstream, headers: HeaderMap, prompt: &Prompt, sheet: &Sheet) -> Result<Heard, String> {
+async fn hear(
+    (upstream, metrics): (&Upstream, &Metrics),
+    headers: HeaderMap,
+    prompt: &Prompt,
+    sheet: &Sheet,
+) -> Result<Heard, String> {
     let outgoing = Outgoing {
         method: Method::POST,
         path: prompt.path,
@@ -360,8 +365,8 @@ async fn hear(upstream: &Upstream, headers: HeaderMap, prompt: &Prompt, sheet: &
         headers,
         body: sheet.body.clone(),
     };
-    let response: Response<Incoming> =
-        upstream.send(outgoing, upstream.provider.timeouts.whole).await.map_err(|error| error.to_string())?;
+    let sent = upstream.send(outgoing, upstream.provider.timeouts.whole, metrics).await;
+    let response: Response<Incoming> = sent.map_err(|error| error.to_string())?;
     if !response.status().is_success() {
         return Err(format!("the provider answered {}", response.status()));
     }

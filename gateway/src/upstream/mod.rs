@@ -109,7 +109,7 @@ impl Upstream {
     }
 
     /// It answered, or it did not. What is returned is whether its breaker is open.
-    pub fn did(&self, is_answer: bool) -> bool {
+    fn did(&self, is_answer: bool) -> bool {
         let now = self.now();
         let mut breaker = self.lock();
         match is_answer {
@@ -164,7 +164,18 @@ impl Upstream {
     ///
     /// # Errors
     /// [`Failed`] when no reply begins in time.
-    pub async fn send(&self, outgoing: Outgoing, patience: Duration) -> Result<Response<Incoming>, Failed> {
+    pub async fn send(
+        &self,
+        outgoing: Outgoing,
+        patience: Duration,
+        metrics: &Metrics,
+    ) -> Result<Response<Incoming>, Failed> {
+        let result = self.ask(outgoing, patience).await;
+        self.tell(&result, metrics);
+        result
+    }
+
+    async fn ask(&self, outgoing: Outgoing, patience: Duration) -> Result<Response<Incoming>, Failed> {
         let provider = || self.provider.name.clone();
         let request = self.request(outgoing).map_err(|why| Failed::Connect { provider: provider(), why })?;
         match tokio::time::timeout(patience, self.client.request(request)).await {
@@ -186,6 +197,25 @@ impl Upstream {
         Ok(request)
     }
 
+    /// Counts how a request was met, and tells the breaker.
+    fn tell(&self, result: &Result<Response<Incoming>, Failed>, metrics: &Metrics) {
+        let (name, providers) = (self.provider.name.as_str(), &metrics.providers);
+        let met = match result {
+            Ok(response) if is_elsewhere_better(response.status()) => Met::Refused,
+            Ok(_) => Met::Answered,
+            Err(Failed::Connect { .. }) => Met::Unreachable,
+            Err(_) => Met::Failed,
+        };
+        providers.attempts.with_label_values(&[name, met.name()]).inc();
+        if let Ok(response) = result {
+            providers.replied(name, response.status());
+        }
+        // A caller that asks for too much says nothing about its provider.
+        let is_limit = matches!(result, Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS);
+        let is_open = self.did(met == Met::Answered || is_limit);
+        providers.resting.with_label_values(&[name]).set(i64::from(is_open));
+    }
+
     fn uri(&self, path: &str, query: Option<&str>) -> Result<Uri, String> {
         let base = self.provider.base_url.to_string();
         let base = base.trim_end_matches('/');
@@ -195,28 +225,9 @@ impl Upstream {
     }
 }
 
-/// Counts how a request was met, and tells the provider's breaker.
-pub fn tell(metrics: &Metrics, upstream: &Upstream, result: &Result<Response<Incoming>, Failed>) -> Met {
-    let (name, providers) = (upstream.provider.name.as_str(), &metrics.providers);
-    let met = match result {
-        Ok(response) if is_elsewhere_better(response.status()) => Met::Refused,
-        Ok(_) => Met::Answered,
-        Err(Failed::Connect { .. }) => Met::Unreachable,
-        Err(_) => Met::Failed,
-    };
-    providers.attempts.with_label_values(&[name, met.name()]).inc();
-    if let Ok(response) = result {
-        providers.replied(name, response.status());
-    }
-    // A caller that asks for too much says nothing about its provider.
-    let is_limit = matches!(result, Ok(response) if response.status() == StatusCode::TOO_MANY_REQUESTS);
-    let is_open = upstream.did(met == Met::Answered || is_limit);
-    providers.resting.with_label_values(&[name]).set(i64::from(is_open));
-    met
-}
-
 /// Whether another provider may well do what this one will not.
-fn is_elsewhere_better(status: StatusCode) -> bool {
+#[must_use]
+pub fn is_elsewhere_better(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 

@@ -71,6 +71,10 @@ struct Turn {
     millis: i64,
     first_byte: Option<i64>,
     own_micros: i64,
+    wait_micros: i64,
+    chunks: i64,
+    /// The longest time between two of them, in milliseconds.
+    gap: Option<i64>,
     step: Option<String>,
     /// Whether the turn before was at another.
     is_new_step: bool,
@@ -202,6 +206,9 @@ impl Turn {
             millis: number(exchange, "total_millis"),
             first_byte: exchange.get("first_byte_millis").and_then(Value::as_i64),
             own_micros: number(exchange, "decide_micros"),
+            wait_micros: number(exchange, "wait_micros"),
+            chunks: number(exchange, "chunks"),
+            gap: exchange.get("longest_gap_millis").and_then(Value::as_i64),
             is_new_step: step.is_some() && step != previous.and_then(|previous| text(previous, "step")),
             step,
             marks: marks(exchange, previous),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use jetway_core::lint::Finding;
+use jetway_core::policy::budget::name::Name;
 use jetway_core::policy::interrogation::Group;
 use serde::Serialize;
 
@@ -85,21 +86,19 @@ pub(super) fn scopes(accounts: &[Shown], is_wanted: impl Fn(&str, &str, &str) ->
 }
 
 impl Account {
-    /// Reads an account's name: `wizard/user=ada/usd/day`.
+    /// As its name says, with whose it is.
     fn of(shown: &Shown) -> Option<(String, Self)> {
-        let mut parts = shown.account.splitn(4, '/');
-        let (policy, owner, unit, every) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        let (scope, who) = owner.split_once('=')?;
+        let Name { policy, scope, who, unit, every } = Name::read(&shown.account)?;
         // Tokens that are weighed stand with their weights.
-        let unit = unit.split_once(':').map_or(unit, |(unit, _)| unit);
+        let unit = unit.split_once(':').map_or(unit.as_str(), |(unit, _)| unit);
         #[expect(clippy::cast_possible_truncation, reason = "between nothing and a thousand")]
         let width = (shown.share.clamp(0.0, 1.0) * 1_000.0) as i64;
         let account = Self {
             // All of a policy stand together, under its name.
-            who: if scope == "policy" { policy.to_owned() } else { plain(who) },
+            who: if scope == "policy" { policy.clone() } else { who },
             is_first: true,
-            policy: policy.to_owned(),
-            every: every.to_owned(),
+            policy,
+            every,
             is_money: shown.unit == "usd",
             unit: unit.to_owned(),
             limit: shown.limit,
@@ -112,28 +111,8 @@ impl Account {
             state: shown.state,
             renewed: shown.resets_at.and_then(|at| moment(at).get(..16).map(str::to_owned)),
         };
-        Some((scope.to_owned(), account))
+        Some((scope, account))
     }
-}
-
-/// A name as it was before it became a part of an account's: `a%2Fb` was `a/b`.
-fn plain(name: &str) -> String {
-    let mut bytes = Vec::with_capacity(name.len());
-    let mut rest = name.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let code = tail.get(..2).and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
-        match code.filter(|_| *first == b'%') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Findings that say the same, as they are laid out.
@@ -313,16 +292,6 @@ mod tests {
         check(scopes(&accounts, |_, _, _| true), &[&all[..], &["policy p p month 900"]].concat());
         check(scopes(&accounts, |policy, who, _| policy == "p" && who == "bob"), &all[1..3]);
         check(scopes(&accounts, |_, _, state| state != "well"), &all[..1]);
-    }
-
-    #[test]
-    fn a_name_is_read_as_it_was_written() {
-        let check = |name: &str, expected: &str| assert_eq!(plain(name), expected);
-        check("ada", "ada");
-        check("a%2Fb%20c", "a/b c");
-        check("100%", "100%");
-        check("%zz%4", "%zz%4");
-        check("%FF", "\u{fffd}");
     }
 
     #[test]

@@ -58,6 +58,20 @@ fn cached(exchange: &Line) -> String {
     }
 }
 
+/// Where the time went; none where nothing was sent.
+fn times(exchange: &Line) -> Option<String> {
+    let first = exchange.get("first_byte_millis").and_then(Value::as_i64)?;
+    let (own, waited) = (number(exchange, "decide_micros"), number(exchange, "wait_micros"));
+    let pieces = match exchange.get("longest_gap_millis").and_then(Value::as_i64) {
+        Some(gap) => format!(" in {} pieces, {gap} ms apart at most", number(exchange, "chunks")),
+        None => String::new(),
+    };
+    let all = number(exchange, "total_millis");
+    Some(format!(
+        "{first} ms to the first byte, {all} ms in all{pieces}; {own} µs of it ours, {waited} of them waiting for the ledger"
+    ))
+}
+
 fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     let outcome = field(exchange, "outcome");
     let outcome = if outcome == "complete" { paint.green(&outcome) } else { paint.red(&outcome) };
@@ -84,15 +98,8 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     if number(exchange, "held_micros") > 0 {
         note("reserved", money(number(exchange, "held_micros")));
     }
-    if let Some(first) = exchange.get("first_byte_millis").and_then(Value::as_i64) {
-        let own = number(exchange, "decide_micros");
-        note(
-            "time",
-            format!(
-                "{first} ms to the first byte, {} ms in all, {own} µs of it ours",
-                number(exchange, "total_millis")
-            ),
-        );
+    if let Some(times) = times(exchange) {
+        note("time", times);
     }
     let removed = list(exchange, "tools_removed", |tool| tool.as_str().map(shown));
     if !removed.is_empty() {

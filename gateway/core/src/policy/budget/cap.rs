@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::budget::Problem;
 use crate::policy::budget::account::Standing;
+use crate::policy::budget::name::Name;
 use crate::policy::budget::window::Every;
 use crate::price::{Dollars, Micros, ONCE, Thousandths, Times};
 use crate::wire::event::Usage;
@@ -234,8 +235,8 @@ impl Cap {
             Per::Policy => "all",
             Per::Model => &payer.model,
         };
-        let policy = &payer.policy;
-        format!("{policy}/{}={}/{}/{}", self.per.name(), escaped(who), self.limit.unit(), self.every)
+        let (policy, scope, who) = (payer.policy.clone(), self.per.name().to_owned(), who.to_owned());
+        Name { policy, scope, who, unit: self.limit.unit(), every: self.every.to_string() }.to_string()
     }
 
     /// The number of the limit, in the unit of the cap.
@@ -301,19 +302,6 @@ pub fn dollars(micros: Micros) -> String {
     } else {
         format!("${whole}.{:02}", rest / 10_000)
     }
-}
-
-/// A name as a part of an account's: nothing in it divides, or ends a Redis hash tag.
-fn escaped(name: &str) -> String {
-    let mut out = String::with_capacity(name.len());
-    for c in name.chars() {
-        if c.is_control() || c.is_whitespace() || matches!(c, '/' | '%' | '{' | '}') {
-            c.to_string().bytes().for_each(|byte| out.push_str(&format!("%{byte:02X}")));
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }
 
 /// A cap had no room.

@@ -2,12 +2,13 @@
 //! requests that are under way, and 0.10 asked for: refused, with what is left and until when.
 //!
 //! The parts: `cap` (whose, what, how much), `window` (over how long), `account` (the sums),
-//! `hold` (what one exchange has set aside), `learned` (estimates), `rate` (how fast).
+//! `hold` (what one exchange has set aside), `learned` (estimates), `name` (of accounts), `rate` (how fast).
 
 pub mod account;
 pub mod cap;
 pub mod hold;
 pub mod learned;
+pub mod name;
 pub mod rate;
 pub mod window;
 
