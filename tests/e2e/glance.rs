@@ -260,7 +260,7 @@ fn draw(stage: &Stage, prometheus: &Prometheus) {
         }
     }
     let drawn = Command::new(root().join("dashboards/pictures/draw.py"))
-        .args(["--prometheus", &prometheus.url(), "--range", "5m", "--scrape", "500ms", "--out"])
+        .args(["--prometheus", &prometheus.url(), "--range", "5m", "--scrape", "1s", "--out"])
         .arg(root().join(folder))
         .status();
     assert!(drawn.unwrap().success());
