@@ -203,3 +203,25 @@ fn after_a_compaction_the_passages_are_there_once() {
     ask(&jetway, "/v1/messages", "one", &messages(&[&summary, "ok", "and now?"]));
     assert_eq!(count(), 1);
 }
+
+#[test]
+fn a_run_is_shown_later_what_it_would_have_been_shown_at_first() {
+    let script = "scenarios: [{ name: s, turns: [{ text: Yes. }, { calls: [{ tool: search_docs, input: { query: capture an exception } }] }, { text: So it is. }] }]";
+    let provider = provider(script);
+    let jetway = flying(jetway(&provider.url(), "")).start();
+    let turn = |run: &str, said: &[&str]| {
+        let mut body = messages(said);
+        body["tools"] = json!([{ "name": "Read", "input_schema": { "type": "object" } }]);
+        ask(&jetway, "/v1/messages", run, &body);
+        sent(&provider)["messages"].to_string()
+    };
+    turn("one", &["zebra"]);
+    std::fs::write(jetway.folder.path().join("policies/open/docs/errors.md"), "# Errors\nCall `reportException`.\n")
+        .unwrap();
+    jetway.says("is in force");
+    let told = turn("one", &["zebra", "Yes.", "How do I do that?"]);
+    assert!(told.contains("captureException") && !told.contains("reportException"), "{told}");
+    turn("two", &["zebra"]);
+    let told = turn("two", &["zebra", "Yes.", "How do I do that?"]);
+    assert!(told.contains("reportException") && !told.contains("captureException"), "{told}");
+}
