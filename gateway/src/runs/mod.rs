@@ -138,20 +138,21 @@ pub struct Record {
     pub steps_entered: Vec<String>,
     /// What the project is, as far as the conversation has told.
     pub profile: Option<Arc<Profile>>,
-    /// The turns that it took, where it took several. Not in the log.
+    /// The turns that it took, where it took several.
     pub inner: Vec<InnerTurn>,
     /// The span of its agent's that it came from, where spans are made. Not in the log.
     pub traceparent: Option<Traceparent>,
 }
 
 /// A turn of a reply that took several. All but the last were answered by us.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct InnerTurn {
     /// When it was sent and when it was over, from the request on.
     pub from_micros: u64,
     pub to_micros: u64,
     pub served_model: Option<String>,
     pub stop: Option<String>,
+    #[serde(flatten)]
     pub usage: Usage,
     pub estimated: bool,
     pub cost_micros: u64,

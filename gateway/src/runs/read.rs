@@ -74,6 +74,7 @@ const JSON: &[&str] = &[
     "profile",
     "steps_left",
     "calls",
+    "inner",
 ];
 /// Columns that hold a moment, in milliseconds since 1970.
 const TIMES: &[&str] = &["at", "started", "ended", "until", "last"];

@@ -292,7 +292,7 @@ fn counts(record: &Record) -> [(&'static str, Cell); 21] {
     ]
 }
 
-fn lists(record: &Record) -> [(&'static str, Cell); 9] {
+fn lists(record: &Record) -> [(&'static str, Cell); 10] {
     let known = record.profile.as_ref().filter(|profile| !profile.is_empty());
     let profile = known.and_then(|profile| serde_json::to_string(&**profile).ok());
     [
@@ -305,6 +305,7 @@ fn lists(record: &Record) -> [(&'static str, Cell); 9] {
         ("profile", Cell::Text(profile.unwrap_or_else(|| String::from("{}")))),
         ("steps_left", json(&record.steps_left)),
         ("calls", json(&record.calls)),
+        ("inner", json(&record.inner)),
     ]
 }
 

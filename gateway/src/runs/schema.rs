@@ -177,12 +177,13 @@ const TABLES: &[&str] = &[
     ALTER TABLE exchange ADD COLUMN role TEXT;
     ALTER TABLE exchange ADD COLUMN calls TEXT NOT NULL DEFAULT '[]';
     "#,
-    "
+    r#"
     ALTER TABLE exchange ADD COLUMN receive_micros {number} NOT NULL DEFAULT 0;
     ALTER TABLE exchange ADD COLUMN wait_micros {number} NOT NULL DEFAULT 0;
     ALTER TABLE exchange ADD COLUMN chunks {number} NOT NULL DEFAULT 0;
     ALTER TABLE exchange ADD COLUMN longest_gap_millis {number};
-    ",
+    ALTER TABLE exchange ADD COLUMN "inner" TEXT NOT NULL DEFAULT '[]';
+    "#,
 ];
 
 /// The migrations as a store reads them.

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jetway_core::policy::interrogation::{Finding, Kind, Severity};
+use jetway_core::wire::event::Usage;
 use jetway_support::postgres::{self as server, Postgres as Server};
 use jetway_support::tls::Authority;
 use jiff::{SignedDuration, Timestamp};
@@ -20,7 +21,7 @@ use crate::runs::log::{Action, Log};
 use crate::runs::postgres::{Failed, Wire};
 use crate::runs::read::{Filter, Line, Reader};
 use crate::runs::row::Row;
-use crate::runs::{CallRefused, Ended, Found, Outcome, QUESTION, Record, feedback};
+use crate::runs::{CallRefused, Ended, Found, InnerTurn, Outcome, QUESTION, Record, feedback};
 
 /// Where a log is kept.
 struct Place {
@@ -110,8 +111,12 @@ fn number(line: &Line, name: &str) -> i64 {
 async fn what_is_written_can_be_read(place: &Place) {
     let open = place.open();
     let refused = vec![CallRefused { tool: "Bash".into(), rule: "deny Bash".into() }];
+    let usage = Usage { input: 5, output: 6, ..Usage::default() };
+    let inner =
+        InnerTurn { to_micros: 9, stop: Some("tool_use".into()), usage, cost_micros: 3, ..InnerTurn::default() };
     for (id, run) in [("x_1", "run_a"), ("x_2", "run_a"), ("x_3", "run_b")] {
-        open.log.write(&Record { calls_refused: refused.clone(), ..record(id, run) }).await.unwrap();
+        let inner = vec![inner.clone(), InnerTurn::default()];
+        open.log.write(&Record { calls_refused: refused.clone(), inner, ..record(id, run) }).await.unwrap();
     }
     open.log.write(&Record { run: None, ..record("x_4", "") }).await.unwrap();
     open.told().await;
@@ -129,6 +134,12 @@ async fn what_is_written_can_be_read(place: &Place) {
     assert_eq!((&exchanges[0]["turn"], &exchanges[1]["turn"]), (&Value::from(1), &Value::from(2)));
     assert_eq!(exchanges[0]["calls_refused"][0]["tool"], "Bash");
     assert!(exchanges[0]["at"].as_str().unwrap().parse::<Timestamp>().is_ok());
+    let turn = &exchanges[0]["inner"][0];
+    let told = ["to_micros", "input", "output", "cost_micros"].map(|name| turn[name].as_i64().unwrap());
+    assert_eq!(
+        (told, turn["stop"].as_str(), exchanges[0]["inner"][1]["stop"].as_str()),
+        ([9, 5, 6, 3], Some("tool_use"), None)
+    );
     assert!(reader.show("run_").await.unwrap().is_none());
     assert!(reader.show("run_b").await.unwrap().is_some());
     open.end().await;
@@ -451,14 +462,21 @@ async fn an_older_log_is_brought_up_to_date() {
     let old = crate::store::open(&path, crate::store::Durability::Full, &before).unwrap();
     old.execute_batch(
         "INSERT INTO action (at, by, what, target, reason) VALUES (1, 'ada', 'reset', 'a/b', 'early'), (1, 'ada', 'reset', 'a/b', 'late');
-         INSERT INTO run VALUES ('run_a', 'p', 'ada', NULL, 'codex', 5, 9, 2, 'complete', 1, 1, 0);",
+         INSERT INTO run VALUES ('run_a', 'p', 'ada', NULL, 'codex', 5, 9, 2, 'complete', 1, 1, 0);
+         INSERT INTO exchange (id, run, at, agent, endpoint, outcome, input, cache_read, cache_write, cache_write_hour, output,
+                estimated, cost_micros, held_micros, stream, bytes_in, bytes_out, decide_micros, total_millis, tools_offered,
+                tools_removed, calls_refused, passages)
+            VALUES ('x_1', 'run_a', 5, 'codex', 'reply', 'complete', 1, 0, 0, 0, 1, 0, 1, 0, 1, 1, 1, 1, 4, 0, '[]', '[]', '[]');",
     )
     .unwrap();
     drop(old);
     let reader = place.reader().await;
     let found = reader.actions(9).await.unwrap();
     assert_eq!(found.iter().map(|line| line["reason"].as_str().unwrap()).collect::<Vec<_>>(), ["late", "early"]);
-    assert_eq!(number(&reader.show("run_a").await.unwrap().unwrap().0, "turns"), 2);
+    let (run, exchanges) = reader.show("run_a").await.unwrap().unwrap();
+    assert_eq!(number(&run, "turns"), 2);
+    // What was not known then is empty.
+    assert_eq!(exchanges[0]["inner"], serde_json::json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -87,6 +87,22 @@ struct Turn {
     hidden: Vec<String>,
     offered: i64,
     because: Option<String>,
+    /// The turns that it took, where it took several.
+    inner: Vec<Inner>,
+}
+
+/// A turn of a reply that took several.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Inner {
+    number: usize,
+    millis: i64,
+    read: i64,
+    cached: i64,
+    output: i64,
+    is_estimated: bool,
+    cost: i64,
+    served: Option<String>,
+    stop: Option<String>,
 }
 
 /// A piece of a bar, in thousandths of the longest bar.
@@ -217,9 +233,32 @@ impl Turn {
             offered: number(exchange, "tools_offered"),
             shown: if is_same { Vec::new() } else { pages(&passages) },
             because: text(exchange, "detail"),
+            inner: Inner::all(exchange),
             id,
             model,
             outcome,
+        }
+    }
+}
+
+impl Inner {
+    fn all(exchange: &Line) -> Vec<Self> {
+        let turns = items(exchange, "inner").iter().filter_map(Value::as_object);
+        turns.enumerate().map(|(place, turn)| Self::of(place + 1, turn)).collect()
+    }
+
+    fn of(place: usize, turn: &Line) -> Self {
+        let cached = number(turn, "cache_read");
+        Self {
+            number: place,
+            millis: (number(turn, "to_micros") - number(turn, "from_micros")) / 1_000,
+            read: number(turn, "input") + cached + number(turn, "cache_write"),
+            cached,
+            output: number(turn, "output"),
+            is_estimated: turn.get("estimated").and_then(Value::as_bool).unwrap_or(false),
+            cost: number(turn, "cost_micros"),
+            served: text(turn, "served_model"),
+            stop: text(turn, "stop"),
         }
     }
 }

@@ -134,6 +134,7 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     if inner > 0 {
         note("went on", format!("{inner} more turns within the reply, unseen by the agent"));
     }
+    self::inner(exchange).into_iter().for_each(|inner| note("within", inner));
     let passages = passages(exchange);
     if !passages.is_empty() && passages == before {
         note("shown", format!("the same {} passages", passages.len()));
@@ -143,6 +144,26 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     if let Some(detail) = exchange.get("detail").and_then(Value::as_str) {
         note("because", shown(detail));
     }
+}
+
+/// The turns of a reply that took several, each with what it took.
+fn inner(exchange: &Line) -> Vec<String> {
+    let turns = exchange.get("inner").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object);
+    let told = |(place, turn): (usize, &Line)| {
+        let millis = (number(turn, "to_micros") - number(turn, "from_micros")) / 1_000;
+        let served = text(turn, "served_model").map(|model| format!(", by {}", shown(model))).unwrap_or_default();
+        let stop = text(turn, "stop").map(|stop| format!(", stopped by {}", shown(stop))).unwrap_or_default();
+        let estimated = if turn.get("estimated") == Some(&Value::Bool(true)) { " (estimated)" } else { "" };
+        format!(
+            "{}: {millis} ms, {} in, {}, {} out, {}{estimated}{served}{stop}",
+            place + 1,
+            number(turn, "input"),
+            cached(turn),
+            number(turn, "output"),
+            money(number(turn, "cost_micros"))
+        )
+    };
+    turns.enumerate().map(told).collect()
 }
 
 /// The tools whose calls the agent got.
