@@ -36,7 +36,7 @@ use crate::exchange::Exchange;
 use crate::gate::{Gate, Jetway};
 use crate::refusal::Refusal;
 use crate::reply::{Reply, Watch, whole};
-use crate::runs::Outcome;
+use crate::runs::{Decision, Outcome, What};
 use crate::stage::breadcrumbs::{Shelf, Trail, Wants, Who};
 use crate::stage::budget::{Hold, Low, Short};
 use crate::stage::context::Told;
@@ -211,7 +211,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     desk.extend(trail.as_ref().and_then(|trail| trail.tool(&asked)));
     let desk = Desk::new(desk);
     let permit = lockdown::lock(policy, &asked, &desk);
-    exchange.offers(permit.offered(), (permit.removed(), permit.narrowed()));
+    exchange.offers(permit.offered(), (permit.removed(), permit.narrowed()), permit.decisions());
     let context = context::inform((&jetway, gate, index.as_deref()), policy, (told, is_reply), &asked).await?;
     let shown = trail.as_ref().map_or(&[][..], |trail| trail.shown());
     exchange.shows(&[context.passages(), shown].concat());
@@ -227,6 +227,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         return Ok(Prepared { asked, conversation, desk, trail, outbound, targets, hold: Hold::free() });
     }
     overlay::count((&jetway, policy), &conversation, &outbound);
+    limited(policy, &asked, &outbound).into_iter().for_each(|limited| exchange.record.decides(limited));
     // Reserved after rendering: the context that was added is part of what is paid for.
     let secured = match budget::reserve(call, caller, (&run, &outbound), exchange).await {
         Ok(hold) => (outbound, targets, hold),
@@ -253,8 +254,19 @@ fn walk<'a>(
         return Ok(None);
     }
     let model = model.as_ref().unwrap_or(&asked.model);
+    let efforts = effort.map(|effort| format!(", with the effort {}", effort.name())).unwrap_or_default();
+    let wanted = Decision::new(What::Model, &asked.model).by(format!("step {step}"));
+    exchange.record.decides(wanted.because(&format!("it is sent to {model}{efforts}")));
     let admitted = models::admit_sent(call.gate, call.policy, callers, (asked, model, *effort));
     admitted.map(Some).map_err(|why| StepDenied { step: step.clone(), why })
+}
+
+/// What is said of the output that a policy's limit leaves of a request's.
+fn limited(policy: &Policy, asked: &Asked, outbound: &Outbound) -> Option<Decision> {
+    policy.budget.output_limit()?;
+    let most = outbound.output_limit().filter(|most| asked.output_limit.is_none_or(|own| own > *most))?;
+    let own = asked.output_limit.map_or_else(|| String::from("no limit"), |own| format!("{own} tokens"));
+    Some(Decision::new(What::Clamped, own).by("budget.output_limit").because(&format!("{most} tokens at most")))
 }
 
 /// Where the budget has too little left for a request as it is, it may go out smaller, or to
@@ -273,8 +285,19 @@ async fn with_less<'a>(
     let admitted = models::admit_sent(call.gate, call.policy, caller.models(), (draft.request, model, wants.effort))?;
     let targets = targets(admitted.upstreams(), identified)?;
     let outbound = draft.render(&lesser)?;
+    let why = low.denied.to_string();
+    let lower = match (&lesser.model, outbound.output_limit()) {
+        (Some(model), _) => {
+            Decision::new(What::Downgraded, &draft.request.model).because(&format!("it is sent to {model}: {why}"))
+        }
+        (None, most) => {
+            let most = most.map_or_else(String::new, |most| format!("{most} tokens at most: "));
+            Decision::new(What::Clamped, "the output").because(&format!("{most}{why}"))
+        }
+    };
     match budget::reserve(call, caller, (run, &outbound), exchange).await {
         Ok(hold) => {
+            exchange.record.decides(lower.by("budget.on_low"));
             exchange.lesser = lesser;
             Ok((outbound, targets, hold))
         }

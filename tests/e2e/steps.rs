@@ -92,6 +92,10 @@ fn each_step_has_its_model_and_effort_and_what_comes_after_has_the_agent_s_own()
     // Haiku costs 1 and 5 dollars a million tokens, and a model that is not listed 15 and 75.
     let (cheap, dear) = (50 + 5 * 10, 15 * 50 + 75 * 10);
     let exchanges = jetway.exchanges(4);
+    let decided = |exchange: &Value| exchange["decisions"].clone();
+    let sent = |step: &str, more: &str| json!([{ "what": "model", "of": OWN.0, "rule": format!("step {step}"), "reason": format!("it is sent to {HAIKU}{more}") }]);
+    let expect = [sent("look", ", with the effort low"), json!([]), sent("test", ""), json!([])];
+    assert_eq!(exchanges.iter().map(decided).collect::<Vec<_>>(), expect);
     let of = |exchange: &Value| {
         let word = |name: &str| exchange[name].as_str().unwrap().to_owned();
         (word("model"), word("served_model"), exchange["cost_micros"].as_i64().unwrap())

@@ -1,6 +1,7 @@
 //! Runs: what is kept while one is under way, and the log of every exchange.
 
 pub mod body;
+mod decision;
 pub mod feedback;
 mod journal;
 pub mod log;
@@ -26,6 +27,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::secret;
+
+pub use decision::{Decision, What};
 
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -117,6 +120,8 @@ pub struct Record {
     pub calls_refused: Vec<CallRefused>,
     /// Those of them of which the model was told within the reply, and went on. Not in the log.
     pub calls_corrected: Vec<CallRefused>,
+    /// What was decided but about calls, for which see [`Self::decided`].
+    pub decisions: Vec<Decision>,
     /// Calls that the agent got in other words.
     pub calls_replaced: Vec<CallReplaced>,
     /// Tools of ours that the model called, and that were answered within the reply.
@@ -207,11 +212,18 @@ impl StepLeft {
     }
 }
 
-/// A call that the model made and that did not reach the agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A call that the model made and that did not reach the agent. Filters look for `tool` and what is behind
+/// it as they are written, so that what is new comes last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallRefused {
     pub tool: String,
     pub rule: String,
+    /// What the model was told, or would have been. In the log it is among the decisions.
+    #[serde(skip)]
+    pub sentence: String,
+    /// Whether it was only noted: in shadow mode it did reach the agent.
+    #[serde(default, skip_serializing_if = "decision::is_false")]
+    pub noted: bool,
 }
 
 /// A call that the agent got in other words.

@@ -75,6 +75,7 @@ const JSON: &[&str] = &[
     "steps_left",
     "calls",
     "inner",
+    "decisions",
 ];
 /// Columns that hold a moment, in milliseconds since 1970.
 const TIMES: &[&str] = &["at", "started", "ended", "until", "last"];

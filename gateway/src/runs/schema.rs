@@ -183,6 +183,7 @@ const TABLES: &[&str] = &[
     ALTER TABLE exchange ADD COLUMN chunks {number} NOT NULL DEFAULT 0;
     ALTER TABLE exchange ADD COLUMN longest_gap_millis {number};
     ALTER TABLE exchange ADD COLUMN "inner" TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE exchange ADD COLUMN decisions TEXT NOT NULL DEFAULT '[]';
     "#,
 ];
 

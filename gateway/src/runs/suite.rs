@@ -110,7 +110,7 @@ fn number(line: &Line, name: &str) -> i64 {
 
 async fn what_is_written_can_be_read(place: &Place) {
     let open = place.open();
-    let refused = vec![CallRefused { tool: "Bash".into(), rule: "deny Bash".into() }];
+    let refused = vec![CallRefused { tool: "Bash".into(), rule: "deny Bash".into(), ..CallRefused::default() }];
     let usage = Usage { input: 5, output: 6, ..Usage::default() };
     let inner =
         InnerTurn { to_micros: 9, stop: Some("tool_use".into()), usage, cost_micros: 3, ..InnerTurn::default() };
@@ -147,7 +147,7 @@ async fn what_is_written_can_be_read(place: &Place) {
 
 async fn what_is_looked_for_is_found_in_whatever_case(place: &Place) {
     let open = place.open();
-    let refused = vec![CallRefused { tool: "Bash".into(), rule: "deny Bash".into() }];
+    let refused = vec![CallRefused { tool: "Bash".into(), rule: "deny Bash".into(), ..CallRefused::default() }];
     let odd = Record { calls_refused: refused, detail: Some("Ändere 100% davon".into()), ..record("x_1", "run_a") };
     open.log.write(&odd).await.unwrap();
     open.log.write(&record("x_2", "run_b")).await.unwrap();
@@ -205,7 +205,7 @@ async fn what_is_odd_is_kept(place: &Place) {
     let odd = "a\0b' \"c\" \\u0000 \u{1f6eb} $1 ?1 {number}";
     let mut long = record("x_1", "run_odd");
     long.detail = Some(odd.into());
-    long.calls_refused = vec![CallRefused { tool: odd.into(), rule: "r".repeat(100_000) }];
+    long.calls_refused = vec![CallRefused { tool: odd.into(), rule: "r".repeat(100_000), ..CallRefused::default() }];
     long.cost_micros = u64::MAX;
     long.held_micros = u64::MAX;
     open.log.write(&long).await.unwrap();

@@ -177,6 +177,7 @@ impl Sum {
         let read = all("input") + cached + all("cache_write");
         let sources = exchanges.iter().flat_map(|exchange| items(exchange, "passages"));
         let found = exchanges.iter().flat_map(|exchange| items(exchange, "redactions"));
+        let refused = exchanges.iter().flat_map(|exchange| items(exchange, "calls_refused"));
         let steps: BTreeSet<String> = exchanges.iter().filter_map(|exchange| text(exchange, "step")).collect();
         let moment = |name: &str| text(run, name)?.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond);
         Self {
@@ -186,7 +187,7 @@ impl Sum {
             output: all("output"),
             millis: moment("ended").zip(moment("started")).map_or(0, |(ended, started)| ended - started),
             called: lists("calls"),
-            refused: lists("calls_refused"),
+            refused: refused.filter(|call| call["noted"] != true).count(),
             replaced: lists("calls_replaced"),
             redacted: found.map(|found| found.get("count").and_then(Value::as_i64).unwrap_or(0)).sum(),
             passages: sources.filter_map(|passage| passage.get("hash")?.as_str()).collect::<BTreeSet<_>>().len(),
@@ -229,7 +230,7 @@ impl Turn {
             step,
             marks: marks(exchange, previous),
             passages: passages.len(),
-            hidden: words(exchange.get("tools_removed")),
+            hidden: hidden(exchange),
             offered: number(exchange, "tools_offered"),
             shown: if is_same { Vec::new() } else { pages(&passages) },
             because: text(exchange, "detail"),
@@ -307,8 +308,8 @@ fn marks(exchange: &Line, previous: Option<&Line>) -> Vec<Mark> {
     if !called.is_empty() {
         add("called", counted(&called).join(", "), None);
     }
-    for call in items(exchange, "calls_refused") {
-        add("refused", part(call, "tool").unwrap_or_default(), part(call, "rule"));
+    for (kind, what, more) in decided(exchange, previous) {
+        add(kind, what, more);
     }
     for call in items(exchange, "calls_replaced") {
         add("replaced", part(call, "tool").unwrap_or_default(), part(call, "became"));
@@ -343,6 +344,50 @@ fn marks(exchange: &Line, previous: Option<&Line>) -> Vec<Mark> {
         add("project", project.join(", "), None);
     }
     marks
+}
+
+/// What was decided, as marks. What stands in every turn, as of tools, is told where it is new.
+fn decided(exchange: &Line, previous: Option<&Line>) -> Vec<(&'static str, String, Option<String>)> {
+    const KINDS: [&str; 8] =
+        ["narrowed", "refused", "corrected", "clamped", "downgraded", "model", "failover", "resting"];
+    let part = |item: &Value, name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
+    let is_new = |decision: &Value| {
+        let stays = matches!(decision["what"].as_str(), Some("hidden" | "narrowed" | "model" | "clamped"));
+        !(stays && previous.is_some_and(|previous| items(previous, "decisions").contains(decision)))
+    };
+    let mark = |decision: &Value| {
+        let what = part(decision, "what")?;
+        let of = part(decision, "of")?;
+        let more =
+            [part(decision, "rule"), part(decision, "reason")].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        let more = Some(more).filter(|more| !more.is_empty());
+        if decision["noted"].as_bool().unwrap_or(false) {
+            return Some(("noted", format!("{of} would be {what}"), more));
+        }
+        // Of tools that were taken out there is a mark for all.
+        let kind = KINDS.into_iter().find(|kind| *kind == what)?;
+        Some((kind, of, more))
+    };
+    let decisions = items(exchange, "decisions");
+    if decisions.is_empty() {
+        // Records of older versions of Jetway have no more than the calls.
+        let calls = items(exchange, "calls_refused").iter();
+        return calls.map(|call| ("refused", part(call, "tool").unwrap_or_default(), part(call, "rule"))).collect();
+    }
+    decisions.iter().filter(|decision| is_new(decision)).filter_map(mark).collect()
+}
+
+/// Tools that were taken out, each with the rule that says so.
+fn hidden(exchange: &Line) -> Vec<String> {
+    let rule = |tool: &str| {
+        let mut all = items(exchange, "decisions").iter();
+        all.find(|decision| decision["what"] == "hidden" && decision["of"] == tool)?["rule"].as_str()
+    };
+    let told = |tool: String| match rule(&tool) {
+        Some(rule) => format!("{tool} ({rule})"),
+        None => tool,
+    };
+    words(exchange.get("tools_removed")).into_iter().map(told).collect()
 }
 
 /// Names in the order of their first, with how many there are: `Read × 3`, `Bash`.

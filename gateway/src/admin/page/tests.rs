@@ -44,6 +44,10 @@ fn exchange(turn: i64) -> Line {
         "cache_write": 0, "output": 19, "estimated": true, "cost_micros": 2_000,
     }]);
     exchange.insert(String::from("inner"), inner);
+    let refused = |noted: bool| json!({ "what": "refused", "of": EVIL, "rule": EVIL, "reason": EVIL, "noted": noted });
+    let hidden = json!({ "what": "hidden", "of": EVIL, "rule": EVIL });
+    let narrowed = json!({ "what": "narrowed", "of": "Plain", "rule": EVIL });
+    exchange.insert(String::from("decisions"), json!([hidden, narrowed, refused(false), refused(true)]));
     exchange
 }
 
@@ -172,6 +176,7 @@ fn a_turn_says_what_is_new_and_a_long_run_has_pages() {
     let two = told(&[exchange(1), exchange(2)], None);
     assert!(two.contains("1, the same as before") && two.contains(">Read × 2, "), "{two}");
     assert_eq!(two.matches("class=\"step\"").count(), 1);
+    assert_eq!((two.matches("> would be refused<").count(), two.matches(">Plain<").count()), (0, 1), "{two}");
     assert!(two.contains("<dt>Within, 1</dt><dd>41 ms, 1,210 read (1,203 cached), 19 written"), "{two}");
 
     let many: Vec<Line> = (1..=2 * TURNS as i64 + 50).map(exchange).collect();
