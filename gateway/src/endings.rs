@@ -119,7 +119,7 @@ impl Part {
             Outcome::Complete => (Ending::Quiet, quiet),
             Outcome::Refused => (Ending::Refused, quiet),
             Outcome::Cut => (Ending::Cut, quiet),
-            Outcome::ProviderRefused | Outcome::ProviderFailed => (Ending::Failed, quiet),
+            Outcome::ProviderRefused | Outcome::ProviderFailed | Outcome::ProviderTruncated => (Ending::Failed, quiet),
             Outcome::ClientGone => (Ending::Abandoned, quiet),
         };
         let told = Told {

@@ -32,7 +32,7 @@ fn a_stream_that_breaks_breaks_for_the_agent_too() {
 
 #[test]
 fn a_stream_that_stops_short_is_told_apart_from_one_that_ends() {
-    check("{ text: 'one two three four', fault: { close: { after: 4 } } }", true, "provider_failed");
+    check("{ text: 'one two three four', fault: { close: { after: 4 } } }", true, "provider_truncated");
     check(
         "{ text: 'one two three four', fault: { error_event: { after: 4, type: overloaded_error, message: Busy. } } }",
         true,

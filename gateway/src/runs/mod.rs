@@ -42,6 +42,8 @@ pub enum Outcome {
     ProviderRefused,
     /// The provider could not be reached, broke off, or sent what cannot be checked.
     ProviderFailed,
+    /// Its stream stopped before its end, and no error was seen: what was cut off looks like what is done.
+    ProviderTruncated,
     /// The agent hung up.
     ClientGone,
     /// The budget was used up in the middle of the reply, which was ended there.
@@ -56,6 +58,7 @@ impl Outcome {
             Self::Refused => "refused",
             Self::ProviderRefused => "provider_refused",
             Self::ProviderFailed => "provider_failed",
+            Self::ProviderTruncated => "provider_truncated",
             Self::ClientGone => "client_gone",
             Self::Cut => "cut",
         }

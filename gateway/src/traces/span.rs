@@ -280,7 +280,11 @@ fn failed(record: &Record) -> Option<&'static str> {
     let outcome = record.outcome?;
     match outcome {
         Outcome::Complete | Outcome::ClientGone => None,
-        Outcome::Refused | Outcome::ProviderRefused | Outcome::ProviderFailed | Outcome::Cut => {
+        Outcome::Refused
+        | Outcome::ProviderRefused
+        | Outcome::ProviderFailed
+        | Outcome::ProviderTruncated
+        | Outcome::Cut => {
             Some(record.reason.unwrap_or(outcome.name()))
         }
     }

@@ -151,6 +151,7 @@ fn a_failure_is_one_of_ours_or_of_the_provider_s() {
     check(Outcome::Cut, Some("budget"), Some("budget"));
     check(Outcome::ProviderRefused, None, Some("provider_refused"));
     check(Outcome::ProviderFailed, Some("connect"), Some("connect"));
+    check(Outcome::ProviderTruncated, None, Some("provider_truncated"));
 }
 
 #[test]
