@@ -188,6 +188,14 @@ impl Exchange {
         self.part = Some(Part { whose, role, waits, path_end: None, calls: false, is_callers: false, prompt: None });
     }
 
+    /// Which of several agents speaks; and whether it sends once more what it sent before.
+    pub fn speaks(&mut self, speaker: Option<String>, conversation: &str, bytes: &[u8]) {
+        // Two sub-agents that are told the same at once are two all the same.
+        let own = format!("{conversation} {}", speaker.as_deref().unwrap_or_default());
+        self.record.again_of = self.jetway.prefixes.again(&own, bytes, &self.record.id);
+        self.record.speaker = speaker;
+    }
+
     /// This is sent. Where a reply takes more turns, the last counts, in which all others are told.
     pub fn sends(&mut self, bytes: &Bytes) {
         if let Some(prompt) = self.part.as_mut().and_then(|part| part.prompt.as_mut()) {

@@ -134,6 +134,12 @@ pub struct Record {
     /// How often the model went on after Jetway had answered it.
     pub inner_turns: u32,
     pub passages: Vec<Passage>,
+    /// The exchange before it, where its agent sent the same bytes again.
+    pub again_of: Option<String>,
+    /// Why its prompt does not begin as the one before it did: a word.
+    pub prefix_break: Option<&'static str>,
+    /// Which of several agents speaks in it, by the name that they give themselves.
+    pub speaker: Option<String>,
     /// The step of its path that the run was at when it came.
     pub step: Option<String>,
     /// Who speaks in it: a word.

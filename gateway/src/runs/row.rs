@@ -224,6 +224,9 @@ impl Row {
                 ("stop", record.stop.as_ref().into()),
                 ("step", record.step.as_ref().into()),
                 ("role", record.role.into()),
+                ("again_of", record.again_of.as_ref().into()),
+                ("prefix_break", record.prefix_break.into()),
+                ("speaker", record.speaker.as_ref().into()),
             ],
         );
         row.add(counts(record));

@@ -1,5 +1,7 @@
 //! What holds of every run log: one suite, for both stores.
 
+mod again;
+
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
@@ -418,6 +420,7 @@ async fn all(place: fn() -> Place) {
     what_is_looked_for_is_found_in_whatever_case(&place()).await;
     of_a_user_who_is_erased_nothing_is_left(&place()).await;
     what_is_odd_is_kept(&place()).await;
+    again::is_told_apart(&place()).await;
     actions_are_the_newest_first(&place()).await;
     how_a_run_ended_holds_until_it_goes_on(&place()).await;
     bodies_are_kept_for_so_long_and_in_so_much_room(&place()).await;
@@ -451,32 +454,6 @@ fn the_embedded_log_adds_up_whatever_happens() {
 #[test]
 fn postgres_adds_up_whatever_happens() {
     random(&Place::postgres());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_older_log_is_brought_up_to_date() {
-    let place = Place::embedded();
-    let path = place.state.path().join(super::log::FILE);
-    let migrations = super::schema::migrations(super::schema::Dialect::Embedded);
-    let before: Vec<&str> = migrations.iter().take(7).map(String::as_str).collect();
-    let old = crate::store::open(&path, crate::store::Durability::Full, &before).unwrap();
-    old.execute_batch(
-        "INSERT INTO action (at, by, what, target, reason) VALUES (1, 'ada', 'reset', 'a/b', 'early'), (1, 'ada', 'reset', 'a/b', 'late');
-         INSERT INTO run VALUES ('run_a', 'p', 'ada', NULL, 'codex', 5, 9, 2, 'complete', 1, 1, 0);
-         INSERT INTO exchange (id, run, at, agent, endpoint, outcome, input, cache_read, cache_write, cache_write_hour, output,
-                estimated, cost_micros, held_micros, stream, bytes_in, bytes_out, decide_micros, total_millis, tools_offered,
-                tools_removed, calls_refused, passages)
-            VALUES ('x_1', 'run_a', 5, 'codex', 'reply', 'complete', 1, 0, 0, 0, 1, 0, 1, 0, 1, 1, 1, 1, 4, 0, '[]', '[]', '[]');",
-    )
-    .unwrap();
-    drop(old);
-    let reader = place.reader().await;
-    let found = reader.actions(9).await.unwrap();
-    assert_eq!(found.iter().map(|line| line["reason"].as_str().unwrap()).collect::<Vec<_>>(), ["late", "early"]);
-    let (run, exchanges) = reader.show("run_a").await.unwrap().unwrap();
-    assert_eq!(number(&run, "turns"), 2);
-    // What was not known then is empty.
-    assert_eq!(exchanges[0]["inner"], serde_json::json!([]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -284,9 +284,7 @@ fn failed(record: &Record) -> Option<&'static str> {
         | Outcome::ProviderRefused
         | Outcome::ProviderFailed
         | Outcome::ProviderTruncated
-        | Outcome::Cut => {
-            Some(record.reason.unwrap_or(outcome.name()))
-        }
+        | Outcome::Cut => Some(record.reason.unwrap_or(outcome.name())),
     }
 }
 

@@ -58,6 +58,8 @@ struct Turn {
     served: Option<String>,
     provider: Option<String>,
     outcome: String,
+    /// Whether its request was sent again.
+    is_retried: bool,
     tone: &'static str,
     status: Option<i64>,
     cost: i64,
@@ -211,6 +213,7 @@ impl Turn {
             served: text(exchange, "served_model").filter(|served| *served != model),
             provider: text(exchange, "provider"),
             tone: if outcome == "complete" { "well" } else { "ill" },
+            is_retried: text(exchange, "retried_by").is_some(),
             status: exchange.get("status").and_then(Value::as_i64),
             cost: number(exchange, "cost_micros"),
             held: number(exchange, "held_micros"),
@@ -301,8 +304,16 @@ fn marks(exchange: &Line, previous: Option<&Line>) -> Vec<Mark> {
     if text(exchange, "endpoint").as_deref() == Some(QUESTION) {
         add("question", String::from("asked by Jetway, what stood in its agent's way"), None);
     }
-    if text(exchange, "role").as_deref() == Some("sub") {
-        add("agent", String::from("a sub-agent"), None);
+    match text(exchange, "role").as_deref() {
+        Some("sub") => add("agent", String::from("a sub-agent"), text(exchange, "speaker")),
+        Some("compaction") => add("agent", String::from("sums up the conversation"), None),
+        _ => {}
+    }
+    if let Some(before) = text(exchange, "again_of") {
+        add("again", String::from("the request before, sent once more"), Some(before));
+    }
+    if let Some(cause) = text(exchange, "prefix_break") {
+        add("prefix", String::from("the prompt does not begin as the one before"), Some(cause));
     }
     let called = words(exchange.get("calls"));
     if !called.is_empty() {

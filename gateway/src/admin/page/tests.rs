@@ -44,6 +44,9 @@ fn exchange(turn: i64) -> Line {
         "cache_write": 0, "output": 19, "estimated": true, "cost_micros": 2_000,
     }]);
     exchange.insert(String::from("inner"), inner);
+    for name in ["again_of", "prefix_break", "speaker", "retried_by"] {
+        exchange.insert(name.to_owned(), EVIL.into());
+    }
     let refused = |noted: bool| json!({ "what": "refused", "of": EVIL, "rule": EVIL, "reason": EVIL, "noted": noted });
     let hidden = json!({ "what": "hidden", "of": EVIL, "rule": EVIL });
     let narrowed = json!({ "what": "narrowed", "of": "Plain", "rule": EVIL });
@@ -106,8 +109,8 @@ fn no_page_obeys_what_it_shows() {
     check(&fill("runs", filter), 10);
     let story = Story::of(run(), &[exchange(1)], &[finding()], None);
     let told = fill("story", context! { story => Serde(&story), is_live => true, is_past => true });
-    check(&told, 42);
-    check(&fill("run", context! { told, etag => "", live => Some(EVIL), id => EVIL }), 43);
+    check(&told, 47);
+    check(&fill("run", context! { told, etag => "", live => Some(EVIL), id => EVIL }), 48);
     let facts = context! {
         groups => Serde([Told::of(&group())]), more => 1, policies => [EVIL], kinds => [EVIL], policy => Some("p"),
         kind => Some("k"), status => Some(EVIL), since => Some(EVIL), wrong => Some(EVIL),
@@ -176,6 +179,7 @@ fn a_turn_says_what_is_new_and_a_long_run_has_pages() {
     let two = told(&[exchange(1), exchange(2)], None);
     assert!(two.contains("1, the same as before") && two.contains(">Read × 2, "), "{two}");
     assert_eq!(two.matches("class=\"step\"").count(), 1);
+    assert_eq!(two.matches(", retried</span>").count(), 2, "{two}");
     assert_eq!((two.matches("> would be refused<").count(), two.matches(">Plain<").count()), (0, 1), "{two}");
     assert!(two.contains("<dt>Within, 1</dt><dd>41 ms, 1,210 read (1,203 cached), 19 written"), "{two}");
 

@@ -79,7 +79,7 @@ struct List {
     #[arg(long)]
     agent: Option<String>,
     /// Only runs whose last exchange ended so: complete, refused, provider_refused, provider_failed,
-    /// provider_truncated, client_gone, cut.
+    /// provider_truncated, client_gone, cut; or in which a request was sent again: retried.
     #[arg(long)]
     outcome: Option<String>,
     /// Only runs that ended so: completed, quiet, told, refused, cut, failed, stuck, abandoned.

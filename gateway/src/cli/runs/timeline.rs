@@ -78,9 +78,9 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     let time = field(exchange, "at");
     let clock = time.get(11..19).unwrap_or(&time);
     let asks = if field(exchange, "endpoint") == QUESTION { QUESTION.to_owned() } else { field(exchange, "dialect") };
-    let whose = if field(exchange, "role") == "sub" { " (a sub-agent)" } else { "" };
-    let what = format!("{asks} {}{whose}", field(exchange, "model"));
-    text.push_str(&format!("\n{:>3}  {}  {what}  {outcome}\n", number(exchange, "turn"), paint.dim(clock)));
+    let retried = if self::text(exchange, "retried_by").is_some() { ", retried" } else { "" };
+    let what = format!("{asks} {}{}", field(exchange, "model"), whose(exchange));
+    text.push_str(&format!("\n{:>3}  {}  {what}  {outcome}{retried}\n", number(exchange, "turn"), paint.dim(clock)));
     let mut note = |label: &str, value: String| text.push_str(&format!("     {label:<9} {value}\n"));
     if number(exchange, "input") + number(exchange, "output") > 0 {
         let estimated = if number(exchange, "estimated") == 1 { " (estimated)" } else { "" };
@@ -94,6 +94,12 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
                 money(number(exchange, "cost_micros"))
             ),
         );
+    }
+    if let Some(before) = self::text(exchange, "again_of") {
+        note("again", format!("the request of {}, sent once more", shown(before)));
+    }
+    if let Some(cause) = self::text(exchange, "prefix_break") {
+        note("prefix", format!("the prompt does not begin as the one before: {}", shown(cause)));
     }
     if number(exchange, "held_micros") > 0 {
         note("reserved", money(number(exchange, "held_micros")));
@@ -141,6 +147,16 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     }
     if let Some(detail) = exchange.get("detail").and_then(Value::as_str) {
         note("because", shown(detail));
+    }
+}
+
+/// Who speaks, where it is not the agent that the run is of.
+fn whose(exchange: &Line) -> String {
+    let which = text(exchange, "speaker").map(|speaker| format!(" {}", shown(speaker))).unwrap_or_default();
+    match text(exchange, "role") {
+        Some("sub") => format!(" (a sub-agent{which})"),
+        Some("compaction") => String::from(" (sums up the conversation)"),
+        _ => String::new(),
     }
 }
 
