@@ -256,7 +256,7 @@ fn short(more: &str) {
     assert_eq!(each("retried_by"), [ids[1], None, None, None, None], "{told}");
     assert_eq!(each("speaker"), [None, None, None, Some("a1"), Some("a2")], "{told}");
     assert_eq!(&each("prefix_break")[..3], [None, None, Some("agent")], "{told}");
-    assert_eq!(listed(&jetway, &["--outcome", "retried"]), [run.clone()]);
+    assert_eq!(listed(&jetway, &["--outcome", "retried"]), std::slice::from_ref(&run));
     let text = String::from_utf8(jetway.command(&["runs", "show", &run]).stdout).unwrap();
     for line in
         ["provider_truncated, retried", "again     the request of x_", "as the one before: agent", "(a sub-agent a1)"]
