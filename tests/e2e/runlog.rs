@@ -1,6 +1,7 @@
 //! The run log when processes die: whatever was settled is in it, once, in either store.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jetway_support::client::post;
@@ -23,7 +24,10 @@ fn setup(provider: &str, url: Option<&str>) -> Setup {
 }
 
 fn ask(to: std::net::SocketAddr, run: &str) -> u16 {
-    let messages = json!([{ "role": "user", "content": "zebra" }]);
+    // What is sent again is no turn of its own, and these are.
+    static SENT: AtomicU64 = AtomicU64::new(0);
+    let task = format!("zebra {}", SENT.fetch_add(1, Ordering::Relaxed));
+    let messages = json!([{ "role": "user", "content": task }]);
     let body = json!({ "model": "claude-sonnet-5-5", "max_tokens": 100, "stream": true, "messages": messages });
     post("/v1/messages", body.to_string()).header("x-jetway-run", run).send(to).status
 }
