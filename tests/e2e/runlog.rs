@@ -10,12 +10,18 @@ use serde_json::{Value, json};
 
 const SCRIPT: &str = "
 scenarios:
+  - name: corrected
+    when: { contains: giraffe }
+    turns:
+      - { text: 'I look.', calls: [{ tool: Bash, input: { command: cat .env } }], usage: { input: 900, output: 77 }, pace: 1ms }
+      - { text: 'one two three', usage: { input: 900, output: 77 }, pace: 10ms }
   - name: any
     turns: [{ text: 'one two three', usage: { input: 900, output: 77 }, pace: 1ms }]
 ";
 
 fn setup(provider: &str, url: Option<&str>) -> Setup {
-    let mut setup = Setup::new(provider).with("budget: { caps: [{ per: user, usd: 100, every: day }] }\n");
+    const POLICY: &str = "budget: { caps: [{ per: user, usd: 100, every: day }] }\nlockdown: { allow: [Read] }\n";
+    let mut setup = Setup::new(provider).with(POLICY);
     if let Some(url) = url {
         setup.more = format!("runs: {{ postgres: {{ urls: ['{url}'], user: {}, timeout: 20s }} }}", postgres::USER);
     }
@@ -23,22 +29,33 @@ fn setup(provider: &str, url: Option<&str>) -> Setup {
 }
 
 fn ask(to: std::net::SocketAddr, run: &str) -> u16 {
-    let messages = json!([{ "role": "user", "content": "zebra" }]);
-    let body = json!({ "model": "claude-sonnet-5-5", "max_tokens": 100, "stream": true, "messages": messages });
+    say("zebra", to, run)
+}
+
+/// A giraffe takes two turns, of which the agent sees one.
+fn say(text: &str, to: std::net::SocketAddr, run: &str) -> u16 {
+    let messages = json!([{ "role": "user", "content": text }]);
+    let tools = ["Read", "Bash"].map(|name| json!({ "name": name, "input_schema": { "type": "object" } }));
+    let mut body = json!({ "model": "claude-sonnet-5-5", "max_tokens": 100, "stream": true, "messages": messages });
+    if text == "giraffe" {
+        body["tools"] = json!(tools);
+    }
     post("/v1/messages", body.to_string()).header("x-jetway-run", run).send(to).status
 }
 
-/// What each exchange in the log cost.
+/// What each turn of the exchanges in the log cost, by what it was held as. All turns of one cost the same.
 fn logged(jetway: &Jetway) -> BTreeMap<String, i64> {
-    let costs = jetway
-        .exchanges(0)
-        .into_iter()
-        .map(|exchange| (exchange["id"].as_str().unwrap().to_owned(), exchange["cost_micros"].as_i64().unwrap()));
-    costs.collect()
+    let turns = |exchange: Value| {
+        let (id, cost) = (exchange["id"].as_str().unwrap().to_owned(), exchange["cost_micros"].as_i64().unwrap());
+        let inner = exchange["inner_turns"].as_i64().unwrap();
+        let hold = move |turn: i64| if turn == 0 { id.clone() } else { format!("{id}.{turn}") };
+        (0..=inner).map(move |turn| (hold(turn), cost / (inner + 1)))
+    };
+    jetway.exchanges(0).into_iter().flat_map(turns).collect()
 }
 
-/// What the ledger has charged, and the exchanges that it charged in full because their process
-/// died, with what that was.
+/// What the ledger has charged, and the holds that it charged in full because their process died, with what
+/// that was.
 fn charged(jetway: &Jetway) -> (i64, BTreeMap<String, i64>) {
     let books = jetway.json(&["budgets", "--json"]);
     let used: f64 = books["accounts"].as_array().unwrap().iter().map(|account| account["used"].as_f64().unwrap()).sum();
@@ -57,12 +74,13 @@ fn survives(url: Option<&str>, mut between: impl FnMut(u64)) {
             .map(|agent| {
                 std::thread::spawn(move || {
                     // A gateway that dies in the middle leaves a client with all kinds of ends.
-                    let asks = || std::panic::catch_unwind(|| ask(to, &format!("agent {agent}"))).is_ok();
+                    let text = ["zebra", "giraffe"][agent % 2];
+                    let asks = || std::panic::catch_unwind(|| say(text, to, &format!("agent {agent}"))).is_ok();
                     (0..200).take_while(|_| asks()).count()
                 })
             })
             .collect();
-        std::thread::sleep(Duration::from_millis(150 + round * 23));
+        std::thread::sleep(Duration::from_millis(400 + round * 23));
         between(round);
         folder = jetway.kill();
         agents.into_iter().for_each(|agent| drop(agent.join()));
@@ -74,12 +92,20 @@ fn survives(url: Option<&str>, mut between: impl FnMut(u64)) {
         let settled = logged(&jetway).into_iter().filter(|(id, _)| !abandoned.contains_key(id));
         settled.map(|(_, cost)| cost).sum::<i64>() == used - abandoned.values().sum::<i64>()
     });
-    let (_, abandoned) = charged(&jetway);
+    let ((_, abandoned), logged) = (charged(&jetway), logged(&jetway));
     assert!(!abandoned.is_empty(), "nothing was under way when it was killed, so nothing is shown");
+    // Of a turn that was over while its reply went on, what it cost was held.
+    let over: Vec<i64> = abandoned
+        .iter()
+        .filter(|(hold, _)| abandoned.contains_key(&format!("{hold}.1")))
+        .map(|(_, amount)| *amount)
+        .collect();
+    let cost = *logged.values().next().unwrap();
+    assert!(!over.is_empty() && over.iter().all(|amount| *amount == cost), "{over:?} {cost}");
     // Runs have counted each of their exchanges once.
     let runs = jetway.json(&["runs", "--json", "--limit", "1000"]);
     let turns: i64 = runs.as_array().unwrap().iter().map(|run| run["turns"].as_i64().unwrap()).sum();
-    assert_eq!(turns, i64::try_from(logged(&jetway).len()).unwrap());
+    assert_eq!(turns, i64::try_from(jetway.exchanges(0).len()).unwrap());
     assert!(turns > 50, "{turns}");
 }
 
