@@ -29,12 +29,11 @@ use crate::errand::Patience;
 use crate::gate::{Gate, Jetway};
 use crate::metrics::Labels;
 use crate::rates::Admission;
-use crate::runs;
 use crate::runs::body::Body;
 use crate::runs::state::State;
 use crate::runs::{CallRefused, CallReplaced, InnerTurn, Outcome, Passage, Record, StepLeft};
-use crate::settling::Owed;
-use crate::store::StoreError;
+use crate::settling::{self, Owed, UNRECORDED};
+pub use crate::settling::{Unwritten, write_again};
 use crate::tab::{self, Account, Lesser, Tab};
 
 /// No more calls of a reply are kept for the log.
@@ -495,14 +494,13 @@ impl Ended {
         let labels = Labels::of(&self.gate.config, &self.record, &model);
         jetway.metrics.ended(&self.record, labels, rules);
         tell(&self.record, labels);
-        // Before it is settled: whenever this process dies, what was settled is in the log.
-        let written = jetway.log.write(&self.record).await;
         jetway.traces.exchange(&jetway.gate.load().config, &self.record);
+        // Before it is settled: whenever this process dies, what was settled is in the log.
+        if self.record.reason != Some(UNRECORDED) {
+            settling::record(&jetway, &self.record, &self.owed).await;
+        }
         for owed in std::mem::take(&mut self.owed) {
             owed.settle(&jetway).await;
-        }
-        if let Err(error) = written {
-            write_again(&jetway, Unwritten::Exchange(&self.record), error).await;
         }
     }
 }
@@ -527,38 +525,6 @@ async fn spend(jetway: &Jetway, Account { run, step }: &Account, record: &Record
         tracing::error!(%error, "what a step has used could not be counted");
     }
 }
-
-/// What could not be written to the run log.
-#[derive(Debug, Clone, Copy)]
-pub enum Unwritten<'a> {
-    Exchange(&'a Record),
-    Ending(&'a runs::Ended),
-}
-
-/// Writes it, as when the disk was full for a while.
-pub async fn write_again(jetway: &Jetway, unwritten: Unwritten<'_>, mut error: StoreError) {
-    let id = match unwritten {
-        Unwritten::Exchange(record) => &record.id,
-        Unwritten::Ending(ended) => &ended.run,
-    };
-    for attempt in 0..ATTEMPTS {
-        tracing::error!(id, %error, attempt, "a record could not be written yet");
-        tokio::time::sleep(Duration::from_secs(1 << attempt)).await;
-        let written = match unwritten {
-            Unwritten::Exchange(record) => jetway.log.write(record).await,
-            Unwritten::Ending(ended) => jetway.log.end(ended).await,
-        };
-        match written {
-            Ok(()) => return,
-            Err(again) => error = again,
-        }
-    }
-    jetway.metrics.runs.unwritten.inc();
-    tracing::error!(id, %error, "a record was not written, and is lost");
-}
-
-/// How often a record is tried, with longer and longer pauses: for a minute in all.
-const ATTEMPTS: u32 = 6;
 
 /// The beginning of a text of somebody else's.
 fn short(text: &str) -> String {

@@ -1,9 +1,13 @@
-//! What is owed to the ledger for an exchange, and when it is told: behind the exchange's record.
+//! What is owed to the ledger for an exchange, and when it is told: behind the exchange's record, which is
+//! written however long that takes.
 
 use std::time::Duration;
 
 use crate::gate::Jetway;
 use crate::ledger::{Charge, Ledger, Refused};
+use crate::runs::Record;
+pub use crate::runs::pending::Unwritten;
+use crate::store::StoreError;
 use crate::tab::Tab;
 
 /// A turn that is over: what it is charged, in the place of what is held for it.
@@ -55,6 +59,28 @@ impl Owed {
         tracing::error!(exchange, "a hold was not settled, and is charged in full at the next start");
     }
 }
+
+/// Writes down an exchange, however long that takes. What it cost is held until then.
+pub async fn record(jetway: &Jetway, record: &Record, owed: &[Owed]) {
+    let waiting = jetway.records.enter();
+    let written = jetway.log.write(record).await;
+    drop(waiting);
+    if let Err(error) = written {
+        for owed in owed {
+            owed.hold(&*jetway.ledger).await;
+        }
+        write_again(jetway, Unwritten::Exchange(record), error).await;
+    }
+}
+
+/// Writes what could not be written to the run log at once: until it is there, or this process is to end.
+pub async fn write_again(jetway: &Jetway, unwritten: Unwritten<'_>, error: StoreError) {
+    jetway.metrics.runs.unwritten.inc();
+    jetway.records.write(&jetway.log, unwritten, error).await;
+}
+
+/// Why a request is refused of which not even that could be written down: so many records wait.
+pub const UNRECORDED: &str = "unrecorded";
 
 /// Others may take what is left in between.
 const TRIES: u32 = 3;

@@ -5,6 +5,7 @@ pub mod feedback;
 mod journal;
 pub mod log;
 mod path;
+pub mod pending;
 mod postgres;
 pub mod read;
 mod row;
