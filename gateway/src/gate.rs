@@ -281,6 +281,17 @@ pub fn keyed(config: &Config) -> anyhow::Result<Keyed> {
     Keyed::load(&file).map_err(|error| anyhow::anyhow!("{} cannot be used: {error}", file.display()))
 }
 
+/// What is kept of conversations, beside a gateway that may be running.
+///
+/// # Errors
+/// When it cannot be used.
+pub async fn state_beside(config: &Config) -> anyhow::Result<State> {
+    Ok(match &config.ledger {
+        None => State::open(&config.state.join(files::STATE), Timestamp::now())?,
+        Some(redis) => State::Shared(Redis::beside(redis).await?.link()),
+    })
+}
+
 /// The ledger, beside a gateway that may be running.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! Runs: what is kept while one is under way, and the log of every exchange.
 
 pub mod body;
+mod erased;
 pub mod feedback;
 mod journal;
 pub mod log;
