@@ -79,6 +79,7 @@ async fn handled(jetway: Arc<Jetway>, request: Request<Incoming>, patience: Pati
     exchange.record.traceparent = jetway.traces.parent(&head.headers);
     let id = exchange.record.id.clone();
     let served = match found {
+        _ if jetway.records.is_full() => Err((Refusal::Unrecorded, Box::new(exchange))),
         Err(why) => Err((no_route(why, &head), Box::new(exchange))),
         Ok(route) => match gate.policy(route.policy) {
             None => Err((no_policy(&gate, route.policy), Box::new(exchange))),

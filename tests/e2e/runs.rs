@@ -144,6 +144,10 @@ fn bodies_are_kept_as_they_were_or_without_secrets_or_not_at_all() {
             let exchanges = story["exchanges"].as_array().unwrap();
             exchanges.len() == 2 && exchanges.iter().all(|exchange| exchange["sent"].is_object() == has_body)
         });
+        // Also what was said is looked for, as it is kept.
+        for (text, is_found) in [("my django app", has_body), (SECRET, has_secret)] {
+            assert_eq!(listed(&jetway, &["--text", text]) == [run.clone()], is_found, "{kept} {text}");
+        }
         let text = story.to_string();
         assert_eq!(text.contains("Report the errors"), has_body, "{kept}");
         assert_eq!(text.contains(SECRET), has_secret, "{kept}: {text}");

@@ -71,7 +71,7 @@ impl Runs {
             )?,
             unwritten: new.counter(
                 "jetway_log_failed_total",
-                "Exchanges and endings that could not be written to the run log, and are lost to it.",
+                "Exchanges and endings that could not be written to the run log at once; each is tried again until it is there, or Jetway stops.",
             )?,
             steps: Steps::new(new)?,
         })

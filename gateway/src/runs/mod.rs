@@ -2,10 +2,12 @@
 
 pub mod body;
 mod decision;
+mod erased;
 pub mod feedback;
 mod journal;
 pub mod log;
 mod path;
+pub mod pending;
 mod postgres;
 pub mod read;
 mod row;

@@ -49,7 +49,7 @@ pub struct Filter {
     pub min_cost: Option<u64>,
     /// A tool of which a call was refused.
     pub refused: Option<String>,
-    /// What a refusal, a failure or a finding says.
+    /// What a refusal, a failure, a finding or, where bodies are kept, a turn says.
     pub text: Option<String>,
     pub limit: u32,
 }
@@ -390,10 +390,12 @@ impl Query {
             self.conditions.push(format!(
                 "(id IN (SELECT run FROM exchange WHERE detail IS NOT NULL AND {})
                     OR id IN (SELECT run FROM exchange WHERE calls_refused <> '[]' AND {})
-                    OR id IN (SELECT run FROM finding WHERE {}))",
+                    OR id IN (SELECT run FROM finding WHERE {})
+                    OR EXISTS (SELECT 1 FROM body WHERE body.run = run.id AND {}))",
                 has("detail"),
                 has("calls_refused"),
-                has("text")
+                has("text"),
+                has("words")
             ));
         }
     }

@@ -185,13 +185,15 @@ impl Row {
     pub(super) fn of_body(said: &Body) -> std::io::Result<Self> {
         let sent = body::pack(&said.sent)?;
         let answer = said.said.as_ref().map(|said| body::pack(said.as_bytes())).transpose()?;
-        let bytes = sent.len() + answer.as_ref().map_or(0, String::len);
+        let bytes =
+            [answer.as_ref(), said.words.as_ref()].iter().flatten().map(|text| text.len()).sum::<usize>() + sent.len();
         let cells = [
             ("id", (&said.exchange).into()),
             ("at", said.at.into()),
             ("run", said.run.as_ref().into()),
             ("user", said.user.as_ref().into()),
             ("bytes", bytes.into()),
+            ("words", said.words.as_ref().into()),
             ("sent", Cell::Text(sent)),
             ("said", answer.map_or(Cell::Null, Cell::Text)),
         ];

@@ -18,6 +18,8 @@ const WORDS: &[(&str, &str, &str)] = &[
     // A partitioned table's key must hold what it is partitioned by.
     ("{key of a day}", "PRIMARY KEY", "NOT NULL"),
     ("{by day}", ") STRICT", ", PRIMARY KEY (id, at)) PARTITION BY RANGE (at)"),
+    // From then on SQLite has bodies in a file of their own.
+    ("{words of bodies}", "ALTER TABLE body RENAME TO moved_body", "ALTER TABLE body ADD COLUMN words TEXT"),
 ];
 
 /// In order, once each; never change one that was released, add another.
@@ -189,7 +191,30 @@ const TABLES: &[&str] = &[
     ALTER TABLE exchange ADD COLUMN speaker TEXT;
     CREATE INDEX exchange_again ON exchange (run) WHERE again_of IS NOT NULL;
     "#,
+    // Users who were erased, by a digest, and when.
+    "
+    CREATE TABLE erased (id TEXT PRIMARY KEY, at {number} NOT NULL) {strict};
+    {words of bodies};
+    ",
 ];
+
+/// Bodies as SQLite keeps them, likewise: in a file of their own, for to rewrite that takes long. A change
+/// of the table `body` above is for PostgreSQL alone.
+pub(super) const BODIES: &[&str] = &[r#"
+    CREATE TABLE body (
+        id TEXT PRIMARY KEY,
+        at INTEGER NOT NULL,
+        run TEXT,
+        "user" TEXT,
+        bytes INTEGER NOT NULL,
+        words TEXT,
+        sent TEXT NOT NULL,
+        said TEXT
+    ) STRICT;
+    CREATE INDEX body_at ON body (at);
+    CREATE INDEX body_run ON body (run, at);
+    CREATE TABLE erased (id TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+"#];
 
 /// The migrations as a store reads them.
 pub(super) fn migrations(dialect: Dialect) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! What holds of every run log: one suite, for both stores.
 
 mod again;
+mod erasing;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -174,29 +175,20 @@ async fn what_is_looked_for_is_found_in_whatever_case(place: &Place) {
     open.end().await;
 }
 
-/// Whether a file holds this anywhere.
-fn holds(path: &Path, text: &str) -> bool {
-    std::fs::read(path).unwrap_or_default().windows(text.len()).any(|some| some == text.as_bytes())
-}
-
-async fn of_a_user_who_is_erased_nothing_is_left(place: &Place) {
-    const MARK: &str = "what only ada would say";
+async fn what_was_said_is_found(place: &Place) {
     let open = place.open();
-    for number in 0..120 {
-        let detail = Some(format!("{MARK} {number}"));
-        open.log.write(&Record { detail, ..record(&format!("x_{number}"), "run_a") }).await.unwrap();
+    for (id, run, words) in [("x_1", "run_a", Some("Where is the Middleware?")), ("x_2", "run_b", None)] {
+        open.log.write(&record(id, run)).await.unwrap();
+        let words = words.map(str::to_owned);
+        let body = Body { exchange: id.into(), run: Some(run.into()), sent: "{}".into(), words, ..Body::default() };
+        open.log.keep_body(Body { at: Timestamp::now(), ..body }).await.unwrap();
     }
-    let other = Record { user: Some("bob".into()), ..record("x_bob", "run_b") };
-    open.log.write(&other).await.unwrap();
     open.told().await;
-    // Exchanges, and the run that they make.
-    assert_eq!(open.log.erase("ada").await.unwrap(), 121);
-    let left = place.reader().await.list(&Filter { limit: 10, ..Filter::default() }).await.unwrap();
-    assert_eq!(left.iter().map(|run| run["id"].as_str().unwrap()).collect::<Vec<_>>(), ["run_b"]);
-    if place.runs.postgres.is_none() {
-        for file in [super::log::FILE.to_owned(), format!("{}-wal", super::log::FILE)] {
-            assert!(!holds(&place.state.path().join(&file), MARK), "{file}");
-        }
+    let reader = place.reader().await;
+    for (text, expect) in [("the middleware", &["run_a"][..]), ("nowhere", &[])] {
+        let filter = Filter { text: Some(text.into()), limit: 9, ..Filter::default() };
+        let found = reader.list(&filter).await.unwrap();
+        assert_eq!(found.iter().map(|run| run["id"].as_str().unwrap()).collect::<Vec<_>>(), expect, "{text}");
     }
     open.end().await;
 }
@@ -319,7 +311,10 @@ async fn bodies_are_kept_for_so_long_and_in_so_much_room(place: &Place) {
         open.log.write(&Record { at: hours(age), user: user.clone(), ..record(id, "run_a") }).await.unwrap();
         let said = (age == 0).then(|| String::from("{\"role\":\"assistant\"}"));
         let sent = if age == 3 { noise.clone().into() } else { bytes::Bytes::from_static(b"{}") };
-        open.log.keep_body(Body { exchange: id.into(), run, user, at: hours(age), sent, said }).await.unwrap();
+        open.log
+            .keep_body(Body { exchange: id.into(), run, user, at: hours(age), sent, said, words: None })
+            .await
+            .unwrap();
     }
     open.told().await;
     let reader = place.reader().await;
@@ -332,8 +327,8 @@ async fn bodies_are_kept_for_so_long_and_in_so_much_room(place: &Place) {
     let left: Vec<String> = reader.bodies("run_a").await.unwrap().into_keys().collect();
     assert_eq!((left, reader.show("run_a").await.unwrap().unwrap().1.len()), (vec![String::from("x_3")], 3));
     // Whoever is erased is nowhere any more, and others are.
-    assert_eq!(open.log.erase("bob").await.unwrap(), 1);
-    assert!(open.log.erase("ada").await.unwrap() >= 4);
+    assert_eq!(open.log.erase("bob", now).await.unwrap(), 1);
+    assert!(open.log.erase("ada", now).await.unwrap() >= 4);
     assert!(reader.bodies("run_a").await.unwrap().is_empty());
     assert!(reader.show("run_a").await.unwrap().is_none());
     open.end().await;
@@ -418,7 +413,10 @@ async fn whoever_writes_the_sums_are_right(place: &Place, written: Vec<(u8, u8, 
 async fn all(place: fn() -> Place) {
     what_is_written_can_be_read(&place()).await;
     what_is_looked_for_is_found_in_whatever_case(&place()).await;
-    of_a_user_who_is_erased_nothing_is_left(&place()).await;
+    erasing::of_a_user_who_is_erased_nothing_is_left(&place()).await;
+    erasing::what_is_on_its_way_is_left_out_where_it_is_older(&place()).await;
+    erasing::nothing_slips_in_while_a_user_is_erased(&place()).await;
+    what_was_said_is_found(&place()).await;
     what_is_odd_is_kept(&place()).await;
     again::is_told_apart(&place()).await;
     actions_are_the_newest_first(&place()).await;
