@@ -126,7 +126,8 @@ impl Part {
             began: Some(record.at),
             agent: Some(record.agent),
             policy_version: record.policy_version.clone(),
-            step: record.step.clone(),
+            // Where the run is now, which its reply may have brought it to.
+            step: record.steps_entered.last().or(record.step.as_ref()).cloned(),
             shown: record.passages.iter().map(|shown| (shown.source.clone(), shown.hash.clone())).collect(),
             refused: record.calls_refused.iter().map(|call| (call.tool.clone(), call.rule.clone())).collect(),
         };
@@ -163,12 +164,25 @@ pub struct Over {
     pub took: Took,
 }
 
+/// What comes of somebody's word that a run is over.
+#[derive(Debug)]
+pub enum Said {
+    /// It has ended, and is to be concluded.
+    Now(Box<Over>),
+    /// It ends when what is under way in it does.
+    Later,
+    /// It is not known here, or is not of these.
+    Unknown,
+}
+
 /// A run that has not.
 #[derive(Debug, Default)]
 struct Open {
     whose: Whose,
     /// Exchanges that are under way.
     busy: usize,
+    /// Whether somebody said that it is over while one was.
+    is_told: bool,
     /// Whether its main conversation is known.
     has_main: bool,
     /// When it ends, if nothing more comes.
@@ -260,7 +274,9 @@ impl Endings {
             open.is_callers |= left.is_callers;
             open.prompt = left.prompt.or(open.prompt.take());
         }
-        let due = Instant::now().checked_add(open.wait.unwrap_or(left.wait)).filter(|_| open.busy == 0);
+        // Whoever said that it is over meant what was under way too.
+        let wait = if open.is_told { Duration::ZERO } else { open.wait.unwrap_or(left.wait) };
+        let due = Instant::now().checked_add(wait).filter(|_| open.busy == 0);
         *bytes = *bytes + open.weight() - before;
         known.put_off(run, due);
         known.forget();
@@ -268,15 +284,21 @@ impl Endings {
         self.changed.notify_one();
     }
 
-    /// A run ends now, because somebody says so. What is under way in it goes on. None if it is not
-    /// known here, or is not of these.
+    /// A run ends, because somebody says so: now, or where something is under way in it, as soon as
+    /// that is over. If it ended before, what is under way would open it again, and nobody would end it.
     #[must_use]
-    pub fn end(&self, (policy, user): (&str, &str), run: &str) -> Option<Over> {
+    pub fn end(&self, (policy, user): (&str, &str), run: &str) -> Said {
         let mut known = self.known();
-        let is_theirs = |open: &Open| open.whose.policy == policy && open.whose.user == user;
-        known.runs.get(run).filter(|open| is_theirs(open))?;
-        let over = known.take(run)?;
-        Some(Over { ending: Ending::Told, detail: None, ..over })
+        let is_theirs = |open: &&mut Open| open.whose.policy == policy && open.whose.user == user;
+        match known.runs.get_mut(run).filter(is_theirs) {
+            None => return Said::Unknown,
+            Some(open) if open.busy > 0 => open.is_told = true,
+            Some(_) => {
+                let over = known.take(run).map(|over| Over { ending: Ending::Told, detail: None, ..over });
+                return over.map_or(Said::Unknown, |over| Said::Now(Box::new(over)));
+            }
+        }
+        Said::Later
     }
 
     /// Waits until a run ends, and takes it.
@@ -348,8 +370,11 @@ impl Known {
         self.put_off(run, None);
         let open = self.runs.remove(run)?;
         self.bytes -= open.weight();
-        let Open { whose, ending, detail, is_callers, prompt, told, took, .. } = open;
-        let ending = ending.unwrap_or(Ending::Abandoned);
+        let Open { whose, is_told, ending, detail, is_callers, prompt, told, took, .. } = open;
+        let (ending, detail) = match is_told {
+            true => (Ending::Told, None),
+            false => (ending.unwrap_or(Ending::Abandoned), detail),
+        };
         Some(Over { whose, ending, detail, is_callers, prompt, told, took })
     }
 }
@@ -453,13 +478,32 @@ mod tests {
     fn a_run_is_ended_by_its_own_caller_alone() {
         let endings = Endings::default();
         endings.begun(&whose("a"));
-        assert!(endings.end(("wizard", "bob"), "a").is_none());
-        assert!(endings.end(("coding", "ada"), "a").is_none());
-        assert!(endings.end(("wizard", "ada"), "b").is_none());
-        assert_eq!(endings.end(("wizard", "ada"), "a").map(|over| over.ending), Some(Ending::Told));
-        // Its exchange is over only now, and begins no run.
-        endings.left("a", left(Role::Main, Ending::Quiet, 1, b"late"));
+        endings.left("a", left(Role::Main, Ending::Quiet, FAR, b"one"));
+        for (whose, run) in [(("wizard", "bob"), "a"), (("coding", "ada"), "a"), (("wizard", "ada"), "b")] {
+            assert!(matches!(endings.end(whose, run), Said::Unknown), "{whose:?}");
+        }
+        let Said::Now(over) = endings.end(("wizard", "ada"), "a") else {
+            panic!("it is theirs, and nothing is under way")
+        };
+        assert_eq!(over.ending, Ending::Told);
         assert_eq!((endings.open(), endings.known().bytes), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn what_is_under_way_when_somebody_ends_a_run_is_waited_for_and_no_longer() {
+        let endings = Endings::default();
+        endings.begun(&whose("a"));
+        endings.begun(&whose("a"));
+        assert!(matches!(endings.end(("wizard", "ada"), "a"), Said::Later));
+        endings.left("a", left(Role::Aside, Ending::Quiet, FAR, b"title"));
+        assert!(tokio::time::timeout(Duration::from_millis(50), endings.next()).await.is_err());
+        endings.left("a", left(Role::Main, Ending::Abandoned, FAR, b"late"));
+        let over = tokio::time::timeout(Duration::from_secs(5), endings.next()).await.unwrap();
+        assert_eq!((over.ending, over.prompt.unwrap().body), (Ending::Told, Bytes::from("late")));
+        // What comes later is told nothing.
+        endings.begun(&whose("a"));
+        endings.left("a", left(Role::Main, Ending::Quiet, 0, b"more"));
+        assert_eq!(endings.next().await.ending, Ending::Quiet);
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Runs end in every way that there is, and each is asked, behind what its model saw, what stood in
 //! its way.
 
+use std::time::Duration;
+
 use jetway_scripted::Provider;
 use jetway_support::agent::goes_on;
-use jetway_support::client::{Answer, post};
+use jetway_support::client::{Answer, post, read};
 use jetway_support::redis::Redis;
 use jetway_support::{Jetway, Setup, eventually, provider};
 use serde_json::{Value, json};
@@ -199,6 +201,27 @@ fn a_run_ends_when_its_caller_says_so_and_nobody_else() {
 }
 
 #[test]
+fn a_run_that_is_ended_while_a_reply_is_under_way_ends_with_that() {
+    // As a hook does that an agent runs when it stops: its last reply may still be written.
+    let slow = json!([{ "name": "slow", "turns": [{ "text": "Done. ".repeat(40), "pace": "60ms" }] }]);
+    let provider = scripted(ANSWER, &slow);
+    let jetway = House::new(setup(&provider, "quiet: 1h, abandoned: 1h", ""));
+    let mut asks = body("Add it.");
+    asks["stream"] = true.into();
+    let asked = post("/v1/messages", asks.to_string()).header("x-api-key", &jetway.key).header("x-jetway-run", "job");
+    let reply = asked.open(jetway.data);
+    eventually(|| !provider.seen().is_empty());
+    std::thread::sleep(Duration::from_secs(1));
+    let end = post("/v1/runs/job/end", "").header("x-api-key", &jetway.key).send(jetway.data);
+    assert_eq!(end.status, 200, "{}", end.text());
+    assert!(jetway.metrics().contains("jetway_open_exchanges 1"), "the reply was over before: {}", jetway.metrics());
+    assert!(read(reply).text().contains("message_stop"));
+    ends(&jetway, "told", "answered");
+    // Behind all that was said.
+    assert!(questions(&provider).remove(0)["messages"][1].to_string().contains("Done. Done."));
+}
+
+#[test]
 fn a_run_whose_budget_is_used_up_is_asked_all_the_same() {
     let provider = plain();
     let caps = "budget: { caps: [{ per: user, usd: 0.02, every: day }] }";
@@ -305,6 +328,21 @@ fn the_last_step_ends_a_run_and_so_does_one_that_took_too_long() {
         let step = findings_step(&jetway);
         assert_eq!(step.as_deref(), Some("only"), "{how}");
     }
+}
+
+#[test]
+fn a_finding_speaks_of_the_step_that_its_run_had_come_to() {
+    let path = "breadcrumbs: [{ id: first, prompt: steps/1.md }, { id: second, prompt: steps/2.md }]";
+    let complete = json!({ "tool": "complete_step", "input": { "summary": "It is done." } });
+    // The reply that completes the first step is the last.
+    let turns = json!([{ "calls": [complete] }, { "text": "I stop here." }]);
+    let provider = scripted(ANSWER, &json!([{ "name": "path", "turns": turns }]));
+    let setup = setup(&provider, WAITS, path).file("open/steps/1.md", "ALPHA").file("open/steps/2.md", "BETA");
+    let jetway = House::new(setup);
+    assert_eq!(jetway.send(&body("Go.")).status, 200);
+    ends(&jetway, "quiet", "answered");
+    assert_eq!(findings_step(&jetway).as_deref(), Some("second"));
+    assert!(questions(&provider).remove(0).to_string().contains("The step that it was at: second."));
 }
 
 fn findings_step(jetway: &Jetway) -> Option<String> {
