@@ -4,6 +4,7 @@ pub mod body;
 pub mod feedback;
 mod journal;
 pub mod log;
+pub mod open;
 mod path;
 mod postgres;
 pub mod read;
@@ -163,6 +164,8 @@ pub const QUESTION: &str = "question";
 /// A run that ended, and what its agent said of it.
 #[derive(Debug, Clone, Default)]
 pub struct Ended {
+    /// Written twice, it is there once.
+    pub id: String,
     pub run: String,
     pub at: Timestamp,
     pub policy: String,

@@ -271,7 +271,7 @@ impl Reader {
                 user: text(line, "user"),
                 ending: Ending::Abandoned.name(),
                 // Whoever finds it, it is the same.
-                exchange: format!("{run}.{last}"),
+                id: format!("{run}.{last}"),
                 run,
                 ..Ended::default()
             })

@@ -241,6 +241,7 @@ async fn how_a_run_ended_holds_until_it_goes_on(place: &Place) {
         document_hash: Some("abc".into()),
     };
     let ended = |exchange: &str, at: Timestamp| Ended {
+        id: exchange.into(),
         run: "run_a".into(),
         at,
         policy: "wizard".into(),
