@@ -434,7 +434,10 @@ fn questions_have_an_account_of_their_own_and_no_more_than_is_in_it() {
         let id = answer.header("x-jetway-run").unwrap().to_owned();
         let mut asked = None;
         eventually(|| {
-            asked = jetway.json(&["runs", "show", &id, "--json"])["run"]["asked"].as_str().map(str::to_owned);
+            // It may not be in the log yet.
+            let runs = jetway.json(&["runs", "--json"]);
+            let run = runs.as_array().unwrap().iter().find(|run| run["id"] == id.as_str());
+            asked = run.and_then(|run| run["asked"].as_str()).map(str::to_owned);
             asked.is_some()
         });
         results.extend(asked);
