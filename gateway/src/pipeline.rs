@@ -196,14 +196,14 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     if trail.is_none() && is_reply {
         exchange.account = breadcrumbs::account_of(&jetway, policy, &run).await;
     }
-    let mut desk = context::desk(&library, policy, &asked, &profile);
+    let context = context::inform((&jetway, gate, &library), policy, (told, is_reply), &asked).await?;
+    let shown = [context.passages(), trail.as_ref().map_or(&[][..], |trail| trail.shown())].concat();
+    exchange.shows(&shown);
+    let mut desk = context::desk(&library, policy, &asked, &profile, &shown);
     desk.extend(trail.as_ref().and_then(|trail| trail.tool(&asked)));
     let desk = Desk::new(desk);
     let permit = lockdown::lock(policy, &asked, &desk);
     exchange.offers(permit.offered(), (permit.removed(), permit.narrowed()));
-    let context = context::inform((&jetway, gate, &library), policy, (told, is_reply), &asked).await?;
-    let shown = trail.as_ref().map_or(&[][..], |trail| trail.shown());
-    exchange.shows(&[context.passages(), shown].concat());
     let searcher = jetway.searchers.of(policy).map_err(|why| Refusal::Unsearched { why })?;
     let searcher = searcher.as_deref();
     let (edits, context) = (edits.as_slice(), &context);
