@@ -92,7 +92,7 @@ async fn store(name: &str, runs: Runs) {
             run: format!("run_{run:06}"),
             at: Timestamp::now(),
             ending: "quiet",
-            exchange: format!("e_{run}"),
+            id: format!("e_{run}"),
             ..Ended::default()
         };
         log.end(&ended).await.unwrap();

@@ -6,6 +6,7 @@ mod erased;
 pub mod feedback;
 mod journal;
 pub mod log;
+pub mod open;
 mod path;
 pub mod pending;
 mod postgres;
@@ -180,6 +181,8 @@ pub const QUESTION: &str = "question";
 /// A run that ended, and what its agent said of it.
 #[derive(Debug, Clone, Default)]
 pub struct Ended {
+    /// Written twice, it is there once.
+    pub id: String,
     pub run: String,
     pub at: Timestamp,
     pub policy: String,
