@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 
 use super::{Asked, Rules, decide, passage, shown};
-use crate::policy::desk::Answer;
+use crate::policy::desk::{Answer, By};
 use crate::retrieval::profile::Profile;
 use crate::retrieval::search::Index;
 use crate::wire::json::Json;
@@ -50,7 +50,8 @@ pub fn search(
         let text = String::from("Nothing in the documentation fits this query. Ask in other words, or go on without.");
         return Ok(Answer { text, shown: Vec::new() });
     }
-    Ok(Answer { text: chosen.iter().map(|hit| passage(hit, now)).collect(), shown: shown(&chosen) })
+    let answer = Answer { text: chosen.iter().map(|hit| passage(hit, now)).collect(), shown: shown(&chosen) };
+    Ok(answer.by(By::Search))
 }
 
 #[cfg(test)]
