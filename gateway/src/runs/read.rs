@@ -84,6 +84,9 @@ const RUNS: &str = "SELECT run.*,
     (SELECT asked FROM ending WHERE ending.run = run.id AND ending.at >= run.ended ORDER BY ending.at DESC LIMIT 1) AS asked
     FROM run";
 
+/// No more exchanges are looked at for what they cost: at a kilobyte each, some two hundred megabytes.
+pub const MOST_SPENDING: u64 = 200_000;
+
 /// Looks into the log beside a gateway that may be running.
 #[derive(Debug)]
 pub struct Reader(Store);
@@ -207,6 +210,29 @@ impl Reader {
         let rows =
             self.rows(&format!("SELECT id FROM {table} WHERE \"user\" = $1"), std::slice::from_ref(user)).await?;
         Ok(rows.iter().filter_map(|row| text(row, "id")).map(str::to_owned).collect())
+    }
+
+    /// What was spent between two moments, under a policy: of each exchange what its price depends on and
+    /// who pays. Of very many only the latest.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn spending(
+        &self,
+        policy: Option<&str>,
+        (from, to): (Timestamp, Timestamp),
+    ) -> Result<Vec<Line>, StoreError> {
+        let mut query = Query::default();
+        query.is("policy", policy);
+        query.from("at", from);
+        let until = query.parameter(to);
+        let (conditions, most) = (query.conditions(), query.parameter(MOST_SPENDING));
+        let sql = format!(
+            "SELECT id, run, at, endpoint, dialect, model, served_model, \"user\", team, key, role, outcome, input, cache_read,
+                cache_write, cache_write_hour, output, cost_micros, step, steps_left, calls_answered
+            FROM exchange {conditions} AND at <= {until} ORDER BY at DESC, id DESC LIMIT {most}"
+        );
+        self.rows(&sql, &query.cells).await
     }
 
     /// The ids of exchanges that began at this moment or later, in their order.

@@ -14,7 +14,7 @@ use crate::cli::{out, runtime, span};
 use crate::config::{self, Config};
 use crate::runs::log::{Action, Log};
 use crate::runs::read::{Filter, Line, Reader};
-pub(super) use replay::recorded;
+pub(super) use replay::{others, recorded};
 pub(super) use timeline::{money, render};
 
 #[derive(Debug, clap::Args)]
