@@ -1,5 +1,7 @@
 //! Reading the run log, of whichever store.
 
+mod part;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +12,8 @@ use jiff::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 use serde_json::{Map, Value};
+
+pub use part::{MOST_SPENDING, Part, Place};
 
 use crate::config::{Postgres, Runs};
 use crate::runs::body::unpack;
@@ -83,9 +87,6 @@ const RUNS: &str = "SELECT run.*,
     (SELECT how FROM ending WHERE ending.run = run.id AND ending.at >= run.ended ORDER BY ending.at DESC LIMIT 1) AS ended_by,
     (SELECT asked FROM ending WHERE ending.run = run.id AND ending.at >= run.ended ORDER BY ending.at DESC LIMIT 1) AS asked
     FROM run";
-
-/// No more exchanges are looked at for what they cost: at a kilobyte each, some two hundred megabytes.
-pub const MOST_SPENDING: u64 = 200_000;
 
 /// Looks into the log beside a gateway that may be running.
 #[derive(Debug)]
@@ -188,14 +189,8 @@ impl Reader {
     /// # Errors
     /// When the log cannot be read.
     pub async fn show(&self, id: &str) -> Result<Option<(Line, Vec<Line>)>, StoreError> {
-        let given = [Cell::from(id)];
-        let mut found = self.rows("SELECT id FROM run WHERE id = $1", &given).await?;
-        if found.is_empty() {
-            let begins = "SELECT id FROM run WHERE substr(id, 1, length($1)) = $1 LIMIT 2";
-            found = self.rows(begins, &given).await?;
-        }
-        let (Some(one), true) = (found.pop(), found.is_empty()) else { return Ok(None) };
-        let full = [Cell::from(text(&one, "id").unwrap_or_default())];
+        let Some(full) = self.full(id).await? else { return Ok(None) };
+        let full = [full];
         let mut exchanges = self.rows("SELECT * FROM exchange WHERE run = $1 ORDER BY at, id", &full).await?;
         // Behind its exchanges, of which more may have come meanwhile: its sums are of all that are shown.
         let Some(run) = self.rows(&format!("{RUNS} WHERE id = $1"), &full).await?.pop() else { return Ok(None) };
@@ -205,34 +200,23 @@ impl Reader {
         Ok(Some((run, exchanges)))
     }
 
+    /// The id of the one run that begins so.
+    async fn full(&self, id: &str) -> Result<Option<Cell>, StoreError> {
+        let given = [Cell::from(id)];
+        let mut found = self.rows("SELECT id FROM run WHERE id = $1", &given).await?;
+        if found.is_empty() {
+            let begins = "SELECT id FROM run WHERE substr(id, 1, length($1)) = $1 LIMIT 2";
+            found = self.rows(begins, &given).await?;
+        }
+        let (Some(one), true) = (found.pop(), found.is_empty()) else { return Ok(None) };
+        Ok(text(&one, "id").map(Cell::from))
+    }
+
     /// What a table has of a user, by id.
     pub(super) async fn of_user(&self, table: &str, user: &Cell) -> Result<Vec<String>, StoreError> {
         let rows =
             self.rows(&format!("SELECT id FROM {table} WHERE \"user\" = $1"), std::slice::from_ref(user)).await?;
         Ok(rows.iter().filter_map(|row| text(row, "id")).map(str::to_owned).collect())
-    }
-
-    /// What was spent between two moments, under a policy: of each exchange what its price depends on and
-    /// who pays. Of very many only the latest.
-    ///
-    /// # Errors
-    /// When the log cannot be read.
-    pub async fn spending(
-        &self,
-        policy: Option<&str>,
-        (from, to): (Timestamp, Timestamp),
-    ) -> Result<Vec<Line>, StoreError> {
-        let mut query = Query::default();
-        query.is("policy", policy);
-        query.from("at", from);
-        let until = query.parameter(to);
-        let (conditions, most) = (query.conditions(), query.parameter(MOST_SPENDING));
-        let sql = format!(
-            "SELECT id, run, at, endpoint, dialect, model, served_model, \"user\", team, key, role, outcome, input, cache_read,
-                cache_write, cache_write_hour, output, cost_micros, step, steps_left, calls_answered
-            FROM exchange {conditions} AND at <= {until} ORDER BY at DESC, id DESC LIMIT {most}"
-        );
-        self.rows(&sql, &query.cells).await
     }
 
     /// The ids of exchanges that began at this moment or later, in their order.
