@@ -123,7 +123,13 @@ impl Draft<'_> {
             lockdown::learn(policy, request, (&overlay, searcher), trail.map_or(&[], Trail::laid), &mut patch);
         let rules = policy.context.as_ref();
         let caches = is_reply && rules.is_some_and(|rules| rules.breakpoint) && request.lacks_breakpoint();
-        add(request, (context, trail), caches, &mut patch);
+        // A mark that moves on from turn to turn is no part of what a prompt begins with.
+        let still = caches.then(|| {
+            let mut still = patch.clone();
+            add(request, (context, trail), Marks::Still, &mut still);
+            still
+        });
+        add(request, (context, trail), if caches { Marks::All } else { Marks::None }, &mut patch);
         let most = policy.budget.output_limit().into_iter().chain(lesser.output_limit).min();
         let output_limit = match most {
             Some(most) if is_reply => Some(request.limit_output(most, &mut patch)),
@@ -138,7 +144,7 @@ impl Draft<'_> {
             request.ask_effort(effort, &mut patch);
         }
         let hides_usage = request.ask_for_usage(&mut patch);
-        let prefix = if is_reply { Prefix::of(request, &patch) } else { Prefix::default() };
+        let prefix = if is_reply { Prefix::of(request, still.as_ref().unwrap_or(&patch)) } else { Prefix::default() };
         let bytes = patch.apply(&request.json)?;
         let model = model.clone();
         let facts = Facts {
@@ -152,19 +158,29 @@ impl Draft<'_> {
     }
 }
 
-/// Adds what is known before the model's first word, and the breakpoints of an agent that sets none.
-fn add(request: &Request, (context, trail): (&Context, Option<&Trail>), caches: bool, patch: &mut Patch) {
+/// The breakpoints of an agent that sets none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Marks {
+    None,
+    /// Those alone that stay where they are.
+    Still,
+    All,
+}
+
+/// Adds what is known before the model's first word, and breakpoints.
+fn add(request: &Request, (context, trail): (&Context, Option<&Trail>), marks: Marks, patch: &mut Patch) {
+    let moves = marks == Marks::All;
     let mut standing = context.standing().to_owned();
     let task = format!("{}{}", context.text(), trail.map_or("", Trail::opening));
     // The first request ends where its task does. Looked at only where it matters.
-    let is_last = caches && !task.is_empty() && history::turns(request).is_empty();
+    let is_last = moves && !task.is_empty() && history::turns(request).is_empty();
     if !task.is_empty() && !request.add_task_text(&task, is_last, patch) {
         standing.push_str(&task);
     }
     if !standing.is_empty() {
-        request.add_system_text(&standing, caches, patch);
+        request.add_system_text(&standing, marks != Marks::None, patch);
     }
-    if caches && !is_last {
+    if moves && !is_last {
         request.add_breakpoint(patch);
     }
 }
