@@ -1,5 +1,7 @@
 //! Reading the run log, of whichever store.
 
+mod part;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +12,8 @@ use jiff::Timestamp;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 use serde_json::{Map, Value};
+
+pub use part::{MOST_SPENDING, Part, Place};
 
 use crate::config::{Postgres, Runs};
 use crate::runs::body::unpack;
@@ -193,14 +197,8 @@ impl Reader {
     /// # Errors
     /// When the log cannot be read.
     pub async fn show(&self, id: &str) -> Result<Option<(Line, Vec<Line>)>, StoreError> {
-        let given = [Cell::from(id)];
-        let mut found = self.rows("SELECT id FROM run WHERE id = $1", &given).await?;
-        if found.is_empty() {
-            let begins = "SELECT id FROM run WHERE substr(id, 1, length($1)) = $1 LIMIT 2";
-            found = self.rows(begins, &given).await?;
-        }
-        let (Some(one), true) = (found.pop(), found.is_empty()) else { return Ok(None) };
-        let full = [Cell::from(text(&one, "id").unwrap_or_default())];
+        let Some(full) = self.full(id).await? else { return Ok(None) };
+        let full = [full];
         let mut exchanges = self.rows("SELECT * FROM exchange WHERE run = $1 ORDER BY at, id", &full).await?;
         // Behind its exchanges, of which more may have come meanwhile: its sums are of all that are shown.
         let Some(run) = self.rows(&format!("{RUNS} WHERE id = $1"), &full).await?.pop() else { return Ok(None) };
@@ -213,6 +211,18 @@ impl Reader {
             exchange.insert(String::from("retried_by"), by.into());
         }
         Ok(Some((run, exchanges)))
+    }
+
+    /// The id of the one run that begins so.
+    async fn full(&self, id: &str) -> Result<Option<Cell>, StoreError> {
+        let given = [Cell::from(id)];
+        let mut found = self.rows("SELECT id FROM run WHERE id = $1", &given).await?;
+        if found.is_empty() {
+            let begins = "SELECT id FROM run WHERE substr(id, 1, length($1)) = $1 LIMIT 2";
+            found = self.rows(begins, &given).await?;
+        }
+        let (Some(one), true) = (found.pop(), found.is_empty()) else { return Ok(None) };
+        Ok(text(&one, "id").map(Cell::from))
     }
 
     /// What a table has of a user, by id.

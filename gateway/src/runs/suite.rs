@@ -2,6 +2,7 @@
 
 mod again;
 mod erasing;
+mod story;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -427,6 +428,7 @@ async fn all(place: fn() -> Place) {
     how_a_run_ended_holds_until_it_goes_on(&place()).await;
     bodies_are_kept_for_so_long_and_in_so_much_room(&place()).await;
     what_is_old_is_forgotten(&place()).await;
+    story::a_long_run_is_told_in_parts_and_its_sums_are_of_all(&place()).await;
 }
 
 fn random(place: &Place) {
