@@ -12,6 +12,7 @@ use jetway_core::policy::budget::hold::Holding;
 use jetway_core::policy::desk::Judges;
 use jetway_core::policy::identity::Caller;
 use jetway_core::policy::interrogation::Waits;
+use jetway_core::policy::lockdown::Refused;
 use jetway_core::stream::meter::Reading;
 use jetway_core::wire;
 use jetway_core::wire::limits::Allowance;
@@ -31,7 +32,7 @@ use crate::metrics::Labels;
 use crate::rates::Admission;
 use crate::runs::body::Body;
 use crate::runs::state::State;
-use crate::runs::{CallRefused, CallReplaced, InnerTurn, Outcome, Passage, Record, StepLeft};
+use crate::runs::{CallRefused, CallReplaced, Decision, InnerTurn, Outcome, Passage, Record, StepLeft};
 use crate::settling::{self, Owed, UNRECORDED};
 pub use crate::settling::{Unwritten, write_again};
 use crate::tab::{self, Account, Lesser, Tab};
@@ -189,6 +190,14 @@ impl Exchange {
         self.part = Some(Part { whose, role, waits, path_end: None, calls: false, is_callers: false, prompt: None });
     }
 
+    /// Which of several agents speaks; and whether it sends once more what it sent before.
+    pub fn speaks(&mut self, speaker: Option<String>, conversation: &str, bytes: &[u8]) {
+        // Two sub-agents that are told the same at once are two all the same.
+        let own = format!("{conversation} {}", speaker.as_deref().unwrap_or_default());
+        self.record.again_of = self.jetway.prefixes.again(&own, bytes, &self.record.id);
+        self.record.speaker = speaker;
+    }
+
     /// This is sent. Where a reply takes more turns, the last counts, in which all others are told.
     pub fn sends(&mut self, bytes: &Bytes) {
         if let Some(prompt) = self.part.as_mut().and_then(|part| part.prompt.as_mut()) {
@@ -235,8 +244,9 @@ impl Exchange {
         self.record.passages = passages.to_vec();
     }
 
-    /// Which tools it offers; which of them the model does not get to see, and which in part.
-    pub fn offers(&mut self, offered: usize, (removed, narrowed): (&[String], &[String])) {
+    /// Which tools it offers; which of them the model does not get to see, and which in part; and why.
+    pub fn offers(&mut self, offered: usize, (removed, narrowed): (&[String], &[String]), decisions: &[Decision]) {
+        decisions.iter().cloned().for_each(|decision| self.record.decides(decision));
         self.record.tools_offered = offered;
         self.record.tools_removed = removed.to_vec();
         self.record.tools_narrowed = narrowed.to_vec();
@@ -244,7 +254,7 @@ impl Exchange {
 
     /// The model was told of all calls that were refused by now, and goes on.
     pub fn corrects(&mut self, judges: &Judges) {
-        self.record.calls_corrected = refused(judges);
+        self.record.calls_corrected = refused(judges).into_iter().filter(|call| !call.noted).collect();
     }
 
     /// Something is set aside for it from here on. Said before it is: if the agent hangs up while
@@ -515,7 +525,11 @@ fn tell(record: &Record, Labels { policy, model, provider, .. }: Labels<'_>) {
 
 /// Calls that were refused, for the log.
 fn refused(judges: &Judges) -> Vec<CallRefused> {
-    judges.refused().map(|call| CallRefused { tool: short(&call.tool), rule: call.rule.clone() }).collect()
+    let kept = |call: &Refused| {
+        let (rule, sentence, noted) = (call.rule.clone(), call.sentence.clone(), call.noted);
+        CallRefused { tool: short(&call.tool), rule, sentence, noted }
+    };
+    judges.refused().map(kept).collect()
 }
 
 /// Adds what an exchange cost to what its run's step has used.

@@ -1,6 +1,7 @@
 //! The run log when processes die: whatever was settled is in it, once, in either store.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use jetway_support::client::{get, post};
@@ -34,7 +35,10 @@ fn ask(to: std::net::SocketAddr, run: &str) -> u16 {
 
 /// A giraffe takes two turns, of which the agent sees one.
 fn say(text: &str, to: std::net::SocketAddr, run: &str) -> u16 {
-    let messages = json!([{ "role": "user", "content": text }]);
+    // What is sent again is no turn of its own, and these are.
+    static SENT: AtomicU64 = AtomicU64::new(0);
+    let task = format!("{text} {}", SENT.fetch_add(1, Ordering::Relaxed));
+    let messages = json!([{ "role": "user", "content": task }]);
     let tools = ["Read", "Bash"].map(|name| json!({ "name": name, "input_schema": { "type": "object" } }));
     let mut body = json!({ "model": "claude-sonnet-5-5", "max_tokens": 100, "stream": true, "messages": messages });
     if text == "giraffe" {

@@ -1,5 +1,6 @@
 //! What holds of every run log: one suite, for both stores.
 
+mod again;
 mod erasing;
 
 use std::collections::{BTreeMap, HashSet};
@@ -7,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use jetway_core::policy::interrogation::{Finding, Kind, Severity};
+use jetway_core::wire::event::Usage;
 use jetway_support::postgres::{self as server, Postgres as Server};
 use jetway_support::tls::Authority;
 use jiff::{SignedDuration, Timestamp};
@@ -22,7 +24,7 @@ use crate::runs::log::{Action, Log};
 use crate::runs::postgres::{Failed, Wire};
 use crate::runs::read::{Filter, Line, Reader};
 use crate::runs::row::Row;
-use crate::runs::{CallRefused, Ended, Found, Outcome, QUESTION, Record, feedback};
+use crate::runs::{CallRefused, Ended, Found, InnerTurn, Outcome, QUESTION, Record, feedback};
 
 /// Where a log is kept.
 struct Place {
@@ -111,9 +113,13 @@ fn number(line: &Line, name: &str) -> i64 {
 
 async fn what_is_written_can_be_read(place: &Place) {
     let open = place.open();
-    let refused = vec![CallRefused { tool: "Bash".into(), rule: "deny Bash".into() }];
+    let refused = vec![CallRefused { tool: "Bash".into(), rule: "deny Bash".into(), ..CallRefused::default() }];
+    let usage = Usage { input: 5, output: 6, ..Usage::default() };
+    let inner =
+        InnerTurn { to_micros: 9, stop: Some("tool_use".into()), usage, cost_micros: 3, ..InnerTurn::default() };
     for (id, run) in [("x_1", "run_a"), ("x_2", "run_a"), ("x_3", "run_b")] {
-        open.log.write(&Record { calls_refused: refused.clone(), ..record(id, run) }).await.unwrap();
+        let inner = vec![inner.clone(), InnerTurn::default()];
+        open.log.write(&Record { calls_refused: refused.clone(), inner, ..record(id, run) }).await.unwrap();
     }
     open.log.write(&Record { run: None, ..record("x_4", "") }).await.unwrap();
     open.told().await;
@@ -131,6 +137,12 @@ async fn what_is_written_can_be_read(place: &Place) {
     assert_eq!((&exchanges[0]["turn"], &exchanges[1]["turn"]), (&Value::from(1), &Value::from(2)));
     assert_eq!(exchanges[0]["calls_refused"][0]["tool"], "Bash");
     assert!(exchanges[0]["at"].as_str().unwrap().parse::<Timestamp>().is_ok());
+    let turn = &exchanges[0]["inner"][0];
+    let told = ["to_micros", "input", "output", "cost_micros"].map(|name| turn[name].as_i64().unwrap());
+    assert_eq!(
+        (told, turn["stop"].as_str(), exchanges[0]["inner"][1]["stop"].as_str()),
+        ([9, 5, 6, 3], Some("tool_use"), None)
+    );
     assert!(reader.show("run_").await.unwrap().is_none());
     assert!(reader.show("run_b").await.unwrap().is_some());
     open.end().await;
@@ -138,7 +150,7 @@ async fn what_is_written_can_be_read(place: &Place) {
 
 async fn what_is_looked_for_is_found_in_whatever_case(place: &Place) {
     let open = place.open();
-    let refused = vec![CallRefused { tool: "Bash".into(), rule: "deny Bash".into() }];
+    let refused = vec![CallRefused { tool: "Bash".into(), rule: "deny Bash".into(), ..CallRefused::default() }];
     let odd = Record { calls_refused: refused, detail: Some("Ändere 100% davon".into()), ..record("x_1", "run_a") };
     open.log.write(&odd).await.unwrap();
     open.log.write(&record("x_2", "run_b")).await.unwrap();
@@ -187,7 +199,7 @@ async fn what_is_odd_is_kept(place: &Place) {
     let odd = "a\0b' \"c\" \\u0000 \u{1f6eb} $1 ?1 {number}";
     let mut long = record("x_1", "run_odd");
     long.detail = Some(odd.into());
-    long.calls_refused = vec![CallRefused { tool: odd.into(), rule: "r".repeat(100_000) }];
+    long.calls_refused = vec![CallRefused { tool: odd.into(), rule: "r".repeat(100_000), ..CallRefused::default() }];
     long.cost_micros = u64::MAX;
     long.held_micros = u64::MAX;
     open.log.write(&long).await.unwrap();
@@ -406,6 +418,7 @@ async fn all(place: fn() -> Place) {
     erasing::nothing_slips_in_while_a_user_is_erased(&place()).await;
     what_was_said_is_found(&place()).await;
     what_is_odd_is_kept(&place()).await;
+    again::is_told_apart(&place()).await;
     actions_are_the_newest_first(&place()).await;
     how_a_run_ended_holds_until_it_goes_on(&place()).await;
     bodies_are_kept_for_so_long_and_in_so_much_room(&place()).await;
@@ -439,25 +452,6 @@ fn the_embedded_log_adds_up_whatever_happens() {
 #[test]
 fn postgres_adds_up_whatever_happens() {
     random(&Place::postgres());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_older_log_is_brought_up_to_date() {
-    let place = Place::embedded();
-    let path = place.state.path().join(super::log::FILE);
-    let migrations = super::schema::migrations(super::schema::Dialect::Embedded);
-    let before: Vec<&str> = migrations.iter().take(7).map(String::as_str).collect();
-    let old = crate::store::open(&path, crate::store::Durability::Full, &before).unwrap();
-    old.execute_batch(
-        "INSERT INTO action (at, by, what, target, reason) VALUES (1, 'ada', 'reset', 'a/b', 'early'), (1, 'ada', 'reset', 'a/b', 'late');
-         INSERT INTO run VALUES ('run_a', 'p', 'ada', NULL, 'codex', 5, 9, 2, 'complete', 1, 1, 0);",
-    )
-    .unwrap();
-    drop(old);
-    let reader = place.reader().await;
-    let found = reader.actions(9).await.unwrap();
-    assert_eq!(found.iter().map(|line| line["reason"].as_str().unwrap()).collect::<Vec<_>>(), ["late", "early"]);
-    assert_eq!(number(&reader.show("run_a").await.unwrap().unwrap().0, "turns"), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

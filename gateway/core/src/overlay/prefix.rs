@@ -119,6 +119,13 @@ impl Prefix {
     }
 }
 
+/// A digest of a request's bytes, by a number that its sender does not know: to tell whether one is sent
+/// again, which decides nothing but how turns are counted.
+#[must_use]
+pub fn digest(bytes: &[u8], secret: u64) -> u128 {
+    xxhash_rust::xxh3::xxh3_128_with_seed(bytes, secret)
+}
+
 /// Digests of what was read by now, value by value.
 #[derive(Default)]
 struct Reading {

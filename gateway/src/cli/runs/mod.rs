@@ -89,7 +89,8 @@ struct List {
     /// Only runs of this agent: claude-code, codex, opencode, …
     #[arg(long)]
     agent: Option<String>,
-    /// Only runs whose last exchange ended so: complete, refused, provider_refused, provider_failed, client_gone, cut.
+    /// Only runs whose last exchange ended so: complete, refused, provider_refused, provider_failed,
+    /// provider_truncated, client_gone, cut; or in which a request was sent again: retried.
     #[arg(long)]
     outcome: Option<String>,
     /// Only runs that ended so: completed, quiet, told, refused, cut, failed, stuck, abandoned.
