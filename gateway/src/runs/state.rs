@@ -467,7 +467,14 @@ mod tests {
             lease: std::time::Duration::from_secs(3),
         };
         let link = Arc::new(Link::new(&settings).unwrap());
-        trims(&State::Shared(Arc::clone(&link))).await;
+        let state = State::Shared(Arc::clone(&link));
+        for number in 0..9 {
+            let large = edit(&number.to_string(), MOST_BYTES / 4);
+            state.remember(("run_a", "c"), large, Timestamp::now()).await.unwrap();
+        }
+        // With what it takes to write an edit down, four quarters are too much.
+        assert_eq!(server.cli(&["LLEN", &edits("c")]).trim(), "3");
+        trims(&state).await;
         let keys = server.cli(&["KEYS", "*run_a*"]);
         assert!(keys.trim().is_empty(), "{keys}");
         assert_eq!(server.cli(&["KEYS", "*state:c*"]).trim(), "");
