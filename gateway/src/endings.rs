@@ -151,7 +151,7 @@ impl Part {
             // Where the run is now, which its reply may have brought it to.
             step: record.steps_entered.last().or(record.step.as_ref()).cloned(),
             shown: record.passages.iter().map(|shown| (shown.source.clone(), shown.hash.clone())).collect(),
-            refused: record.calls_refused.iter().map(|call| (call.tool.clone(), call.rule.clone())).collect(),
+            refused: refused(record),
         };
         let Self { role, path_end, is_callers, prompt, .. } = self;
         let (detail, cost_micros) = (record.detail.clone(), record.cost_micros);
@@ -554,6 +554,12 @@ impl Known {
         self.concluding.push(run.to_owned());
         Some(open.over())
     }
+}
+
+/// The calls that were refused, and not only noted.
+fn refused(record: &Record) -> Vec<(String, String)> {
+    let refused = record.calls_refused.iter().filter(|call| !call.noted);
+    refused.map(|call| (call.tool.clone(), call.rule.clone())).collect()
 }
 
 /// No more of what a run was shown or refused is kept.
