@@ -39,6 +39,13 @@ fn report(name: &str, set: &Set) {
     line(&name, "Jetway, pages", &pages, |ask| Set::by_sections(&index, ask));
     if set.questions.iter().any(|question| question.finds.iter().any(|finds| finds.contains('#'))) {
         line(&name, "Jetway, sections", &set.questions, |ask| Set::sections_of(&index, ask));
+        // What a step looks up, with a task behind it: of the kind that people set, and of any other.
+        for task in ["Integrate PostHog into my app.", "Make the checkout faster and mend its tests."] {
+            line(&name, "sections, a task behind", &set.questions, |ask| Set::sections_for(&index, ask, task));
+        }
+        let all: Vec<&str> = set.questions.iter().map(|question| question.ask.as_str()).collect();
+        let other = |ask: &str| all[(all.iter().position(|own| *own == ask).unwrap() + 41) % all.len()];
+        line(&name, "sections, another behind", &set.questions, |ask| Set::sections_for(&index, ask, other(ask)));
     }
 }
 

@@ -4,7 +4,8 @@
 //! says `captureException`. Where it is known what chunks mean, a second ranking can be had by that,
 //! and both as one: given first and second by words, and second alone by meaning, the second.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ptr;
 use std::sync::Arc;
 
 use bm25::{SearchEngine, SearchEngineBuilder, Tokenizer};
@@ -132,7 +133,23 @@ impl Index {
         hits.sort_by(|a, b| b.1.score.total_cmp(&a.1.score).then_with(|| by_place(a, b)));
         hits.into_iter().map(|(_, hit)| hit).collect()
     }
+
+    /// How much chunks that a query found count for beside their score, by what stands behind that
+    /// query: a task behind what one of its steps looks up. It only tells which of them come first.
+    pub fn leaning<'a>(&'a self, found: &[Hit<'a>], behind: &str) -> impl Fn(&Hit<'a>) -> f32 + use<'a> {
+        let best = |hits: &[Hit<'_>]| hits.iter().map(|hit| hit.score).fold(0.0, f32::max);
+        let fit = if behind.trim().is_empty() { Vec::new() } else { self.search(behind, self.body.chunks.len()) };
+        // Scores have no fixed upper end, and grow with the length of what is asked.
+        let scale = BEHIND * best(found) / best(&fit).max(f32::MIN_POSITIVE);
+        let scores: HashMap<_, f32> = fit.iter().map(|hit| (ptr::from_ref(hit.chunk), hit.score * scale)).collect();
+        move |hit| scores.get(&ptr::from_ref(hit.chunk)).copied().unwrap_or(0.0)
+    }
 }
+
+/// What the best chunk for what stands behind a query counts for, of what the best one for the query
+/// does. Measured over the shipped pages with tasks of all kinds behind: with a tenth as much is among
+/// the first five as without, or more; with a quarter the first answer already comes later.
+const BEHIND: f32 = 0.1;
 
 /// The most characters of a query that are looked at.
 const MAX_QUERY: usize = 4_000;
@@ -157,7 +174,7 @@ pub fn fuse<'a>(words: Vec<Hit<'a>>, nearest: Vec<Hit<'a>>, weight: f32) -> Vec<
     let share = |place: u16| 1.0 / (EVENNESS + f32::from(place));
     let mut fused: Vec<(Hit<'a>, f32)> = words.into_iter().zip((1..).map(share)).collect();
     for (near, share) in nearest.into_iter().zip((1..).map(share)) {
-        match fused.iter_mut().find(|(hit, _)| std::ptr::eq(hit.chunk, near.chunk)) {
+        match fused.iter_mut().find(|(hit, _)| ptr::eq(hit.chunk, near.chunk)) {
             Some((hit, sum)) => (hit.similarity, *sum) = (near.similarity, *sum + share * weight),
             None => fused.push((near, share * weight)),
         }
