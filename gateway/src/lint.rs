@@ -14,8 +14,9 @@ pub fn findings(gate: &Gate, policy: &Policy) -> Result<Vec<(PathBuf, Finding)>,
     let airplanes = gate.airplanes.get(&policy.name).cloned().unwrap_or_default();
     let written = std::fs::read_to_string(policy.folder.join("policy.yaml")).unwrap_or_default();
     let tags = |name: &str| index.as_ref().and_then(|index| Some(index.pages().get(name)?.tags.clone()));
-    let pages = docs::written(policy)?.into_iter();
+    let (pages, unread) = docs::written(policy)?;
     let mut texts: Vec<Text> = pages
+        .into_iter()
         .map(|page| Text { tags: Some(tags(&page.name).unwrap_or_default()), file: page.file, text: page.text })
         .collect();
     let prose = |file: String, text: String| Text { file, text, tags: None };
@@ -39,5 +40,11 @@ pub fn findings(gate: &Gate, policy: &Policy) -> Result<Vec<(PathBuf, Finding)>,
         texts: &texts,
         policy: &written,
     };
-    Ok(lint(&facts).into_iter().map(|finding| (policy.folder.join(&finding.file), finding)).collect())
+    let unreadable = unread.into_iter().map(|(file, why)| Finding {
+        file,
+        line: 1,
+        rule: "unreadable",
+        sentence: format!("It is left out: {why}."),
+    });
+    Ok(unreadable.chain(lint(&facts)).map(|finding| (policy.folder.join(&finding.file), finding)).collect())
 }

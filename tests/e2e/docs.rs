@@ -154,6 +154,41 @@ fn a_page_whose_front_matter_cannot_be_read_is_shown_to_nobody_and_told() {
     assert!(table.contains("/odd.md, line 3\n  `pyhton` in the front matter is no language"), "{table}");
 }
 
+#[test]
+fn a_page_of_a_folder_that_cannot_be_read_is_left_out_and_told() {
+    let provider = provider("scenarios: []");
+    let setup = Setup::new(&provider.url()).with("context: { docs: docs, min_score: 0.1 }\n");
+    let good = setup.file("open/docs/errors.md", "# Errors\nCapture an exception by `captureException`.\n");
+    let jetway = good.start();
+    let file = jetway.folder.path().join("policies/open/docs/latin.md");
+    std::fs::write(&file, b"# Latin\nCapture an exception in a caf\xe9.\n").unwrap();
+    jetway.says("a page is left out");
+    std::fs::write(file.with_file_name("new.md"), "# New\nCapture an exception anew.\n").unwrap();
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("anew"));
+    let given = shown(&jetway, &provider, &fresh());
+    assert!(given.contains("captureException") && !given.contains("in a caf"), "{given}");
+
+    let why = "the page is not in UTF-8, by a byte in its line 2. Save it as UTF-8";
+    assert_eq!(page(&jetway, "latin.md")["unreadable"], why);
+    let said = String::from_utf8(jetway.command(&["docs", "status"]).stdout).unwrap();
+    assert!(said.contains("2/3") && said.contains(&format!("open: latin.md\n  {why}")), "{said}");
+    let check = |args: &[&str]| {
+        let output = jetway.command(args);
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (is_sound, said) = check(&["check"]);
+    assert!(is_sound && said.contains(&format!("docs/latin.md:1: [unreadable] It is left out: {why}.")), "{said}");
+    assert!(!check(&["check", "--strict"]).0);
+    let unreadable = "jetway_docs_unreadable_pages{policy=\"open\",source=\"docs\"} ";
+    eventually(|| metric(&jetway, unreadable) == 1);
+    // Also where it is there at the start, and until it is mended.
+    let again = Setup::new(&provider.url()).with("context: { docs: docs, min_score: 0.1 }\n").start_in(jetway.kill());
+    assert!(shown(&again, &provider, &fresh()).contains("captureException"));
+    std::fs::write(&file, "# Latin\nCapture an exception in a café.\n").unwrap();
+    eventually(|| shown(&again, &provider, &fresh()).contains("in a café"));
+    eventually(|| metric(&again, unreadable) == 0);
+}
+
 fn fresh() -> String {
     static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     format!("run-{}", COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))

@@ -31,19 +31,23 @@ use crate::secret;
 /// The most fetches at once, of all policies together.
 pub const AT_ONCE: usize = 8;
 
-/// The pages that were written by hand, each by its file, from the policy's folder, and by its name.
+/// The pages that were written by hand, each by its file, from the policy's folder, and by its name; and
+/// why others cannot be read, by their files.
 ///
 /// # Errors
-/// [`Problem`] when one cannot be read.
-pub fn written(policy: &Policy) -> Result<Vec<Written>, Problem> {
-    let mut written = Vec::new();
+/// [`Problem`] when a folder cannot be read.
+pub fn written(policy: &Policy) -> Result<(Vec<Written>, Vec<(String, String)>), Problem> {
+    let (mut written, mut unread) = (Vec::new(), Vec::new());
     for source in policy.context.iter().flat_map(Rules::sources) {
         let Kind::Folder(folder) = &source.kind else { continue };
-        for leaf in folder::read(&policy.folder.join(folder))? {
+        let found = folder::read(&policy.folder.join(folder))?;
+        let file = |path: &str| format!("{}/{path}", folder.trim_end_matches('/'));
+        unread.extend(found.unread.into_iter().map(|unread| (file(&unread.path), unread.why)));
+        for leaf in found.leaves {
             written.push(Written { file: format!("{folder}/{}", leaf.path), name: leaf.path, text: leaf.text });
         }
     }
-    Ok(written)
+    Ok((written, unread))
 }
 
 /// A page as it lies in a folder.
