@@ -44,6 +44,11 @@ impl Set {
         Self { pages, questions: serde_saphyr::from_str(&questions).unwrap() }
     }
 
+    /// Whether its labels name sections, and not only pages.
+    pub(crate) fn has_sections(&self) -> bool {
+        self.questions.iter().any(|question| question.finds.iter().any(|finds| finds.contains('#')))
+    }
+
     /// The ranking that Jetway uses: sections with their headings, stemmed words, split identifiers.
     pub(crate) fn sections(&self) -> Index {
         Index::new(self.pages.iter().flat_map(|page| chunk::cut(&page.name, &page.markdown)).collect())
@@ -97,7 +102,7 @@ pub(crate) fn name_of(chunk: &chunk::Chunk) -> String {
 /// How far down a ranking is looked at.
 const DEEP: usize = 50;
 
-fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+pub(crate) fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     names.for_each(|name| {
         if !found.contains(&name) {
