@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use jetway_scripted::Provider;
 use jetway_support::client::post;
 use jetway_support::pages::Pages;
+use jetway_support::tls::{Authority, Identity, Subject};
 use jetway_support::{Jetway, Setup, eventually, provider};
 
 const TASK: &str = "Where do I capture an exception?";
@@ -272,6 +273,43 @@ fn a_name_that_leads_to_this_machine_is_refused_unless_it_is_allowed() {
     let said = jetway.command(&["check"]);
     let said = String::from_utf8(said.stderr).unwrap();
     assert!(said.contains("policy.yaml:6:") && said.contains("in plain HTTP"), "{said}");
+}
+
+#[test]
+fn a_page_in_tls_is_fetched_where_its_authority_is_trusted_and_only_there() {
+    let (provider, authority, stranger) =
+        (provider("scenarios: []"), Authority::new("pages"), Authority::new("strangers"));
+    let folder = tempfile();
+    let trusted = folder.path().join("trusted.pem");
+    std::fs::write(&trusted, &authority.pem).unwrap();
+    let starting = |pages: &Pages| {
+        pages.put("/a.md", "text/markdown", "# Errors\nCapture an exception by `captureException`.\n");
+        let mut setup = setup(&provider, &[url(pages, "/a.md", "")], "");
+        setup.env.push(("SSL_CERT_FILE".into(), trusted.display().to_string()));
+        setup.start()
+    };
+    let pages = Pages::start_tls(&authority.server());
+    assert!(pages.url("/a.md").starts_with("https://"));
+    let jetway = starting(&pages);
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("captureException"));
+    assert_eq!(page(&jetway, &pages.url("/a.md"))["failing"], Value::Null);
+
+    let told = |identity: &Identity| {
+        let pages = Pages::start_tls(identity);
+        let jetway = starting(&pages);
+        let why = why(&jetway, &pages.url("/a.md"));
+        assert!(pages.asked().is_empty() && !shown(&jetway, &provider, &fresh()).contains("captureException"));
+        let said = String::from_utf8(jetway.command(&["docs", "status"]).stdout).unwrap();
+        assert!(said.contains(&why), "{said}");
+        why
+    };
+    let unknown = "its certificate is of an authority that this machine does not trust; add that to the machine's certificates, or to those of a file that SSL_CERT_FILE names";
+    assert_eq!(told(&stranger.server()), unknown);
+    // One of an authority that only has the name of ours, and one that was made for callers.
+    let why = told(&Authority::new("pages").server());
+    assert!(why.starts_with("its certificate cannot be trusted: "), "{why}");
+    let why = told(&authority.client(&Subject { dns: vec!["localhost"], ..Subject::default() }));
+    assert!(why.starts_with("its certificate cannot be trusted: "), "{why}");
 }
 
 #[test]

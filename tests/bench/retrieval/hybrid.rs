@@ -58,7 +58,10 @@ impl Model {
         let vector = self.ask(&[beginning(ask)]).remove(0);
         let nearest = index.nearest(&index.nearness(&vector).unwrap()).take(DEEP).collect();
         match weight {
-            Some(weight) => fuse(index.search(ask, DEEP), nearest, weight),
+            Some(weight) => {
+                let words = index.search(ask, DEEP).into_iter().map(|hit| (hit, hit.score)).collect();
+                fuse(words, nearest, weight)
+            }
             None => nearest,
         }
     }

@@ -289,12 +289,13 @@ fn within<'a>(
     // Of two that fit the words alike, the one for this very framework.
     let counts = |(hit, fit): &(Hit<'a>, Fit)| (hit.score + lean(hit)) * weight(*fit);
     hits.sort_by(|a, b| counts(b).total_cmp(&counts(a)));
-    let mut hits: Vec<Hit<'a>> = hits.into_iter().map(|(hit, _)| hit).collect();
+    let (mut nearest, mut weight_of_meaning) = (Vec::new(), 0.0);
     if let (Some(nearness), Some(meant)) = (nearness, &rules.embeddings) {
-        let nearest = index.nearest(nearness).take(SEARCHED).filter_map(fits).take(RANKED).map(|(hit, _)| hit);
-        hits = fuse(hits, nearest.collect(), meant.weight);
+        let near = index.nearest(nearness).take(SEARCHED).filter_map(fits).take(RANKED).map(|(hit, _)| hit);
+        (nearest, weight_of_meaning) = (near.collect(), meant.weight);
     }
-    for hit in hits {
+    let hits = hits.into_iter().map(|hit| (hit.0, counts(&hit))).collect();
+    for hit in fuse(hits, nearest, weight_of_meaning) {
         let is_new = chosen.iter().all(|other| other.chunk.text != hit.chunk.text);
         let size = tokens::estimate(&passage(&hit, now));
         let is_refused = rules.stale == Stale::Refuse && hit.page.is_some_and(|page| page.is_stale(now));
