@@ -149,6 +149,8 @@ pub struct Record {
     pub role: Option<&'static str>,
     /// Tools whose calls its agent got.
     pub calls: Vec<String>,
+    /// What their results will refer to them by, in the same order. Not in the log.
+    pub call_ids: Vec<String>,
     /// Steps that came to their end with it.
     pub steps_left: Vec<StepLeft>,
     /// Steps that it came to. Not in the log.
