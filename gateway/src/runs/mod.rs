@@ -4,6 +4,7 @@ pub mod body;
 mod decision;
 mod erased;
 pub mod feedback;
+mod forget;
 mod journal;
 pub mod log;
 pub mod open;

@@ -186,8 +186,9 @@ async fn erase(config: &Config, user: &str, reason: &str, yes: bool) -> anyhow::
         bail!("it cannot be undone; say --yes to erase all that is kept of {user:?}");
     }
     let (log, now) = (Log::beside(&config.runs, &config.state)?, Timestamp::now());
-    // By its runs, which nobody knows any more once the log is erased.
-    let conversations = gate::state_beside(config).await?.erase(&log.runs_of(user).await?).await?;
+    // By its runs, which nobody knows any more once the log is erased; and whatever is of others.
+    let runs = log.runs_of(user).await?;
+    let conversations = gate::state_beside(config).await?.erase(user, runs, now).await?;
     let erased = log.erase(user, now).await? + conversations;
     let by = config::environment("USER").unwrap_or_else(|| String::from("operator"));
     // Whom it was about is what was to be forgotten.
