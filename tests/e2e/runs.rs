@@ -163,6 +163,44 @@ fn bodies_are_kept_as_they_were_or_without_secrets_or_not_at_all() {
     }
 }
 
+/// Of agents that name no session.
+#[test]
+fn a_run_without_a_name_is_known_by_its_caller_its_agent_and_how_it_began() {
+    let provider = provider("scenarios: [{ name: s, by: request, turns: [{ text: Hello. }] }]");
+    let mut setup = setup(&provider, "");
+    setup.credentials = String::from("{ env: PROVIDER_KEY }");
+    setup.env.push((String::from("PROVIDER_KEY"), String::from("sk-operators")));
+    let jetway = setup.start();
+    let (ada, bob) = (jetway.key("open", "ada").1, jetway.key("open", "bob").1);
+    let run = |key: &str, agent: &str, said: &[&str]| {
+        let told = said
+            .iter()
+            .enumerate()
+            .map(|(at, text)| json!({ "role": if at % 2 == 0 { "user" } else { "assistant" }, "content": text }));
+        let body = json!({ "model": "claude-sonnet-5-5", "max_tokens": 99, "messages": told.collect::<Vec<_>>() });
+        let ask = post("/v1/messages", body.to_string()).header("x-api-key", key).header("user-agent", agent);
+        let answer = ask.send(jetway.data);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.header("x-jetway-run").unwrap().to_owned()
+    };
+    let first = run(&ada, "alpha/1.0", &["Add it."]);
+    // It goes on, and its agent may be brought up to date in between.
+    assert_eq!(run(&ada, "alpha/1.0", &["Add it.", "Hello.", "Go on."]), first);
+    assert_eq!(run(&ada, "alpha/1.1 (linux)", &["Add it.", "Hello.", "Go on.", "Hello.", "And more."]), first);
+    // The same words of another agent, of another caller, and others.
+    let others = [
+        run(&ada, "beta/1.0", &["Add it."]),
+        run(&bob, "alpha/1.0", &["Add it."]),
+        run(&ada, "alpha/1.0", &["Add that.", "Hello.", "Add it."]),
+    ];
+    let all: std::collections::BTreeSet<&String> = others.iter().chain([&first]).collect();
+    assert_eq!(all.len(), 4, "{first} {others:?}");
+    eventually(|| jetway.exchanges(6).len() == 6);
+    let listed = jetway.json(&["runs", "--json"]);
+    let turns = |id: &str| listed.as_array().unwrap().iter().find(|run| run["id"] == id).unwrap()["turns"].clone();
+    assert_eq!((turns(&first), others.each_ref().map(|run| turns(run))), (json!(3), [json!(1), json!(1), json!(1)]));
+}
+
 #[test]
 fn what_a_model_says_in_several_parts_is_kept_without_secrets() {
     let curl =
