@@ -171,8 +171,7 @@ impl Exchange {
 
     /// Which model it is sent to.
     pub fn sends_to(&mut self, model: &str) {
-        let model = short(model);
-        self.record.sent_model = Some(model).filter(|model| self.record.model.as_ref() != Some(model));
+        self.record.sent_model = Some(short(model));
     }
 
     /// It is a turn of its run, which does not end while it is under way.

@@ -87,8 +87,8 @@ pub struct Record {
     pub endpoint: &'static str,
     pub dialect: Option<&'static str>,
     pub model: Option<String>,
-    /// The model that its provider was asked for, where that is another: a step's, or one for want of
-    /// budget. Not in the log.
+    /// The model that its provider was asked for: its own, its step's, or one for want of budget. None where
+    /// nothing was sent, as in records of older versions of Jetway.
     pub sent_model: Option<String>,
     /// The model as the provider names it in its reply.
     pub served_model: Option<String>,

@@ -339,6 +339,7 @@ impl Sheet {
             agent: "jetway",
             endpoint: QUESTION,
             model: Some(self.model.clone()),
+            sent_model: Some(self.model.clone()),
             held_micros: self.held_micros,
             bytes_in: self.body.len(),
             step: over.told.step.clone(),

@@ -22,6 +22,7 @@ fn turn(number: u32) -> Record {
         usage: Usage { input: u64::from(number), cache_read: 3, cache_write: 2, cache_write_hour: 0, output: 1 },
         inner_turns: u32::from(is_tenth),
         step: Some(format!("step-{}", number / 400)),
+        sent_model: is_tenth.then(|| "small".into()),
         // What no PostgreSQL takes in a text, and its JSON functions choke on.
         calls: if is_tenth { vec!["Read".into(), "B\0ash".into()] } else { vec!["Read".into()] },
         redactions: if is_tenth { vec![found(2), found(1)] } else { Vec::new() },
@@ -50,6 +51,8 @@ pub(super) async fn a_long_run_is_told_in_parts_and_its_sums_are_of_all(store: &
         assert_eq!(turns, (first..=last).collect::<Vec<i64>>());
         assert_eq!((text(&part.exchanges[0], "id"), part.earlier), (Some(&*format!("x_{first:04}")), first - 1));
         check(&part);
+        let sent = part.exchanges.iter().filter(|exchange| exchange["sent_model"] == "small").count();
+        assert_eq!(sent, part.exchanges.len() / 10);
         before = part.exchanges.first().and_then(Place::of);
     }
     let none = reader.story("run_long", before.as_ref(), 300).await.unwrap().unwrap();
