@@ -196,7 +196,11 @@ const TABLES: &[&str] = &[
     CREATE TABLE erased (id TEXT PRIMARY KEY, at {number} NOT NULL) {strict};
     {words of bodies};
     ",
-    "ALTER TABLE exchange ADD COLUMN sent_model TEXT",
+    // And those that began long before they were written.
+    "
+    ALTER TABLE exchange ADD COLUMN sent_model TEXT;
+    CREATE INDEX exchange_long ON exchange (at) WHERE total_millis > 1800000;
+    ",
 ];
 
 /// Bodies as SQLite keeps them, likewise: in a file of their own, for to rewrite that takes long. A change

@@ -76,3 +76,27 @@ fn check(part: &Part) {
     }
     assert_eq!(lists, BTreeMap::from([("calls", turns + turns / 10), ("redactions", turns / 5)]));
 }
+
+/// What was written lately is found by when it began, however long it took.
+pub(super) async fn what_ends_late_is_new_all_the_same(store: &Store) {
+    let open = store.open();
+    let now = Timestamp::now();
+    let ago = |minutes: i64| now - SignedDuration::from_mins(minutes);
+    let took = |id: &str, (began, minutes): (i64, u64)| Record {
+        at: ago(began),
+        total_millis: minutes * 60_000,
+        policy: Some(id[..1].into()),
+        ..record(id, "run_a")
+    };
+    let all = [("a1", (90, 89)), ("a2", (90, 40)), ("a3", (29, 1)), ("b1", (60, 60)), ("b2", (45, 20)), ("b3", (5, 1))];
+    for (id, times) in all {
+        open.log.write(&took(id, times)).await.unwrap();
+    }
+    open.told().await;
+    let reader = store.reader().await;
+    for (policy, expect) in [(None, "a1 b1 a3 b3"), (Some("a"), "a1 a3"), (Some("b"), "b1 b3"), (Some("c"), "")] {
+        let found = reader.ids_since(policy, ago(30)).await.unwrap();
+        assert_eq!(found.join(" "), expect, "{policy:?}");
+    }
+    open.end().await;
+}
