@@ -261,22 +261,33 @@ fn a_request_that_is_refused_before_it_was_read_ends_its_run() {
 }
 
 #[test]
-fn a_token_that_expires_in_the_middle_of_its_run_ends_it() {
+fn a_token_that_expires_or_is_revoked_in_the_middle_of_its_run_ends_it() {
+    let revoke = |jetway: &Jetway, id: &str| {
+        let delete = post(&format!("/v1/tokens/{id}"), "").method("DELETE");
+        let delete = delete.header("authorization", &format!("Bearer {}", jetway.token()));
+        assert_eq!(delete.send(jetway.admin).status, 200);
+    };
+    a_token_dies("1s", "expired", &|_, _| std::thread::sleep(Duration::from_millis(1100)));
+    a_token_dies("1h", "revoked", &revoke);
+}
+
+fn a_token_dies(ttl: &str, why: &str, dies: &dyn Fn(&Jetway, &str)) {
     let provider = plain();
     let mut setup = setup(&provider, "quiet: 1h, abandoned: 1h", "");
     setup.policies[0].1 = setup.policies[0].1.replace("[keys, passthrough]", "[keys, runs]");
     setup.policies[0].1 = setup.policies[0].1.replace("quiet: 1h", "quiet: 2s");
     let jetway = setup.start();
-    let wish = json!({ "policy": "open", "user": "ada", "cap": { "usd": 1 }, "ttl": "1s" });
+    let wish = json!({ "policy": "open", "user": "ada", "cap": { "usd": 1 }, "ttl": ttl });
     let mint = post("/v1/tokens", wish.to_string()).header("authorization", &format!("Bearer {}", jetway.token()));
     let minted = mint.send(jetway.admin);
     let token = minted.json()["token"].as_str().unwrap_or_else(|| panic!("{}", minted.text())).to_owned();
     let send = || post("/v1/messages", body("Go.").to_string()).header("x-api-key", &token).send(jetway.data);
     assert_eq!(send().status, 200);
-    std::thread::sleep(Duration::from_millis(1100));
+    dies(&jetway, minted.json()["id"].as_str().unwrap());
     assert_eq!(send().status, 401);
-    ends(&jetway, "refused", "answered");
-    assert!(questions(&provider).remove(0).to_string().contains("expired"));
+    let run = ends(&jetway, "refused", "answered");
+    assert_eq!((run["turns"].as_i64(), run["user"].as_str()), (Some(2), Some("ada")), "{run}");
+    assert!(questions(&provider).remove(0).to_string().contains(why));
     // One that is over is opened by nobody whose token is.
     assert_eq!(send().status, 401);
     assert_eq!(jetway.json(&["runs", "--json"])[0]["ended_by"], "refused");
