@@ -106,11 +106,12 @@ for (const element of document.querySelectorAll('body *')) {
   const contrast = (Math.max(front, back) + 0.05) / (Math.min(front, back) + 0.05);
   if (contrast < 4.5) wrong.push(`${contrast.toFixed(1)} ${named(element)}`);
   const box = element.getBoundingClientRect();
+  if (!box.width && element.tagName !== 'OPTION') wrong.push(`no room for ${named(element)}`);
   if (box.width && (box.left < 0 || box.right > innerWidth + 1) && !element.closest('.scroll')) wrong.push(`outside: ${named(element)}`);
   // It goes on where something else may stand, or is not there any more.
   const style = getComputedStyle(element);
   const over = element.scrollWidth > element.clientWidth + 1 && element.clientWidth;
-  if (over && style.display !== 'inline' && !(style.textOverflow === 'ellipsis' && element.title) && !element.closest('.scroll, .line .model'))
+  if (over && style.display !== 'inline' && !(style.textOverflow === 'ellipsis' && element.title))
     wrong.push(`over its edge: ${named(element)}`);
 }
 const rows = '.mark, .line, .head, .top, .sum, .detail dl > div, .cards tr, .said > li';
@@ -143,7 +144,7 @@ fn it_can_be_read_wide_and_narrow_in_light_and_in_the_dark() {
     let found = RefCell::new(Vec::new());
     let url = |path: &str| format!("http://{}{path}", jetway.admin);
     let look = |path: &str, name: &str| {
-        for (width, height) in [(1280, 900), (900, 900), (700, 900), (400, 800)] {
+        for (width, height) in [(1280, 900), (1180, 900), (900, 900), (700, 900), (400, 800)] {
             for scheme in ["light", "dark"] {
                 browser.resize(width, height);
                 browser.prefers(scheme);
@@ -174,6 +175,12 @@ fn it_can_be_read_wide_and_narrow_in_light_and_in_the_dark() {
     ] {
         look(path, name);
     }
+    browser.go(&url(&own));
+    let said = browser.ask("return document.querySelector('.turns').innerText").to_string();
+    for part in ["2 × env", "after 1 turn,", "claude-haiku-4-5", "step instrument: it is sent to claude-haiku-4-5"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert!(!said.contains("1 × env"), "one secret of several results is one mark: {said}");
     let found = found.into_inner();
     assert!(found.is_empty(), "{}", found.join("\n"));
 }

@@ -243,7 +243,10 @@ impl Turn {
             wait_micros: number(exchange, "wait_micros"),
             chunks: number(exchange, "chunks"),
             gap: exchange.get("longest_gap_millis").and_then(Value::as_i64),
-            is_new_step: step.is_some() && step != previous.and_then(|previous| text(previous, "step")),
+            // What is asked at the end is no turn of a step.
+            is_new_step: step.is_some()
+                && text(exchange, "endpoint").as_deref() != Some(QUESTION)
+                && step != previous.and_then(|previous| text(previous, "step")),
             step,
             marks: marks(exchange, previous),
             passages: passages.len(),
