@@ -2,67 +2,169 @@
 
 use std::collections::BTreeMap;
 
-use super::{Facts, Finding, line_of};
+use jiff::Timestamp;
+
+use super::audience::Audience;
+use super::prose::line_of;
+use super::steps::line_of_step;
+use super::{Facts, Finding};
+use crate::policy::context::airplanes::{for_step, unasked};
+use crate::policy::context::{Rules, render};
+use crate::retrieval::airplane::Airplane;
 use crate::retrieval::chunk::Chunk;
+use crate::retrieval::profile::Tags;
+use crate::retrieval::search::{Hit, Index};
 
 /// So much of a passage's first words is what somebody might ask.
 const ASKED: usize = 200;
 
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
-    let (Some(rules), Some(index)) = (facts.context, facts.index) else { return Vec::new() };
+    let mut found = tags(facts);
+    let Some(rules) = facts.context else { return found };
+    found.extend(facts.index.into_iter().flat_map(|index| sections(facts, rules, index)));
+    found.extend(facts.airplanes.iter().flat_map(|plane| allowance(facts, rules, plane)));
+    found
+}
+
+fn sections(facts: &Facts<'_>, rules: &Rules, index: &Index) -> Vec<Finding> {
     let room = rules.room();
     let mut seen: BTreeMap<&str, &Chunk> = BTreeMap::new();
     let mut found = Vec::new();
     for chunk in index.chunks() {
-        let Some(text) = facts.texts.iter().find(|text| text.file.ends_with(&format!("/{}", chunk.page))) else {
-            continue;
-        };
+        let is_it = |page: &Option<String>| page.as_deref() == Some(chunk.page.as_str());
+        let Some(text) = facts.texts.iter().find(|text| is_it(&text.page)) else { continue };
         let heading = chunk.headings.last().map_or("", String::as_str);
-        let mut add = |rule: &'static str, sentence: String| {
+        let mut add = |sentence: String| {
             let line = line_of(&text.text, heading);
-            found.push(Finding { file: text.file.clone(), line, rule, sentence });
+            found.push(Finding { file: text.file.clone(), line, rule: "unreachable", sentence });
         };
-        let size = chunk.text.len() + chunk.path().len();
+        let size = size(index, chunk);
         if size > room {
-            add(
-                "unreachable",
-                format!(
-                    "The section `{heading}` has {size} bytes, and `context.allowance` has room for {room}: it is never shown. Cut it, or raise the allowance."
-                ),
-            );
+            add(format!(
+                "The section `{heading}` has {size} bytes as it is shown, and `context.allowance` has room for {room}: it is never shown. Cut it, or raise the allowance."
+            ));
             continue;
         }
         if let Some(other) = seen.insert(&chunk.text, chunk) {
-            add(
-                "unreachable",
-                format!(
-                    "The section `{heading}` says what `{}` says, word for word; one of them is never shown.",
-                    other.path()
-                ),
-            );
+            add(format!(
+                "The section `{heading}` says what `{}` says, word for word; one of them is never shown.",
+                other.path()
+            ));
             continue;
         }
         let end = chunk.text.floor_char_boundary(ASKED);
         let asked = format!("{heading} {}", &chunk.text[..end]);
         let best = index.search(&asked, 50).into_iter().find(|hit| hit.chunk == chunk);
         if best.is_none_or(|hit| hit.score < rules.min_score()) {
-            add(
-                "unreachable",
-                format!(
-                    "Not even its own words find the section `{heading}` with a score of `min_score`. Give it a heading that says what it is about."
-                ),
-            );
+            add(format!(
+                "Not even its own words find the section `{heading}` with a score of `min_score`. Give it a heading that says what it is about."
+            ));
         }
     }
-    let planes = facts.airplanes.iter().filter(|plane| plane.readme.len() > room);
-    found.extend(planes.map(|plane| Finding {
-        file: format!("airplanes/{}/README.md", plane.name),
-        line: 1,
-        rule: "small-allowance",
-        sentence: format!(
-            "It has {} bytes, and `context.allowance` has room for {room}, so it does not come with a task. Cut it, or raise the allowance.",
-            plane.readme.len()
-        ),
-    }));
+    found
+}
+
+/// The bytes that a section takes as it is shown, while its page is fresh.
+fn size(index: &Index, chunk: &Chunk) -> usize {
+    let page = index.pages().get(&chunk.page);
+    let now = page.map_or(Timestamp::UNIX_EPOCH, |page| page.confirmed);
+    let hit = Hit { chunk, page, score: 0.0, similarity: None };
+    // What is said once before all of them is not counted there either.
+    render(&[hit, hit], now).len() - render(&[hit], now).len()
+}
+
+/// Tags of which no project can ever be, such as `djnago`.
+fn tags(facts: &Facts<'_>) -> Vec<Finding> {
+    let unknown = |tags: &Tags| -> Vec<String> {
+        let alone = |languages: &[String], frameworks: &[String]| {
+            let tags = Tags { languages: languages.to_vec(), frameworks: frameworks.to_vec() };
+            Audience::of(tags).is_anybody()
+        };
+        let languages = tags.languages.iter().filter(|name| !alone(std::slice::from_ref(*name), &[]));
+        languages
+            .chain(tags.frameworks.iter().filter(|name| !alone(&[], std::slice::from_ref(*name))))
+            .cloned()
+            .collect()
+    };
+    let holds = |text: &str, name: &str| {
+        let is_it = |line: &str| line.to_lowercase().split(|c: char| ",[]:\"' \t".contains(c)).any(|word| word == name);
+        text.lines().position(is_it).map(|at| at + 1)
+    };
+    let sentence = |name: &str| {
+        format!(
+            "The tag `{name}` is one that no project is known by, so that nobody is shown this for it. Is it misspelt?"
+        )
+    };
+    let mut found = Vec::new();
+    for text in facts.texts.iter().filter(|text| text.page.is_some()) {
+        for name in unknown(text.tags.as_ref().unwrap_or(&Tags::default())) {
+            let front = crate::retrieval::chunk::split(&text.text).0.unwrap_or_default();
+            // The lines of front matter are counted behind the one that opens it.
+            let own = holds(front, &name).map(|line| (text.file.clone(), line + 1));
+            let (file, line) = own.unwrap_or_else(|| {
+                let line = holds(facts.policy, &name).unwrap_or(1);
+                (String::from("policy.yaml"), line)
+            });
+            found.push(Finding { file, line, rule: "unreachable", sentence: sentence(&name) });
+        }
+    }
+    for plane in facts.airplanes {
+        found.extend(unknown(&plane.tags).iter().map(|name| Finding {
+            file: format!("airplanes/{}/airplane.yaml", plane.name),
+            line: 1,
+            rule: "unreachable",
+            sentence: sentence(name),
+        }));
+    }
+    found
+}
+
+/// What of an airplane does not come, since there is no room for it.
+fn allowance(facts: &Facts<'_>, rules: &Rules, plane: &Airplane) -> Vec<Finding> {
+    let room = rules.room();
+    let audience = Audience::of(plane.tags.clone());
+    let Some(project) = audience.project() else { return Vec::new() };
+    let planes = std::slice::from_ref(plane);
+    let mut found = Vec::new();
+    let overview = unasked(planes, project, rules.on_demand).map_or(0, |answer| answer.text.len());
+    if overview > room {
+        found.push(Finding {
+            file: format!("airplanes/{}/README.md", plane.name),
+            line: 1,
+            rule: "small-allowance",
+            sentence: format!(
+                "It has {overview} bytes as it is shown, and `context.allowance` has room for {room}, so it does not come with a task. Cut it, or raise the allowance."
+            ),
+        });
+    }
+    for step in facts.path.into_iter().flat_map(|path| path.steps()) {
+        let all = for_step(planes, project, (&step.id, usize::MAX));
+        let come = for_step(planes, project, (&step.id, room));
+        let is_left = |source: &&String| come.shown.iter().all(|shown| shown.source != **source);
+        let prefix = format!("airplanes/{}/", plane.name);
+        let left: Vec<String> = all
+            .shown
+            .iter()
+            .map(|shown| &shown.source)
+            .filter(is_left)
+            .map(|source| format!("`{}`", source.trim_start_matches(&prefix)))
+            .collect();
+        if left.is_empty() {
+            continue;
+        }
+        found.push(Finding {
+            file: String::from("policy.yaml"),
+            line: line_of_step(facts.policy, &step.id),
+            rule: "small-allowance",
+            sentence: format!(
+                "The step `{}` shows {} bytes of the airplane `{}`, and `context.allowance` has room for {room}, so that {} {} left out. Hide what is not needed between airplane:hide and airplane:show, or raise the allowance.",
+                step.id,
+                all.text.len(),
+                plane.name,
+                left.join(", "),
+                if left.len() == 1 { "is" } else { "are" }
+            ),
+        });
+    }
     found
 }

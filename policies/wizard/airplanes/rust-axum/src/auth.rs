@@ -1,3 +1,4 @@
+// airplane:hide
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -8,13 +9,16 @@ use axum::middleware::Next;
 use axum::response::{Redirect, Response};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
+// airplane:show
 use posthog_rs::RequestContext;
+// airplane:hide
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::analytics;
 
+// airplane:show
 pub type Sessions = Arc<Mutex<HashMap<Uuid, Session>>>;
 
 #[derive(Clone)]
@@ -41,6 +45,7 @@ pub async fn authenticate(
     next.run(request).await
 }
 
+// airplane:hide
 impl<S: Sync> FromRequestParts<S> for Session {
     type Rejection = StatusCode;
 
@@ -54,6 +59,7 @@ pub struct Credentials {
     email: String,
 }
 
+// airplane:show
 pub async fn log_in(
     State(sessions): State<Sessions>,
     cookies: CookieJar,
