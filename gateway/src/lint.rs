@@ -74,3 +74,55 @@ fn list(folder: &Path, below: &str, files: &mut Vec<String>) -> bool {
         files.len() <= MOST_FILES
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Secrets};
+
+    const GATEWAY: &str = "listen: 127.0.0.1:0\npolicies: policies\ndefault_policy: p\nproviders:\n  a: { kind: anthropic, base_url: 'https://api.example.com', models: ['*'], credentials: passthrough }\n";
+    const POLICY: &str = "about: A policy.\nidentity: { accept: [passthrough] }\nmodels: { allow: ['*'], providers: [a] }\nlockdown: { allow: ['*'], deny: ['Web*'] }\n";
+
+    /// `file:line rule` of all that is found in a policy with these files, and with this in its
+    /// `policy.yaml`.
+    #[track_caller]
+    fn check(more: &str, files: &[(&str, &str)], expect: &[&str]) {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("policies/p");
+        let policy = format!("{POLICY}{more}");
+        for (name, text) in files.iter().copied().chain([("policy.yaml", policy.as_str())]) {
+            let path = own.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let file = folder.path().join("gateway.yaml");
+        std::fs::write(&file, GATEWAY).unwrap();
+        let gate = Config::load(&file, Secrets::Leave).and_then(Gate::build).unwrap();
+        let found = findings(&gate, &gate.config.policies["p"]).unwrap();
+        let told: Vec<String> =
+            found.iter().map(|(_, found)| format!("{}:{} {}", found.file, found.line, found.rule)).collect();
+        assert_eq!(told, expect, "{found:#?}");
+    }
+
+    #[test]
+    fn a_page_is_known_by_the_name_that_the_index_has_for_it() {
+        let python = "---\nlanguages: [typescript]\n---\n# Starting\nHow it starts.\n```python\nx = 1\n```\n";
+        let large = format!("# Ending\nHow it ends.\n{}", "Many words about ends. ".repeat(20));
+        let other = "# Other things\nWhat else there is.\n";
+        let told = ["docs/a.md:6 fence-language", "more/b.md:1 unreachable"];
+        let both = [("docs/a.md", python), ("docs/x/b.md", other), ("more/b.md", &large)];
+        check("context: { docs: [{ folder: docs }, { folder: more/ }], allowance: 100, min_score: 0 }\n", &both, &told);
+        // A page in a folder of its own whose name ends alike is another.
+        let one = [("docs/a.md", python), ("docs/x/b.md", other), ("docs/b.md", &large)];
+        let told = ["docs/a.md:6 fence-language", "docs/b.md:1 unreachable"];
+        check("context: { docs: docs, allowance: 100, min_score: 0 }\n", &one, &told);
+    }
+
+    #[test]
+    fn the_question_at_the_end_and_the_files_beside_are_looked_at() {
+        let ask = "interrogation: { ask: ask.md, allowance: { usd: 1, every: day } }\ncontext: { docs: docs, min_score: 0 }\n";
+        let page = "# Links\n![seen](a.png) ![not](b.png) [above](../ask.md)\n";
+        let files = [("ask.md", "Look it up with the `WebFetch` tool.\n"), ("docs/a.md", page), ("docs/a.png", "")];
+        check(ask, &files, &["ask.md:1 refused-tool", "docs/a.md:2 dead-link"]);
+    }
+}
