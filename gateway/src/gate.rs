@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Policy, Problem};
-use crate::docs::{Embedder, Shelf};
+use crate::docs::{Embedder, Libraries, Library, Shelf};
 use crate::endings::Endings;
 use crate::keys::Keys;
 use crate::learned::Learned;
@@ -104,6 +104,12 @@ impl Gate {
         self.config.policies.get(named.unwrap_or(&self.config.default_policy))
     }
 
+    /// What a policy can show, as it is now.
+    #[must_use]
+    pub fn library(&self, policy: &str) -> Library {
+        Library { index: self.index(policy), airplanes: self.airplanes.get(policy).cloned().unwrap_or_default() }
+    }
+
     /// The documents of a policy, as they are now: a request asks once and keeps what it got.
     #[must_use]
     pub fn index(&self, policy: &str) -> Option<Arc<Index>> {
@@ -125,6 +131,8 @@ pub struct Jetway {
     pub keyed: Arc<Keyed>,
     /// What looks for secrets in results.
     pub searchers: Searchers,
+    /// Which version of documents each run began with.
+    pub libraries: Libraries,
     /// How far conversations had come.
     pub prefixes: Prefixes,
     /// Runs that have not ended.
@@ -247,6 +255,7 @@ impl Jetway {
             log,
             metrics,
             searchers: Searchers::new(Arc::clone(&keyed)),
+            libraries: Libraries::default(),
             prefixes: Prefixes::default(),
             endings,
             bodies: AtomicUsize::default(),

@@ -194,12 +194,12 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         false => Arc::default(),
     };
     exchange.record.profile = Some(Arc::clone(&profile));
-    // Once: what is shown and what is found are of the same pages.
-    let index = gate.index(&policy.name);
+    // Once: what is shown and what is found are of the same pages, and of those that the run began with.
+    let library = jetway.libraries.of(&policy.name, &run, gate.library(&policy.name));
     let told = Told { conversation: &conversation, profile: &profile };
     let edits = overlay::recall(&jetway, policy, &conversation).await;
     let who = Who { run: &run, told, is_reply, is_main: role == Role::Main };
-    let shelf = Shelf::of(gate, policy, index.as_ref(), &profile);
+    let shelf = Shelf::of(&library, policy, &profile);
     let trail = breadcrumbs::follow(&jetway, policy, &asked, (who, shelf, &edits)).await?.map(Arc::new);
     let walked = trail.as_ref().map(|trail| walk(call, caller.models(), (trail, &asked), exchange));
     let admitted = walked.transpose()?.flatten().unwrap_or(admitted);
@@ -207,12 +207,12 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     if trail.is_none() && is_reply {
         exchange.account = breadcrumbs::account_of(&jetway, policy, &run).await;
     }
-    let mut desk = context::desk((gate, index.as_ref()), policy, &asked, &profile);
+    let mut desk = context::desk(&library, policy, &asked, &profile);
     desk.extend(trail.as_ref().and_then(|trail| trail.tool(&asked)));
     let desk = Desk::new(desk);
     let permit = lockdown::lock(policy, &asked, &desk);
     exchange.offers(permit.offered(), (permit.removed(), permit.narrowed()));
-    let context = context::inform((&jetway, gate, index.as_deref()), policy, (told, is_reply), &asked).await?;
+    let context = context::inform((&jetway, gate, &library), policy, (told, is_reply), &asked).await?;
     let shown = trail.as_ref().map_or(&[][..], |trail| trail.shown());
     exchange.shows(&[context.passages(), shown].concat());
     let searcher = jetway.searchers.of(policy).map_err(|why| Refusal::Unsearched { why })?;

@@ -18,6 +18,12 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// What a text is called: the beginning of its digest.
+#[must_use]
+pub fn name_of(text: &str) -> String {
+    hex(&sha256(text.as_bytes())[..6])
+}
+
 /// A key of this installation. Digests made with it mean nothing to anybody else.
 pub struct Keyed(hmac::Key);
 

@@ -251,7 +251,7 @@ fn measured(expr: &Expr) -> Vec<String> {
 fn draw(stage: &Stage, prometheus: &Prometheus) {
     let Some(folder) = environment("JETWAY_PICTURES") else { return };
     let begun = Instant::now();
-    for number in 3.. {
+    for number in 10.. {
         stage.round(number);
         // Now much, now little.
         std::thread::sleep(Duration::from_millis(500 * (1 + number as u64 % 7)));
@@ -260,7 +260,7 @@ fn draw(stage: &Stage, prometheus: &Prometheus) {
         }
     }
     let drawn = Command::new(root().join("dashboards/pictures/draw.py"))
-        .args(["--prometheus", &prometheus.url(), "--range", "5m", "--scrape", "500ms", "--out"])
+        .args(["--prometheus", &prometheus.url(), "--range", "5m", "--scrape", "1s", "--out"])
         .arg(root().join(folder))
         .status();
     assert!(drawn.unwrap().success());
@@ -272,12 +272,12 @@ fn every_expression_of_the_dashboards_and_the_rules_says_something() {
     let prometheus = Prometheus::of(&stage.jetway);
     stage.round(1);
     prometheus.catch_up();
+    draw(&stage, &prometheus);
     // From now on it grows old.
     stage.pages.page("/stale.md", 500, &[], "no");
     // Another policy, and one that is none.
     stage.jetway.edit(&sections(&stage.pages, &stage.embeddings).replace("[Read, Bash, Write]", "[Read, Bash]"));
     stage.round(2);
-    draw(&stage, &prometheus);
     let file = stage.jetway.folder.path().join("policies/open/policy.yaml");
     std::fs::write(file, "about: [").unwrap();
     stage.jetway.says("the old one stays");

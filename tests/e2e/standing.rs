@@ -3,7 +3,7 @@
 
 use jetway_scripted::Provider;
 use jetway_support::client::post;
-use jetway_support::{Jetway, Setup, provider};
+use jetway_support::{Jetway, Setup, eventually, provider};
 use serde_json::{Value, json};
 
 const STANDING: &str = "We call a customer a member.";
@@ -115,15 +115,20 @@ fn an_agent_that_sets_no_breakpoint_is_served_from_the_cache_all_the_same() {
     assert_eq!(read(&alone), [0; 7]);
 }
 
+/// With a model airplane for Flask, of which one file is for the step `integrate`.
+fn flying(setup: Setup) -> Setup {
+    let about = "about: A Flask app.\nlanguages: [python]\nframeworks: [flask]\n\
+                 files: [{ path: app.py, shows: Where it starts., steps: [integrate] }]\n\
+                 run: { start: \"true\" }\nvisit: [{ open: / }]\n";
+    let setup = setup.file("open/airplanes/flask/airplane.yaml", about);
+    let setup = setup.file("open/airplanes/flask/README.md", "# Where analytics go\n");
+    setup.file("open/airplanes/flask/events.json", "[]").file("open/airplanes/flask/app.py", "start()\n")
+}
+
 #[test]
 fn a_model_airplane_comes_with_the_task_of_a_project_like_it() {
     let provider = provider("scenarios: []");
-    let about = "about: A Flask app.\nlanguages: [python]\nframeworks: [flask]\nfiles: [{ path: app.py, shows: Where it starts. }]\n\
-                 run: { start: \"true\" }\nvisit: [{ open: / }]\n";
-    let setup = jetway(&provider.url(), "").file("open/airplanes/flask/airplane.yaml", about);
-    let setup = setup.file("open/airplanes/flask/README.md", "# Where analytics go\n");
-    let setup = setup.file("open/airplanes/flask/events.json", "[]").file("open/airplanes/flask/app.py", "start()\n");
-    let jetway = setup.start();
+    let jetway = flying(jetway(&provider.url(), "")).start();
     let task = |run: &str, task: &str| {
         ask(&jetway, "/v1/messages", run, &messages(&[task]));
         sent(&provider)["messages"][0]["content"].to_string()
@@ -133,6 +138,90 @@ fn a_model_airplane_comes_with_the_task_of_a_project_like_it() {
     assert!(docs < plane, "the airplane is nearest to the task: {shown}");
     assert!(shown.contains("file=\\\"README.md\\\"") && !shown.contains("start()"), "{shown}");
     assert!(!task("django", "Capture every exception in my Django app.").contains("Where analytics go"));
-    let passages = jetway.exchanges(2)[0]["passages"].to_string();
-    assert!(passages.contains("airplanes/flask/README.md"), "{passages}");
+    let exchange = jetway.exchanges(2).remove(0);
+    assert_eq!(exchange["profile"]["frameworks"], json!(["flask"]), "{exchange}");
+    let passages = exchange["passages"].as_array().unwrap();
+    let of = |source: &str| passages.iter().find(|passage| passage["source"] == source).unwrap_or(&Value::Null);
+    // Whatever was shown is found by its hash, which stands beside it.
+    for (source, text) in [
+        ("standing.md", STANDING),
+        ("errors.md#Errors", "Call `captureException`."),
+        ("airplanes/flask/README.md", "# Where analytics go"),
+    ] {
+        let hash = of(source)["hash"].as_str().unwrap();
+        let found = || String::from_utf8(jetway.command(&["docs", "show", hash]).stdout).unwrap();
+        eventually(|| found().contains(text));
+    }
+    let rev = of("airplanes/flask/README.md")["hash"].as_str().unwrap();
+    assert!(shown.contains(&format!("rev=\\\"{rev}\\\"")), "{shown}");
+}
+
+#[test]
+fn a_model_looks_at_an_airplane_within_the_same_reply() {
+    let script = "scenarios: [{ name: s, turns: [{ calls: [{ tool: show_airplane, input: { path: app.py } }] }, { text: So it starts there. }] }]";
+    let provider = provider(script);
+    let jetway = flying(jetway(&provider.url(), "")).start();
+    let mut body = messages(&["zebra in my Flask app"]);
+    body["tools"] = json!([{ "name": "Read", "input_schema": { "type": "object" } }]);
+    ask(&jetway, "/v1/messages", "one", &body);
+    let told = sent(&provider)["messages"].to_string();
+    assert!(told.contains("start()") && told.contains("file=\\\"app.py\\\""), "{told}");
+    let exchange = jetway.exchanges(1).remove(0);
+    assert_eq!(exchange["calls_answered"], json!(["show_airplane"]), "{exchange}");
+    assert!(exchange["passages"].to_string().contains("airplanes/flask/app.py"), "{exchange}");
+}
+
+#[test]
+fn a_step_brings_its_pages_and_the_files_that_are_for_it() {
+    let provider = provider("scenarios: []");
+    let path = "breadcrumbs: [{ id: integrate, prompt: step.md, docs: [capture an exception] }]\n";
+    let context = "context: { docs: docs, min_score: 0.1 }\n";
+    let setup = Setup::new(&provider.url()).with(&format!("{context}{path}")).file("open/step.md", "Put it in.");
+    let jetway = flying(setup.file("open/docs/errors.md", "# Errors\nCall `captureException`.\n")).start();
+    let mut body = messages(&["zebra in my Flask app"]);
+    body["tools"] = json!([{ "name": "Read", "input_schema": { "type": "object" } }]);
+    ask(&jetway, "/v1/messages", "one", &body);
+    let told = sent(&provider)["messages"].to_string();
+    for part in ["Put it in.", "captureException", "start()"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+#[test]
+fn after_a_compaction_the_passages_are_there_once() {
+    let provider = provider("scenarios: []");
+    let jetway = jetway(&provider.url(), "").start();
+    let task = "Where do I capture an exception?";
+    ask(&jetway, "/v1/messages", "one", &messages(&[task]));
+    ask(&jetway, "/v1/messages", "one", &messages(&[task, "ok", "go on"]));
+    let count = || sent(&provider)["messages"].to_string().matches("captureException").count();
+    assert_eq!(count(), 1);
+    // The agent sums up what was, and goes on with that.
+    let summary = format!("This session is continued. The task was: {task} So far we looked around.");
+    ask(&jetway, "/v1/messages", "one", &messages(&[&summary]));
+    assert_eq!(count(), 1);
+    ask(&jetway, "/v1/messages", "one", &messages(&[&summary, "ok", "and now?"]));
+    assert_eq!(count(), 1);
+}
+
+#[test]
+fn a_run_is_shown_later_what_it_would_have_been_shown_at_first() {
+    let script = "scenarios: [{ name: s, turns: [{ text: Yes. }, { calls: [{ tool: search_docs, input: { query: capture an exception } }] }, { text: So it is. }] }]";
+    let provider = provider(script);
+    let jetway = flying(jetway(&provider.url(), "")).start();
+    let turn = |run: &str, said: &[&str]| {
+        let mut body = messages(said);
+        body["tools"] = json!([{ "name": "Read", "input_schema": { "type": "object" } }]);
+        ask(&jetway, "/v1/messages", run, &body);
+        sent(&provider)["messages"].to_string()
+    };
+    turn("one", &["zebra"]);
+    std::fs::write(jetway.folder.path().join("policies/open/docs/errors.md"), "# Errors\nCall `reportException`.\n")
+        .unwrap();
+    jetway.says("is in force");
+    let told = turn("one", &["zebra", "Yes.", "How do I do that?"]);
+    assert!(told.contains("captureException") && !told.contains("reportException"), "{told}");
+    turn("two", &["zebra"]);
+    let told = turn("two", &["zebra", "Yes.", "How do I do that?"]);
+    assert!(told.contains("reportException") && !told.contains("captureException"), "{told}");
 }

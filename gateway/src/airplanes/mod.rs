@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use jetway_core::retrieval::airplane::{Airplane, Document};
 
 use crate::config::{Problem, yaml};
+use crate::secret;
 
 pub use browser::Programs;
 pub use check::{Checked, Limits, Settings, Verdict, check};
@@ -67,7 +68,7 @@ fn read(folder: PathBuf) -> Result<Hangar, Problem> {
         text(&path).map_err(|problem| Problem::at_word(&manifest, &written, &file.path, problem.to_string()))
     });
     let texts = texts.collect::<Result<_, _>>()?;
-    let airplane = Airplane::new(&name, document.clone(), &readme, texts)
+    let airplane = Airplane::new(&name, document.clone(), (readme.as_str(), texts), &secret::name_of)
         .map_err(|problem| Problem::of_file(&folder, problem.to_string()))?;
     Ok(Hangar { folder, document, airplane })
 }

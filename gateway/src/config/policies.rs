@@ -281,5 +281,5 @@ fn version(
     let standing = standing.map_or("", Standing::text);
     let path = path.and_then(|path| serde_json::to_string(path).ok()).unwrap_or_default();
     let question = interrogation.map_or("", |interrogation| interrogation.question.prose());
-    secret::hex(&secret::sha256(format!("{text}{standing}{path}{question}").as_bytes())[..6])
+    secret::name_of(&format!("{text}{standing}{path}{question}"))
 }

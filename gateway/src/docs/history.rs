@@ -12,10 +12,10 @@ use crate::docs::disk::{Disk, RECORD, Record, TEXT};
 use crate::docs::version;
 use crate::runs::Passage;
 
-/// The most versions of a page, beside the current one.
-const MOST_VERSIONS: usize = 200;
+/// The most versions of a page, beside the current one: half a year of one that changes every hour.
+const MOST_VERSIONS: usize = 4_400;
 /// The most bytes of all versions that are no more current.
-const MOST_BYTES: u64 = 256 << 20;
+const MOST_BYTES: u64 = 512 << 20;
 /// A page that nobody asked for in so long is no source's any more.
 const FORGOTTEN: Duration = Duration::from_secs(90 * 86_400);
 
@@ -61,8 +61,11 @@ pub fn find(root: &Path, hash: &str) -> std::io::Result<Vec<Found>> {
     if !by_version.is_empty() {
         return Ok(by_version);
     }
-    let has =
-        |found: &Found| chunk::cut(&found.page, &found.text).iter().any(|chunk| Passage::hash(&chunk.text) == hash);
+    // What is not a section of a page is shown as a whole: the standing text, files of airplanes.
+    let has = |found: &Found| {
+        Passage::hash(&found.text) == hash
+            || chunk::cut(&found.page, &found.text).iter().any(|chunk| Passage::hash(&chunk.text) == hash)
+    };
     Ok(kept.iter().filter_map(read).filter(has).collect())
 }
 

@@ -7,6 +7,7 @@ mod fetch;
 mod folder;
 mod guard;
 mod history;
+mod library;
 mod list;
 mod refresh;
 mod shelf;
@@ -15,6 +16,7 @@ mod tend;
 
 pub use embed::{About, Embedder, Endpoint, Failed};
 pub use history::{Found, find};
+pub use library::{Libraries, Library};
 pub use refresh::{Asking, Told, refresh};
 pub use shelf::Shelf;
 pub use status::{Failing, OfPage, OfSource, status};

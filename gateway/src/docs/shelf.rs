@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use jetway_core::policy::context::Rules;
+use jetway_core::policy::context::standing::Standing;
 use jetway_core::retrieval::chunk;
 use jetway_core::retrieval::meaning::Vectors;
 use jetway_core::retrieval::page::Page;
@@ -15,6 +16,7 @@ use jetway_core::retrieval::search::Index;
 use jetway_core::retrieval::source::{Kind, Source};
 use jiff::Timestamp;
 
+use crate::airplanes;
 use crate::config::{Policy, Problem};
 use crate::docs::disk::Disk;
 use crate::docs::embed::{Endpoint, Kept, key, wanted, wanted_count};
@@ -31,6 +33,9 @@ pub struct Shelf {
     pub(super) rules: Rules,
     pub(super) disk: Disk,
     folder: PathBuf,
+    standing: Option<Arc<Standing>>,
+    /// The folder of the model airplanes, where there are some.
+    airplanes: PathBuf,
     held: ArcSwap<Held>,
     /// Where it is asked what its sections mean.
     endpoint: Option<Endpoint>,
@@ -63,6 +68,8 @@ impl Shelf {
             rules,
             disk,
             folder,
+            standing: policy.standing.clone(),
+            airplanes: policy.airplanes(),
             held: ArcSwap::from_pointee(empty),
             endpoint: Endpoint::of(policy),
             doubted: AtomicBool::new(false),
@@ -220,9 +227,18 @@ impl Shelf {
         list::pages(&self.disk, source).iter().filter_map(|address| page(address.as_str())).collect()
     }
 
-    /// The texts that lie in folders, by the names that their history is kept under.
+    /// The texts that lie in folders, by the names that their history is kept under: pages, the standing
+    /// text, and of model airplanes what is shown of them.
     pub(super) fn folder_texts(&self) -> Result<Vec<(String, String)>, Problem> {
-        let mut texts = Vec::new();
+        let mut texts: Vec<(String, String)> =
+            self.standing.iter().map(|text| (text.file().to_owned(), text.text().to_owned())).collect();
+        if self.airplanes.is_dir() {
+            for plane in airplanes::load(&self.airplanes)?.into_iter().map(|found| found.airplane) {
+                let name = |path: &str| format!("airplanes/{}/{path}", plane.name);
+                texts.push((name("README.md"), plane.readme.clone()));
+                texts.extend(plane.files.iter().map(|file| (name(&file.path), file.text.clone())));
+            }
+        }
         for source in self.rules.sources() {
             let Kind::Folder(name) = &source.kind else { continue };
             let named = |leaf: folder::Leaf| (format!("{}/{}", name.trim_end_matches('/'), leaf.path), leaf.text);

@@ -256,6 +256,6 @@ impl Passage {
     /// What a passage of this text is called.
     #[must_use]
     pub fn hash(text: &str) -> String {
-        secret::hex(&secret::sha256(text.as_bytes())[..6])
+        secret::name_of(text)
     }
 }

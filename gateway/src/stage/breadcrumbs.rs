@@ -23,8 +23,9 @@ use jetway_core::wire::results::{Fresh, fresh};
 use jiff::Timestamp;
 
 use crate::config::Policy;
+use crate::docs::Library;
 use crate::exchange::Exchange;
-use crate::gate::{Gate, Jetway};
+use crate::gate::Jetway;
 use crate::runs::state::State;
 use crate::runs::{Passage, StepLeft};
 use crate::stage::context::Told;
@@ -42,11 +43,11 @@ pub struct Shelf {
 
 impl Shelf {
     #[must_use]
-    pub fn of(gate: &Gate, policy: &Policy, index: Option<&Arc<Index>>, profile: &Arc<Profile>) -> Self {
+    pub fn of(library: &Library, policy: &Policy, profile: &Arc<Profile>) -> Self {
         Self {
             rules: policy.context.clone(),
-            index: index.cloned(),
-            airplanes: gate.airplanes.get(&policy.name).cloned().unwrap_or_default(),
+            index: library.index.clone(),
+            airplanes: Arc::clone(&library.airplanes),
             profile: Arc::clone(profile),
         }
     }

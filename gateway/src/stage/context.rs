@@ -14,7 +14,7 @@ use jetway_core::wire::tools::offer::NewTool;
 use jiff::Timestamp;
 
 use crate::config::Policy;
-use crate::docs::{About, Failed, Shelf};
+use crate::docs::{About, Failed, Library, Shelf};
 use crate::gate::{Gate, Jetway};
 use crate::runs::Passage;
 use crate::runs::state::Inserted;
@@ -56,12 +56,12 @@ pub struct Told<'a> {
 /// [`StoreError`] when it is not known what the conversation was given before: another choice
 /// would cost it the provider's cache.
 pub async fn inform(
-    (jetway, gate, index): (&Jetway, &Gate, Option<&Index>),
+    (jetway, gate, library): (&Jetway, &Gate, &Library),
     policy: &Policy,
     (told, is_reply): (Told<'_>, bool),
     request: &Request,
 ) -> Result<Context, StoreError> {
-    let (Some(rules), Some(index)) = (&policy.context, index) else {
+    let (Some(rules), Some(index)) = (&policy.context, library.index.as_deref()) else {
         return Ok(Context::default());
     };
     if let Some(inserted) = jetway.state.inserted(told.conversation).await? {
@@ -72,10 +72,9 @@ pub async fn inform(
         return Ok(Context::default());
     }
     let now = Timestamp::now();
-    let planes = gate.airplanes.get(&policy.name).map_or(&[][..], |planes| planes);
     let nearness = nearness((jetway, gate, index), policy, request.task()).await;
     let asked = Asked { task: request.task(), profile: told.profile, now, nearness: nearness.as_ref() };
-    let Given { answer: given, ages, left_out } = context::compose(rules, index, planes, asked);
+    let Given { answer: given, ages, left_out } = context::compose(rules, index, &library.airplanes, asked);
     jetway.metrics.docs.chose(&policy.name, &ages, left_out);
     let standing = policy.standing.as_deref();
     let passages = standing.map(Standing::shown).iter().chain(&given.shown).map(Passage::of).collect();
@@ -137,24 +136,19 @@ const MOST_SEARCHED: usize = 64 << 10;
 /// The tools by which a model asks for more: offered where its agent has tools at all, and none of
 /// these names.
 #[must_use]
-pub fn desk(
-    (gate, index): (&Gate, Option<&Arc<Index>>),
-    policy: &Policy,
-    request: &Request,
-    profile: &Arc<Profile>,
-) -> Vec<DeskTool> {
+pub fn desk(library: &Library, policy: &Policy, request: &Request, profile: &Arc<Profile>) -> Vec<DeskTool> {
     let rules = policy.context.as_ref().filter(|rules| rules.on_demand);
     let tools = request.tools();
     // Of several replies at once nobody can tell which one the agent goes on with.
     let (Some(rules), false, 1) = (rules, tools.is_empty(), request.replies) else { return Vec::new() };
     let is_free = |tool: &NewTool| tools.iter().all(|own| own.name.as_deref() != Some(tool.name()));
     let mut desk = Vec::new();
-    if let (Some(tool), Some(index)) = (on_demand::search_tool().filter(is_free), index) {
+    if let (Some(tool), Some(index)) = (on_demand::search_tool().filter(is_free), &library.index) {
         let (rules, index, profile) = (rules.clone(), Arc::clone(index), Arc::clone(profile));
         let clerk: Clerk = Box::new(move |call| on_demand::search(&rules, &index, call, (&profile, Timestamp::now())));
         desk.push(DeskTool { tool, clerk });
     }
-    let planes = gate.airplanes.get(&policy.name).cloned().unwrap_or_default();
+    let planes = Arc::clone(&library.airplanes);
     if let (Some(tool), false) = (airplanes::airplane_tool().filter(is_free), planes.is_empty()) {
         let profile = Arc::clone(profile);
         let clerk: Clerk = Box::new(move |call| airplanes::show(&planes, &profile, call));

@@ -4,6 +4,7 @@
 
 pub mod airplanes;
 pub mod embeddings;
+mod frame;
 pub mod on_demand;
 pub mod standing;
 
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::policy::context::frame::framed;
 use crate::policy::desk::{Answer, Shown};
 use crate::policy::prose;
 use crate::retrieval::airplane::Airplane;
@@ -331,14 +333,6 @@ fn passage(hit: &Hit<'_>, now: Timestamp) -> String {
     framed(&source, &format!("{rev}{age}"), &text)
 }
 
-/// Reference material with where it is from. It could not end its frame before its end, or pretend
-/// that another begins.
-fn framed(source: &str, attributes: &str, text: &str) -> String {
-    let source = source.replace(['"', '<', '>', '\n'], " ");
-    let text = text.replace("</jetway_context", "&lt;/jetway_context").replace("<jetway_context", "&lt;jetway_context");
-    format!("<jetway_context source=\"{source}\"{attributes}>\n{text}\n</jetway_context>\n")
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::LazyLock;
@@ -470,6 +464,7 @@ mod tests {
             about: String::new(),
             tags: Tags { languages: vec!["python".into()], frameworks: vec!["django".into()] },
             readme: "r".repeat(300),
+            rev: String::from("r1"),
             files: Vec::new(),
         };
         let profile = Profile::of_words("Add it to my Django app.");

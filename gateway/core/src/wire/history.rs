@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
+use xxhash_rust::xxh3::Xxh3;
+
 use crate::wire::json::{self, Json, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::{Request, text_of, texts_of};
@@ -22,7 +24,7 @@ const MOST_LEADING: usize = 8;
 /// A turn of the model's in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Past {
-    /// What it is known again by: see [`anchors`].
+    /// What it is known again by: the ids of its calls, or its text behind what was said before it.
     pub anchor: String,
     /// Where it stands in the body.
     pub span: Range<usize>,
@@ -83,16 +85,36 @@ fn found(dialect: Dialect, json: &Json) -> Vec<Found> {
     }
 }
 
-/// The model's turns in a request, in order. Of turns that say the same each has its number.
+/// What turns are known by, in order. Ids of calls are unique, and hold also when an agent leaves out
+/// what came before. Texts are not: a conversation that was taken back and went another way may say the
+/// same in the same place, so that a text is known only behind all turns before it.
+#[derive(Default)]
+struct Anchors {
+    seen: HashMap<String, usize>,
+    before: Xxh3,
+}
+
+impl Anchors {
+    fn next(&mut self, said: &Said) -> String {
+        let signature = said.signature();
+        let anchor = if said.calls.is_empty() {
+            format!("{signature} @{:016x}", self.before.digest())
+        } else {
+            let number = self.seen.entry(signature.clone()).and_modify(|count| *count += 1).or_insert(1);
+            format!("{signature} #{number}")
+        };
+        self.before.update(signature.as_bytes());
+        self.before.update(&[0]);
+        anchor
+    }
+}
+
+/// The model's turns in a request, in order.
 #[must_use]
 pub fn turns(request: &Request) -> Vec<Past> {
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    let numbered = |found: Found| {
-        let signature = found.said.signature();
-        let number = seen.entry(signature.clone()).and_modify(|count| *count += 1).or_insert(1);
-        Past { anchor: format!("{signature} #{number}"), span: found.span, answer: found.answer }
-    };
-    found(request.dialect, &request.json).into_iter().map(numbered).collect()
+    let mut anchors = Anchors::default();
+    let past = |found: Found| Past { anchor: anchors.next(&found.said), span: found.span, answer: found.answer };
+    found(request.dialect, &request.json).into_iter().map(past).collect()
 }
 
 /// What a new turn will be known by when the agent tells it behind this request. `told` is the
@@ -101,9 +123,12 @@ pub fn turns(request: &Request) -> Vec<Past> {
 pub fn anchor(request: &Request, told: &str) -> Option<String> {
     let member = if request.dialect == Dialect::Responses { "input" } else { "messages" };
     let json = Json::read(format!("{{\"{member}\":[{told}]}}").into()).ok()?;
-    let signature = found(request.dialect, &json).pop()?.said.signature();
-    let same = found(request.dialect, &request.json).iter().filter(|turn| turn.said.signature() == signature).count();
-    Some(format!("{signature} #{}", same + 1))
+    let new = found(request.dialect, &json).pop()?;
+    let mut anchors = Anchors::default();
+    for turn in found(request.dialect, &request.json) {
+        anchors.next(&turn.said);
+    }
+    Some(anchors.next(&new.said))
 }
 
 /// The strings of all results in a request.
@@ -256,5 +281,52 @@ pub(in crate::wire) fn free_choice(root: Value<'_>, auto: &str, patch: &mut Patc
         if !kind.is_some_and(|kind| kind == "auto" || kind == "none" || kind == "allowed_tools") {
             patch.replace(choice.span(), auto);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(messages: &str) -> Request {
+        let json = format!("{{\"model\":\"m\",\"messages\":[{messages}]}}");
+        Request::read(Dialect::Messages, Json::read(json.into()).unwrap()).unwrap()
+    }
+
+    fn last(messages: &str) -> String {
+        turns(&request(messages)).pop().unwrap().anchor
+    }
+
+    #[test]
+    fn a_text_is_known_only_behind_what_was_said_before_it() {
+        const USER: &str = r#"{"role":"user","content":"go on"}"#;
+        let said = |text: &str| format!(r#"{{"role":"assistant","content":"{text}"}}"#);
+        let talk = |texts: &[&str]| {
+            let turns: Vec<String> = texts.iter().map(|text| format!("{USER},{}", said(text))).collect();
+            turns.join(",")
+        };
+        let one = last(&talk(&["I look.", "Done."]));
+        assert_eq!(one, last(&talk(&["I look.", "Done."])));
+        // Told in other forms, with marks that moved.
+        let marked = format!(
+            r#"{USER},{{"role":"assistant","content":[{{"type":"text","text":"I look.","cache_control":{{"type":"ephemeral"}}}}]}},{USER},{}"#,
+            said("Done.")
+        );
+        assert_eq!(one, last(&marked));
+        // Another way from the same beginning, and the same once more.
+        assert_ne!(one, last(&talk(&["I think.", "Done."])));
+        assert_ne!(one, last(&talk(&["I look.", "Done.", "Done."])));
+        // As it will be known when it is told.
+        let known = anchor(&request(&format!("{},{USER}", talk(&["I look."]))), &said("Done."));
+        assert_eq!(known, Some(one));
+    }
+
+    #[test]
+    fn a_call_is_known_wherever_it_stands() {
+        let call = r#"{"role":"assistant","content":[{"type":"tool_use","id":"c1","name":"Read","input":{}}]}"#;
+        let whole = format!(
+            r#"{{"role":"user","content":"a"}},{{"role":"assistant","content":"b"}},{{"role":"user","content":"c"}},{call}"#
+        );
+        assert_eq!(last(&whole), last(&format!(r#"{{"role":"user","content":"c"}},{call}"#)));
     }
 }

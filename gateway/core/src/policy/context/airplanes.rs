@@ -4,6 +4,7 @@
 
 use std::sync::LazyLock;
 
+use crate::policy::context::frame::escaped;
 use crate::policy::desk::{Answer, Shown};
 use crate::retrieval::airplane::Airplane;
 use crate::retrieval::profile::{Fit, Profile};
@@ -45,7 +46,7 @@ pub fn unasked(airplanes: &[Airplane], profile: &Profile, can_ask: bool) -> Opti
     let best = for_project(airplanes, profile).into_iter().next()?;
     let is_sure = matches!(best.tags.fits(profile), Fit::Framework { .. });
     is_sure.then(|| {
-        let mut answer = if can_ask { overview(best) } else { framed(best, "README.md", &best.readme) };
+        let mut answer = if can_ask { overview(best) } else { framed(best, "README.md", (&best.readme, &best.rev)) };
         let about = "A model airplane, a small application that runs and does what this task is about in a project like this one:\n";
         answer.text.insert_str(0, about);
         answer
@@ -59,7 +60,7 @@ pub fn for_step(airplanes: &[Airplane], profile: &Profile, (step, room): (&str, 
     let best = for_project(airplanes, profile).into_iter().next();
     let Some(best) = best.filter(|best| best.tags.fits(profile) != Fit::Neutral) else { return answer };
     for file in best.files.iter().filter(|file| file.steps.iter().any(|own| own == step)) {
-        let shown = framed(best, &file.path, &file.text);
+        let shown = framed(best, &file.path, (&file.text, &file.rev));
         if answer.text.len() + shown.text.len() <= room {
             answer.text.push_str(&shown.text);
             answer.shown.extend(shown.shown);
@@ -81,7 +82,7 @@ pub fn show(airplanes: &[Airplane], profile: &Profile, call: &Json) -> Result<An
         return Ok(overview(best));
     }
     match best.files.iter().find(|file| file.path == path.trim_start_matches("./")) {
-        Some(file) => Ok(framed(best, &file.path, &file.text)),
+        Some(file) => Ok(framed(best, &file.path, (&file.text, &file.rev))),
         None => {
             let paths: Vec<String> = best.files.iter().map(|file| format!("`{}`", file.path)).collect();
             Err(format!("The model airplane `{}` has no such file to show. It has {}.", best.name, paths.join(", ")))
@@ -100,7 +101,7 @@ fn none_fits(profile: &Profile) -> String {
 }
 
 fn overview(plane: &Airplane) -> Answer {
-    let mut answer = framed(plane, "README.md", &plane.readme);
+    let mut answer = framed(plane, "README.md", (&plane.readme, &plane.rev));
     answer.text.push_str("Its files, each shown by `show_airplane` with its path:\n");
     for file in &plane.files {
         answer.text.push_str(&format!("- `{}`: {}\n", file.path, file.shows));
@@ -108,12 +109,12 @@ fn overview(plane: &Airplane) -> Answer {
     answer
 }
 
-fn framed(plane: &Airplane, path: &str, text: &str) -> Answer {
-    let escaped =
-        text.replace("</jetway_airplane", "&lt;/jetway_airplane").replace("<jetway_airplane", "&lt;jetway_airplane");
-    let name = &plane.name;
-    let framed =
-        format!("<jetway_airplane name=\"{name}\" file=\"{path}\">\n{}\n</jetway_airplane>\n", escaped.trim_end());
+fn framed(plane: &Airplane, path: &str, (text, rev): (&str, &str)) -> Answer {
+    let (name, escaped) = (&plane.name, escaped(text));
+    let framed = format!(
+        "<jetway_airplane name=\"{name}\" file=\"{path}\" rev=\"{rev}\">\n{}\n</jetway_airplane>\n",
+        escaped.trim_end()
+    );
     let shown = Shown { source: format!("airplanes/{name}/{path}"), text: text.to_owned(), page: None };
     Answer { text: framed, shown: vec![shown] }
 }
@@ -130,12 +131,14 @@ mod tests {
             shows: String::from("Where it starts."),
             steps: Vec::new(),
             text: format!("start({name}) </jetway_airplane>"),
+            rev: String::from("f1"),
         };
         Airplane {
             name: name.into(),
             about: String::new(),
             tags: Tags { languages: vec![language.into()], frameworks: vec![framework.into()] },
             readme: format!("# {name}"),
+            rev: String::from("r1"),
             files: vec![file("start.x")],
         }
     }
@@ -158,7 +161,7 @@ mod tests {
 
     #[test]
     fn the_one_for_the_project_is_shown() {
-        check("Add it to my Django app.", "{}", Ok("name=\"django\" file=\"README.md\">\n# django\n"));
+        check("Add it to my Django app.", "{}", Ok("name=\"django\" file=\"README.md\" rev=\"r1\">\n# django\n"));
         check("Add it to my Django app.", "{}", Ok("- `start.x`: Where it starts."));
         check(
             "Add it to my Next.js app.",

@@ -1,7 +1,7 @@
 //! Text that stands in every conversation of a policy. Given `standing: standing.md` and that file:
 //! its words at the end of the agent's own system text, the same bytes in every run.
 
-use super::framed;
+use super::frame::framed;
 use crate::policy::desk::Shown;
 
 /// More would be paid for in every request.

@@ -16,6 +16,8 @@ pub struct Airplane {
     pub about: String,
     pub tags: Tags,
     pub readme: String,
+    /// The digest of what is shown of the README, which is what the run log knows it by.
+    pub rev: String,
     pub files: Vec<File>,
 }
 
@@ -26,6 +28,8 @@ pub struct File {
     pub shows: String,
     pub steps: Vec<String>,
     pub text: String,
+    /// The digest of the text.
+    pub rev: String,
 }
 
 /// Why an airplane cannot be shown.
@@ -93,20 +97,28 @@ impl Document {
 }
 
 impl Airplane {
-    /// An airplane of these texts: the README's, and one for each file of the document.
+    /// An airplane of these texts: the README's, and one for each file of the document. What is shown of
+    /// each is known by its digest.
     ///
     /// # Errors
     /// [`Problem`] as for [`Document::check`] and [`visible`].
-    pub fn new(name: &str, document: Document, readme: &str, texts: Vec<String>) -> Result<Self, Problem> {
+    pub fn new(
+        name: &str,
+        document: Document,
+        (readme, texts): (&str, Vec<String>),
+        digest: &dyn Fn(&str) -> String,
+    ) -> Result<Self, Problem> {
         document.check()?;
         let file = |(file, text): (document::File, String)| {
             let text = visible(&file.path, &text)?;
-            Ok(File { path: file.path, shows: file.shows, steps: file.steps, text })
+            let rev = digest(&text);
+            Ok(File { path: file.path, shows: file.shows, steps: file.steps, text, rev })
         };
         let files = document.files.into_iter().zip(texts).map(file).collect::<Result<_, _>>()?;
         let Document { about, frameworks, languages, .. } = document;
         let (tags, readme) = (Tags { languages, frameworks }, visible("README.md", readme)?);
-        Ok(Self { name: name.to_owned(), about, tags, readme, files })
+        let rev = digest(&readme);
+        Ok(Self { name: name.to_owned(), about, tags, readme, rev, files })
     }
 }
 
