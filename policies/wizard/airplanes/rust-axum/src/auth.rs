@@ -18,7 +18,6 @@ use uuid::Uuid;
 
 use crate::analytics;
 
-// airplane:show
 pub type Sessions = Arc<Mutex<HashMap<Uuid, Session>>>;
 
 #[derive(Clone)]
@@ -28,6 +27,7 @@ pub struct Session {
     pub plan: &'static str,
 }
 
+// airplane:show
 /// Says who the user of a request is, to the handlers and to PostHogLayer.
 pub async fn authenticate(
     State(sessions): State<Sessions>,
