@@ -71,14 +71,12 @@ pub(super) fn headings(text: &str) -> Vec<Heading> {
         }
         let mark = line.text.trim_end();
         let is_rule = |c: char| !mark.is_empty() && mark.chars().all(|found| found == c);
-        match above.filter(|above| above.number + 1 == line.number && (is_rule('=') || is_rule('-'))) {
-            Some(above) => {
-                let level = if is_rule('=') { 1 } else { 2 };
-                found.push(Heading { line: above.number, level, title: above.text.trim().to_owned() });
-            }
-            None => {}
+        let is_underline = is_rule('=') || is_rule('-');
+        if let Some(above) = above.filter(|above| above.number + 1 == line.number && is_underline) {
+            let level = if is_rule('=') { 1 } else { 2 };
+            found.push(Heading { line: above.number, level, title: above.text.trim().to_owned() });
         }
-        let is_text = !mark.trim().is_empty() && !is_rule('-') && !is_rule('=') && !begins_block(line.text);
+        let is_text = !mark.trim().is_empty() && !is_underline && !begins_block(line.text);
         above = Some(line).filter(|_| is_text);
     }
     found
@@ -219,7 +217,7 @@ pub(super) fn sentence(text: &str, at: usize) -> (usize, &str) {
         let behind = text[at + c.len_utf8()..].chars().next();
         matches!(c, '.' | '!' | '?' | ';') && behind.is_none_or(char::is_whitespace)
     };
-    let begin = text[..at].char_indices().filter(is_end).last().map_or(0, |(at, c)| at + c.len_utf8());
+    let begin = text[..at].char_indices().rfind(is_end).map_or(0, |(at, c)| at + c.len_utf8());
     let end = text.char_indices().skip_while(|(place, _)| *place < at).find(is_end).map_or(text.len(), |(at, _)| at);
     (begin, &text[begin..end])
 }
