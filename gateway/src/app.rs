@@ -160,9 +160,14 @@ impl Running {
         operators.close();
         operators.wait().await;
         self.jetway.tasks.close();
+        self.jetway.records.stop();
         // Connections are gone by now: settlements and records are what is left.
         if tokio::time::timeout(SETTLING, self.jetway.tasks.wait()).await.is_err() {
             tracing::warn!("some exchanges could not be settled and recorded in time");
+        }
+        let lost = self.jetway.records.unwritten();
+        if lost > 0 {
+            tracing::error!(lost, "exchanges and endings could not be written to the run log, and are lost to it");
         }
         self.jetway.close.cancel();
         self.jetway.tending.close();

@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use crate::config::{Bodies, Policy};
 use crate::gate::{Gate, Jetway};
-use crate::runs::body::{Body, mapped};
+use crate::runs::body::{Body, mapped, words};
 
 /// Bytes that wait to be written at once; of more, bodies are shed.
 const MOST_WAITING: usize = 64 << 20;
@@ -35,7 +35,8 @@ pub fn keep(jetway: &Arc<Jetway>, (gate, policy): (Arc<Gate>, Option<String>), b
         let searching = Arc::clone(&jetway);
         let made = move || {
             let policy = policy.and_then(|policy| gate.config.policies.get(&policy));
-            if how == Bodies::Redacted { redacted(&searching, policy, body) } else { Ok(body) }
+            let body = if how == Bodies::Redacted { redacted(&searching, policy, body)? } else { body };
+            Ok(Body { words: words(&body.sent, body.said.as_deref()), ..body })
         };
         let made = tokio::task::spawn_blocking(made).await.unwrap_or_else(|error| Err(error.to_string()));
         let kept = match made {

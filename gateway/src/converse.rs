@@ -177,7 +177,8 @@ impl Talk {
         let Some(anchor) = history::anchor(&self.request, &made.given) else { return };
         let edit = Edit { anchor, told: made.told, answers: made.answers, substituted: made.substituted };
         let state = &exchange.jetway().state;
-        if let Err(error) = state.remember(&self.conversation, edit, Timestamp::now()).await {
+        let run = exchange.record.run.as_deref().unwrap_or_default();
+        if let Err(error) = state.remember((run, &self.conversation), edit, Timestamp::now()).await {
             let policy = exchange.labels().policy;
             exchange.jetway().metrics.docs.prefix_breaks.with_label_values(&[policy, "store"]).inc();
             tracing::error!(%error, "what the agent was not told could not be kept");

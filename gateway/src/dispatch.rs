@@ -9,6 +9,7 @@ use jetway_core::wire::Dialect;
 use jetway_core::wire::route::Endpoint;
 
 use crate::exchange::Exchange;
+use crate::runs::{Decision, What};
 use crate::stage::budget::Hold;
 use crate::stage::identity::Identified;
 use crate::stage::render::Outbound;
@@ -78,7 +79,7 @@ pub async fn send<'a>(
 ) -> Result<Sent<'a>, Failed> {
     let query = head.uri.query();
     let body = outbound.bytes();
-    let targets = rested(targets);
+    let targets = rested(targets, exchange);
     let last = targets.len().saturating_sub(1);
     let mut failed = Failed::Connect { provider: String::from("none"), why: String::from("there is no provider") };
     for (at, target) in targets.into_iter().enumerate() {
@@ -87,17 +88,19 @@ pub async fn send<'a>(
         let patience = if exchange.record.stream { provider.timeouts.first_byte } else { provider.timeouts.whole };
         let Target { upstream, headers } = target;
         let outgoing = outgoing(path, query, headers.clone(), body);
+        let why;
         match upstream.send(outgoing, patience, &exchange.jetway().metrics).await {
             Ok(response) if at == last || !is_elsewhere_better(response.status()) => {
                 return Ok(Sent { upstream, headers, response });
             }
-            Ok(response) => tracing::warn!(
-                provider = provider.name,
-                status = response.status().as_u16(),
-                "trying the next provider"
-            ),
+            Ok(response) => {
+                let status = response.status();
+                tracing::warn!(provider = provider.name, status = status.as_u16(), "trying the next provider");
+                why = format!("it answered {status}");
+            }
             Err(error @ Failed::Connect { .. }) => {
                 tracing::warn!(%error, "no reply");
+                why = error.to_string();
                 failed = error;
             }
             // It may have worked for us, and what was set aside pays for one that does.
@@ -105,6 +108,7 @@ pub async fn send<'a>(
         }
         exchange.owes_nothing();
         if at < last {
+            exchange.record.decides(Decision::new(What::Failover, &provider.name).because(&why));
             exchange.jetway().metrics.providers.failovers.with_label_values(&[&provider.name]).inc();
         }
     }
@@ -112,11 +116,15 @@ pub async fn send<'a>(
 }
 
 /// Those that failed lately come behind the others.
-fn rested(targets: Vec<Target<'_>>) -> Vec<Target<'_>> {
+fn rested<'a>(targets: Vec<Target<'a>>, exchange: &mut Exchange) -> Vec<Target<'a>> {
     if targets.len() < 2 {
         return targets;
     }
     let (resting, ready): (Vec<_>, Vec<_>) = targets.into_iter().partition(|target| target.upstream.rests());
+    for target in resting.iter().filter(|_| !ready.is_empty()) {
+        let resting = Decision::new(What::Resting, &target.upstream.provider.name);
+        exchange.record.decides(resting.because("it failed lately, and others are asked first"));
+    }
     ready.into_iter().chain(resting).collect()
 }
 

@@ -79,6 +79,8 @@ pub enum Role {
     Aside,
     /// An agent that the main one has sent.
     Sub,
+    /// One that sums its conversation up, so that a shorter one goes on: no turn of a run's path, and no end of it.
+    Compaction,
 }
 
 impl Role {
@@ -89,7 +91,14 @@ impl Role {
             Self::Main => "main",
             Self::Aside => "aside",
             Self::Sub => "sub",
+            Self::Compaction => "compaction",
         }
+    }
+
+    /// Whether what it says may be how its run ends.
+    #[must_use]
+    pub fn is_told(self) -> bool {
+        matches!(self, Self::Main | Self::Aside)
     }
 }
 
@@ -119,7 +128,7 @@ impl Part {
             Outcome::Complete => (Ending::Quiet, quiet),
             Outcome::Refused => (Ending::Refused, quiet),
             Outcome::Cut => (Ending::Cut, quiet),
-            Outcome::ProviderRefused | Outcome::ProviderFailed => (Ending::Failed, quiet),
+            Outcome::ProviderRefused | Outcome::ProviderFailed | Outcome::ProviderTruncated => (Ending::Failed, quiet),
             Outcome::ClientGone => (Ending::Abandoned, quiet),
         };
         let told = Told {

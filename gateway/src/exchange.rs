@@ -12,6 +12,7 @@ use jetway_core::policy::budget::hold::Holding;
 use jetway_core::policy::desk::Judges;
 use jetway_core::policy::identity::Caller;
 use jetway_core::policy::interrogation::Waits;
+use jetway_core::policy::lockdown::Refused;
 use jetway_core::stream::meter::Reading;
 use jetway_core::wire;
 use jetway_core::wire::limits::Allowance;
@@ -27,14 +28,13 @@ use crate::config::Bodies;
 use crate::endings::{Left, Part, Role, Whose};
 use crate::errand::Patience;
 use crate::gate::{Gate, Jetway};
-use crate::ledger::Charge;
 use crate::metrics::Labels;
 use crate::rates::Admission;
-use crate::runs;
 use crate::runs::body::Body;
 use crate::runs::state::State;
-use crate::runs::{CallRefused, CallReplaced, InnerTurn, Outcome, Passage, Record, StepLeft};
-use crate::store::StoreError;
+use crate::runs::{CallRefused, CallReplaced, Decision, InnerTurn, Outcome, Passage, Record, StepLeft};
+use crate::settling::{self, Owed, UNRECORDED};
+pub use crate::settling::{Unwritten, write_again};
 use crate::tab::{self, Account, Lesser, Tab};
 
 /// No more calls of a reply are kept for the log.
@@ -56,6 +56,8 @@ pub struct Exchange {
     tab: Option<Tab>,
     /// Whether its reply comes as a stream.
     streams: bool,
+    /// Turns of its reply that are over, and yet to be settled.
+    owed: Vec<Owed>,
     /// Whether the provider may have worked for us.
     owing: bool,
     reading: Reading,
@@ -98,6 +100,7 @@ impl Exchange {
             begun: Instant::now(),
             sent: None,
             tab: None,
+            owed: Vec::new(),
             streams: false,
             owing: false,
             reading: Reading::default(),
@@ -187,6 +190,14 @@ impl Exchange {
         self.part = Some(Part { whose, role, waits, path_end: None, calls: false, is_callers: false, prompt: None });
     }
 
+    /// Which of several agents speaks; and whether it sends once more what it sent before.
+    pub fn speaks(&mut self, speaker: Option<String>, conversation: &str, bytes: &[u8]) {
+        // Two sub-agents that are told the same at once are two all the same.
+        let own = format!("{conversation} {}", speaker.as_deref().unwrap_or_default());
+        self.record.again_of = self.jetway.prefixes.again(&own, bytes, &self.record.id);
+        self.record.speaker = speaker;
+    }
+
     /// This is sent. Where a reply takes more turns, the last counts, in which all others are told.
     pub fn sends(&mut self, bytes: &Bytes) {
         if let Some(prompt) = self.part.as_mut().and_then(|part| part.prompt.as_mut()) {
@@ -233,8 +244,9 @@ impl Exchange {
         self.record.passages = passages.to_vec();
     }
 
-    /// Which tools it offers; which of them the model does not get to see, and which in part.
-    pub fn offers(&mut self, offered: usize, (removed, narrowed): (&[String], &[String])) {
+    /// Which tools it offers; which of them the model does not get to see, and which in part; and why.
+    pub fn offers(&mut self, offered: usize, (removed, narrowed): (&[String], &[String]), decisions: &[Decision]) {
+        decisions.iter().cloned().for_each(|decision| self.record.decides(decision));
         self.record.tools_offered = offered;
         self.record.tools_removed = removed.to_vec();
         self.record.tools_narrowed = narrowed.to_vec();
@@ -242,7 +254,7 @@ impl Exchange {
 
     /// The model was told of all calls that were refused by now, and goes on.
     pub fn corrects(&mut self, judges: &Judges) {
-        self.record.calls_corrected = refused(judges);
+        self.record.calls_corrected = refused(judges).into_iter().filter(|call| !call.noted).collect();
     }
 
     /// Something is set aside for it from here on. Said before it is: if the agent hangs up while
@@ -385,7 +397,8 @@ impl Exchange {
         }
         let account = self.account.take();
         let (jetway, gate) = (Arc::clone(&self.jetway), Arc::clone(&self.gate));
-        let ended = Ended { jetway, gate, record, last, account, left, is_inner };
+        let owed = std::mem::take(&mut self.owed);
+        let ended = Ended { jetway, gate, record, owed, last, account, left, is_inner };
         self.jetway.tasks.spawn(ended.conclude().in_current_span());
     }
 
@@ -413,29 +426,34 @@ impl Exchange {
         }
     }
 
-    /// A turn of the reply is over, and another may follow: it is charged, and what it used goes
-    /// into the record. How it is charged stays for the next one.
+    /// A turn of the reply is over, and another may follow: what it cost is held, and goes into the
+    /// record. How it is charged stays for the next one.
     pub async fn turned(&mut self, reading: &Reading) {
         let Some(tab) = self.tab.clone() else { return };
         self.reading = reading.clone();
         let mut inner = self.inner();
-        let bill = self.turn(self.record.model.clone().unwrap_or_default()).bill().await;
+        // Until it is billed it is the turn that is under way: an agent that hangs up now is charged for it.
+        let turn = Turn {
+            jetway: Arc::clone(&self.jetway),
+            tab: Some(tab.clone()),
+            reading: reading.clone(),
+            model: self.record.model.clone().unwrap_or_default(),
+            owing: self.owing,
+            streams: self.streams,
+        };
+        let bill = turn.bill().await;
         bill.tell(&mut inner);
         self.record.inner.push(inner);
-        let charges = bill.add_to(&mut self.record);
+        let owed = Owed::of(&tab, bill.add_to(&mut self.record));
         self.record.inner_turns += 1;
         self.owing = false;
-        let (jetway, policy, hold) = (Arc::clone(&self.jetway), tab.payer.policy.clone(), tab.hold.clone());
+        self.reading = Reading::default();
         self.tab = Some(Tab { reserved: false, ..tab });
-        if !charges.is_empty() {
-            // In a task of its own, for an agent that hangs up now must be charged too; and waited
-            // for, so that the next turn is reserved from what is really left.
-            let tasks = self.jetway.tasks.clone();
-            let settled =
-                tasks.spawn(async move { settle(&jetway, &policy, &hold, charges).await }.instrument(self.span()));
-            if settled.await.is_err() {
-                tracing::error!("the settlement of a turn failed");
-            }
+        // Settled with the others, behind the record; and known before anything is waited for, for an agent
+        // that hangs up now must be charged too.
+        self.owed.extend(owed.clone());
+        if let Some(owed) = owed {
+            owed.hold(&*self.jetway.ledger).await;
         }
     }
 }
@@ -451,6 +469,8 @@ struct Ended {
     jetway: Arc<Jetway>,
     gate: Arc<Gate>,
     record: Record,
+    /// Its turns before the last.
+    owed: Vec<Owed>,
     last: Turn,
     account: Option<Account>,
     /// What it leaves behind in its run, and which that is.
@@ -465,12 +485,13 @@ impl Ended {
         self.record.served_model = self.last.reading.model.as_deref().map(short);
         self.record.stop = self.last.reading.stop.as_deref().map(short);
         let model = self.last.tab.as_ref().map_or_else(|| String::from("other"), |tab| tab.payer.model.clone());
-        let hold = self.last.tab.as_ref().map(|tab| tab.hold.clone());
+        let tab = self.last.tab.clone();
         let bill = self.last.bill().await;
         if let Some(inner) = self.record.inner.last_mut().filter(|_| self.is_inner) {
             bill.tell(inner);
         }
         let charges = bill.add_to(&mut self.record);
+        self.owed.extend(tab.and_then(|tab| Owed::of(&tab, charges)));
         let policy = self.record.policy.clone().unwrap_or_else(|| String::from("none"));
         // First of all, for the agent's next request goes by it.
         if let Some(account) = &self.account {
@@ -483,14 +504,13 @@ impl Ended {
         let labels = Labels::of(&self.gate.config, &self.record, &model);
         jetway.metrics.ended(&self.record, labels, rules);
         tell(&self.record, labels);
-        // Before it is settled: whenever this process dies, what was settled is in the log.
-        let written = jetway.log.write(&self.record).await;
         jetway.traces.exchange(&jetway.gate.load().config, &self.record);
-        if let Some(hold) = hold.filter(|_| !charges.is_empty()) {
-            settle(&jetway, &policy, &hold, charges).await;
+        // Before it is settled: whenever this process dies, what was settled is in the log.
+        if self.record.reason != Some(UNRECORDED) {
+            settling::record(&jetway, &self.record, &self.owed).await;
         }
-        if let Err(error) = written {
-            write_again(&jetway, Unwritten::Exchange(&self.record), error).await;
+        for owed in std::mem::take(&mut self.owed) {
+            owed.settle(&jetway).await;
         }
     }
 }
@@ -505,7 +525,11 @@ fn tell(record: &Record, Labels { policy, model, provider, .. }: Labels<'_>) {
 
 /// Calls that were refused, for the log.
 fn refused(judges: &Judges) -> Vec<CallRefused> {
-    judges.refused().map(|call| CallRefused { tool: short(&call.tool), rule: call.rule.clone() }).collect()
+    let kept = |call: &Refused| {
+        let (rule, sentence, noted) = (call.rule.clone(), call.sentence.clone(), call.noted);
+        CallRefused { tool: short(&call.tool), rule, sentence, noted }
+    };
+    judges.refused().map(kept).collect()
 }
 
 /// Adds what an exchange cost to what its run's step has used.
@@ -515,51 +539,6 @@ async fn spend(jetway: &Jetway, Account { run, step }: &Account, record: &Record
         tracing::error!(%error, "what a step has used could not be counted");
     }
 }
-
-/// What could not be written to the run log.
-#[derive(Debug, Clone, Copy)]
-pub enum Unwritten<'a> {
-    Exchange(&'a Record),
-    Ending(&'a runs::Ended),
-}
-
-/// Writes it, as when the disk was full for a while.
-pub async fn write_again(jetway: &Jetway, unwritten: Unwritten<'_>, mut error: StoreError) {
-    let id = match unwritten {
-        Unwritten::Exchange(record) => &record.id,
-        Unwritten::Ending(ended) => &ended.run,
-    };
-    for attempt in 0..ATTEMPTS {
-        tracing::error!(id, %error, attempt, "a record could not be written yet");
-        tokio::time::sleep(Duration::from_secs(1 << attempt)).await;
-        let written = match unwritten {
-            Unwritten::Exchange(record) => jetway.log.write(record).await,
-            Unwritten::Ending(ended) => jetway.log.end(ended).await,
-        };
-        match written {
-            Ok(()) => return,
-            Err(again) => error = again,
-        }
-    }
-    jetway.metrics.runs.unwritten.inc();
-    tracing::error!(id, %error, "a record was not written, and is lost");
-}
-
-/// Settles, also when the ledger fails for a while: a hold that is not settled keeps its amount.
-async fn settle(jetway: &Jetway, policy: &str, exchange: &str, charges: Vec<Charge>) {
-    for attempt in 0..ATTEMPTS {
-        match jetway.ledger.settle(policy, exchange, charges.clone()).await {
-            Ok(()) => return,
-            Err(error) => tracing::error!(exchange, %error, attempt, "a hold could not be settled yet"),
-        }
-        tokio::time::sleep(Duration::from_secs(1 << attempt)).await;
-    }
-    jetway.metrics.budgets.unsettled.inc();
-    tracing::error!(exchange, "a hold was not settled, and is charged in full at the next start");
-}
-
-/// How often a settlement or a record is tried, with longer and longer pauses: for a minute in all.
-const ATTEMPTS: u32 = 6;
 
 /// The beginning of a text of somebody else's.
 fn short(text: &str) -> String {

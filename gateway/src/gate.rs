@@ -30,6 +30,7 @@ use crate::profiles::Profiles;
 use crate::rates::Rates;
 use crate::redaction::Searchers;
 use crate::runs::log::Log;
+use crate::runs::pending::Pending;
 use crate::runs::state::State;
 use crate::secret::Keyed;
 use crate::timed::Timed;
@@ -137,6 +138,8 @@ pub struct Jetway {
     pub prefixes: Prefixes,
     /// Runs that have not ended.
     pub endings: Endings,
+    /// Records that are yet to be written to the log.
+    pub records: Arc<Pending>,
     /// Bytes of bodies that wait to be written.
     pub bodies: AtomicUsize,
     /// What projects are.
@@ -184,7 +187,8 @@ impl Jetway {
 
     /// Tells metrics what is so now: what waits, what is open, how budgets stand.
     pub async fn look(&self) {
-        let (log, postgres) = (self.log.waiting(), self.log.undelivered());
+        // Those that are tried again wait in no queue.
+        let (log, postgres) = (self.log.waiting().max(self.records.count()), self.log.undelivered());
         let stores = &self.metrics.stores;
         for (store, waiting) in [("ledger", self.ledger.waiting()), ("log", log), ("postgres", postgres)] {
             stores.waiting.with_label_values(&[store]).set(i64::try_from(waiting).unwrap_or(i64::MAX));
@@ -258,6 +262,7 @@ impl Jetway {
             libraries: Libraries::default(),
             prefixes: Prefixes::default(),
             endings,
+            records: Arc::default(),
             bodies: AtomicUsize::default(),
             profiles: Profiles::default(),
             keyed,
@@ -283,6 +288,17 @@ pub fn keyed(config: &Config) -> anyhow::Result<Keyed> {
     }
     let file = config.state.join(files::SECRET);
     Keyed::load(&file).map_err(|error| anyhow::anyhow!("{} cannot be used: {error}", file.display()))
+}
+
+/// What is kept of conversations, beside a gateway that may be running.
+///
+/// # Errors
+/// When it cannot be used.
+pub async fn state_beside(config: &Config) -> anyhow::Result<State> {
+    Ok(match &config.ledger {
+        None => State::open(&config.state.join(files::STATE), Timestamp::now())?,
+        Some(redis) => State::Shared(Redis::beside(redis).await?.link()),
+    })
 }
 
 /// The ledger, beside a gateway that may be running.

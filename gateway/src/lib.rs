@@ -4,7 +4,7 @@
 //! import each other; a test reads the `use` lines and holds them.
 //!
 //! `errand, recent, secret, telemetry` < `store, tls` < `config` < `link` < `airplanes, keys, learned, ledger, rates, runs`
-//! < `metrics` < `amend, endings, mint, prefixes, profiles, redaction, timed, upstream` < `docs, tokens, traces` < `gate` < `bodies, lint, replay, tab` < `bill, call` < `exchange` < `receive, stage`
+//! < `metrics` < `amend, endings, mint, prefixes, profiles, redaction, timed, upstream` < `docs, tokens, traces` < `gate` < `bodies, lint, replay, tab` < `bill, call, settling` < `exchange` < `receive, stage`
 //! < `converse, dispatch, refusal` < `reply` < `catalog, end, usage` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
 
@@ -46,6 +46,7 @@ pub mod reply;
 pub mod runs;
 pub mod secret;
 pub mod serve;
+pub mod settling;
 pub mod stage;
 pub mod store;
 pub mod tab;

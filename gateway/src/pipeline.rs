@@ -15,18 +15,17 @@ use jetway_core::stream::hide::HideUsage;
 use jetway_core::stream::meter::Meter;
 use jetway_core::stream::shape_of;
 use jetway_core::wire::Dialect;
-use jetway_core::wire::agent::{Agent, says_sub_agent};
+use jetway_core::wire::agent::Agent;
 use jetway_core::wire::cut::Cut;
 use jetway_core::wire::effort::Effort;
 use jetway_core::wire::event::Shape;
-use jetway_core::wire::history;
 use jetway_core::wire::json::Json;
 use jetway_core::wire::request::Request as Asked;
 use jetway_core::wire::route::{Endpoint, NoRoute, likely_dialect, route};
 use jetway_core::wire::turn::Turn;
 use tracing::Instrument;
 
-use crate::call::{Answer, BodyError, Call, is_sub_agent, session_of, text};
+use crate::call::{Answer, BodyError, Call, role_of, session_of, speaker_of, text};
 use crate::config::Policy;
 use crate::converse::Talk;
 use crate::dispatch::{Sent, Target, path_of, send, targets};
@@ -36,7 +35,7 @@ use crate::exchange::Exchange;
 use crate::gate::{Gate, Jetway};
 use crate::refusal::Refusal;
 use crate::reply::{Reply, Watch, whole};
-use crate::runs::Outcome;
+use crate::runs::{Decision, Outcome, What};
 use crate::stage::breadcrumbs::{Shelf, Trail, Wants, Who};
 use crate::stage::budget::{Hold, Low, Short};
 use crate::stage::context::Told;
@@ -80,6 +79,7 @@ async fn handled(jetway: Arc<Jetway>, request: Request<Incoming>, patience: Pati
     exchange.record.traceparent = jetway.traces.parent(&head.headers);
     let id = exchange.record.id.clone();
     let served = match found {
+        _ if jetway.records.is_full() => Err((Refusal::Unrecorded, Box::new(exchange))),
         Err(why) => Err((no_route(why, &head), Box::new(exchange))),
         Ok(route) => match gate.policy(route.policy) {
             None => Err((no_policy(&gate, route.policy), Box::new(exchange))),
@@ -183,12 +183,13 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         None => run_of(&jetway, policy, caller.user(), (&asked, head)),
     };
     exchange.asks(&asked, &run);
-    let role = role_of(head, &asked);
+    let role = role_of(&head.headers, &asked);
+    let conversation = conversation_of(&jetway, &run, &asked);
     if is_reply {
         exchange.takes_part(role, interrogation::waits(policy));
+        exchange.speaks(speaker_of(&head.headers), &conversation, asked.json.bytes());
     }
     let admitted = models::admit(gate, policy, caller.models(), (&asked, &asked.model, is_reply))?;
-    let conversation = conversation_of(&jetway, &run, &asked);
     let profile = match policy.context.is_some() || policy.path.is_some() {
         true => jetway.profiles.of(&conversation, &asked),
         false => Arc::default(),
@@ -197,7 +198,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     // Once: what is shown and what is found are of the same pages, and of those that the run began with.
     let library = jetway.libraries.of(&policy.name, &run, gate.library(&policy.name));
     let told = Told { conversation: &conversation, profile: &profile };
-    let edits = overlay::recall(&jetway, policy, &conversation).await;
+    let (edits, unknown) = overlay::recall(&jetway, policy, &conversation).await;
     let who = Who { run: &run, told, is_reply, is_main: role == Role::Main };
     let shelf = Shelf::of(&library, policy, &profile);
     let trail = breadcrumbs::follow(&jetway, policy, &asked, (who, shelf, &edits)).await?.map(Arc::new);
@@ -207,14 +208,14 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     if trail.is_none() && is_reply {
         exchange.account = breadcrumbs::account_of(&jetway, policy, &run).await;
     }
-    let mut desk = context::desk(&library, policy, &asked, &profile);
+    let context = context::inform((&jetway, gate, &library), policy, (told, is_reply), &asked).await?;
+    let shown = [context.passages(), trail.as_ref().map_or(&[][..], |trail| trail.shown())].concat();
+    exchange.shows(&shown);
+    let mut desk = context::desk(&library, policy, &asked, &profile, &shown);
     desk.extend(trail.as_ref().and_then(|trail| trail.tool(&asked)));
     let desk = Desk::new(desk);
     let permit = lockdown::lock(policy, &asked, &desk);
-    exchange.offers(permit.offered(), (permit.removed(), permit.narrowed()));
-    let context = context::inform((&jetway, gate, &library), policy, (told, is_reply), &asked).await?;
-    let shown = trail.as_ref().map_or(&[][..], |trail| trail.shown());
-    exchange.shows(&[context.passages(), shown].concat());
+    exchange.offers(permit.offered(), (permit.removed(), permit.narrowed()), permit.decisions());
     let searcher = jetway.searchers.of(policy).map_err(|why| Refusal::Unsearched { why })?;
     let searcher = searcher.as_deref();
     let (edits, context) = (edits.as_slice(), &context);
@@ -226,7 +227,8 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     if !is_reply {
         return Ok(Prepared { asked, conversation, desk, trail, outbound, targets, hold: Hold::free() });
     }
-    overlay::count((&jetway, policy), &conversation, &outbound);
+    exchange.record.prefix_break = unknown.or(overlay::count((&jetway, policy), &conversation, &outbound));
+    limited(policy, &asked, &outbound).into_iter().for_each(|limited| exchange.record.decides(limited));
     // Reserved after rendering: the context that was added is part of what is paid for.
     let secured = match budget::reserve(call, caller, (&run, &outbound), exchange).await {
         Ok(hold) => (outbound, targets, hold),
@@ -253,8 +255,19 @@ fn walk<'a>(
         return Ok(None);
     }
     let model = model.as_ref().unwrap_or(&asked.model);
+    let efforts = effort.map(|effort| format!(", with the effort {}", effort.name())).unwrap_or_default();
+    let wanted = Decision::new(What::Model, &asked.model).by(format!("step {step}"));
+    exchange.record.decides(wanted.because(&format!("it is sent to {model}{efforts}")));
     let admitted = models::admit_sent(call.gate, call.policy, callers, (asked, model, *effort));
     admitted.map(Some).map_err(|why| StepDenied { step: step.clone(), why })
+}
+
+/// What is said of the output that a policy's limit leaves of a request's.
+fn limited(policy: &Policy, asked: &Asked, outbound: &Outbound) -> Option<Decision> {
+    policy.budget.output_limit()?;
+    let most = outbound.output_limit().filter(|most| asked.output_limit.is_none_or(|own| own > *most))?;
+    let own = asked.output_limit.map_or_else(|| String::from("no limit"), |own| format!("{own} tokens"));
+    Some(Decision::new(What::Clamped, own).by("budget.output_limit").because(&format!("{most} tokens at most")))
 }
 
 /// Where the budget has too little left for a request as it is, it may go out smaller, or to
@@ -273,8 +286,19 @@ async fn with_less<'a>(
     let admitted = models::admit_sent(call.gate, call.policy, caller.models(), (draft.request, model, wants.effort))?;
     let targets = targets(admitted.upstreams(), identified)?;
     let outbound = draft.render(&lesser)?;
+    let why = low.denied.to_string();
+    let lower = match (&lesser.model, outbound.output_limit()) {
+        (Some(model), _) => {
+            Decision::new(What::Downgraded, &draft.request.model).because(&format!("it is sent to {model}: {why}"))
+        }
+        (None, most) => {
+            let most = most.map_or_else(String::new, |most| format!("{most} tokens at most: "));
+            Decision::new(What::Clamped, "the output").because(&format!("{most}{why}"))
+        }
+    };
     match budget::reserve(call, caller, (run, &outbound), exchange).await {
         Ok(hold) => {
+            exchange.record.decides(lower.by("budget.on_low"));
             exchange.lesser = lesser;
             Ok((outbound, targets, hold))
         }
@@ -297,7 +321,7 @@ impl<'a> Watched<'a> {
 
     /// What the model sees is kept until the run ends, where it may be asked about it.
     fn keep_prompt(&self, call: Call<'_>, exchange: &mut Exchange) {
-        let Some(part) = exchange.part.as_mut().filter(|part| part.role != Role::Sub) else { return };
+        let Some(part) = exchange.part.as_mut().filter(|part| part.role.is_told()) else { return };
         part.is_callers = self.upstream.takes_the_callers();
         if !interrogation::keeps(call.policy, &part.whose.run, part.is_callers) {
             return;
@@ -501,20 +525,6 @@ fn conversation_of(jetway: &Jetway, run: &str, asked: &Asked) -> String {
     jetway.keyed.digest(&["conversation", run, &asked.opening.join("\u{0}")])
 }
 
-/// Whose turn of its run a request is.
-fn role_of(head: &Parts, asked: &Asked) -> Role {
-    let agent = Agent::of(text(&head.headers, header::USER_AGENT.as_str()).unwrap_or_default());
-    // Its texts are long, and looked at only where one could say so.
-    let says = || agent == Agent::ClaudeCode && history::preamble(asked).iter().any(|text| says_sub_agent(text));
-    if is_sub_agent(&head.headers) || says() {
-        Role::Sub
-    } else if asked.tools().is_empty() {
-        Role::Aside
-    } else {
-        Role::Main
-    }
-}
-
 /// Which run a request belongs to: the session that its agent names, or where it names none, the
 /// way its conversation began.
 fn run_of(jetway: &Jetway, policy: &Policy, user: &str, (asked, head): (&Asked, &Parts)) -> String {
@@ -522,6 +532,8 @@ fn run_of(jetway: &Jetway, policy: &Policy, user: &str, (asked, head): (&Asked, 
     named.map_or_else(
         || {
             let agent = text(&head.headers, header::USER_AGENT.as_str()).unwrap_or_default();
+            // Its name alone: one that is brought up to date in between goes on in its run.
+            let agent = agent.split('/').next().unwrap_or_default();
             let opening = asked.opening.join("\u{0}");
             jetway.run(&["run", &policy.name, user, "opening", agent, &opening])
         },

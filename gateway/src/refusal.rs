@@ -14,6 +14,7 @@ use jetway_core::wire::request::Malformed;
 
 use crate::ledger;
 use crate::receive::Unfit;
+use crate::settling::UNRECORDED;
 use crate::stage::identity::Unidentified;
 use crate::stage::models::StepDenied;
 use crate::store::StoreError;
@@ -39,6 +40,8 @@ pub enum Refusal {
     NoRun { run: String },
     #[error("Jetway serves as many requests as it may at once; try again soon")]
     Full,
+    #[error("Jetway cannot write its run log, so it serves nothing for the moment; try again soon")]
+    Unrecorded,
     #[error(transparent)]
     Identity(#[from] identity::Denied),
     #[error(
@@ -100,6 +103,7 @@ impl Refusal {
             Self::NoRun { .. } => "no_run",
             Self::Upgrade => "upgrade",
             Self::Full => "full",
+            Self::Unrecorded => UNRECORDED,
             Self::Identity(_) => "identity",
             Self::Unreachable(_) => "issuer",
             Self::Unfit(Unfit::TooLarge { .. }) => "too_large",
@@ -138,9 +142,8 @@ impl Refusal {
             Self::Unfit(_) | Self::Malformed(_) => No::Malformed,
             Self::Budget(_) => No::Exhausted,
             Self::TooFast(fast) => No::TooFast { wait: fast.wait },
-            Self::Store(_) | Self::Unsearched { .. } | Self::Ledger(_) | Self::Full | Self::Unreachable(_) => {
-                No::Unavailable
-            }
+            Self::Full | Self::Unrecorded | Self::Unreachable(_) => No::Unavailable,
+            Self::Store(_) | Self::Unsearched { .. } | Self::Ledger(_) => No::Unavailable,
             Self::Provider(Failed::Slow { .. }) => No::GatewayTimeout,
             Self::Provider(_) | Self::Unchecked { .. } => No::BadGateway,
             Self::Overlap(_) => No::Internal,

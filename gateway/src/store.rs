@@ -72,18 +72,35 @@ fn prepare(path: &Path, durability: Durability, migrations: &[&str]) -> rusqlite
     Ok(connection)
 }
 
-/// Writes into the file itself what is beside it, so that nothing is left there of what was erased. Where
-/// somebody reads meanwhile, whoever writes next does it.
+/// Writes a database anew, so that nothing is left of what was deleted: copies stay behind wherever SQLite
+/// moves rows to make room. It takes half a minute a gigabyte, and as much room again twice until it is
+/// done; whoever writes to this file waits.
 ///
 /// # Errors
-/// [`StoreError::Database`] when the file cannot be opened.
-pub fn checkpoint(path: &Path) -> Result<(), StoreError> {
+/// [`StoreError::Database`] when the file cannot be written, or somebody reads it all the while.
+pub fn rewrite(path: &Path) -> Result<(), StoreError> {
+    let failed = |why: String| StoreError::Database { path: path.to_owned(), why };
     let done = Connection::open(path).and_then(|connection| {
-        connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        connection.busy_timeout(REWRITING)?;
+        // What it makes beside the file is as private, and often larger than /tmp.
+        if let Some(folder) = path.parent() {
+            connection.pragma_update(None, "temp_store_directory", folder.to_string_lossy())?;
+        }
+        connection.execute_batch("VACUUM")?;
+        // Beside the file stands what was there before, until all of it is in the file.
+        connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0))
     });
-    done.map_err(|error| StoreError::Database { path: path.to_owned(), why: error.to_string() })
+    match done {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(failed(String::from(
+            "somebody reads it, so that pieces of what was erased are left in the file beside it; do it again",
+        ))),
+        Err(error) => Err(failed(error.to_string())),
+    }
 }
+
+/// How long whoever rewrites a database waits for those who read and write it.
+const REWRITING: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// The files hold who called when: only their owner may read them. SQLite gives the files that it
 /// keeps beside a database the database's own permissions, so it must have them beforehand.

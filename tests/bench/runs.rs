@@ -45,7 +45,7 @@ fn server() -> Postgres {
 
 fn record(begun: Timestamp, run: usize, turn: usize) -> Record {
     let seconds = i64::try_from(run * 60 + turn * 5).unwrap();
-    let refused = CallRefused { tool: "Bash".into(), rule: "deny reads(**/.env*)".into() };
+    let refused = CallRefused { tool: "Bash".into(), rule: "deny reads(**/.env*)".into(), ..CallRefused::default() };
     let is_refused = run.is_multiple_of(97) && turn == 3;
     let passage = |n: usize| Passage {
         source: format!("docs/page-{n}.md#Section"),

@@ -200,14 +200,20 @@ fn a_step_has_use_for_some_calls_and_the_next_for_others() {
     // In one reply: it writes too early, completes the step, and writes again.
     let provider = provider(&script(&[json!([write_plan()]), json!([complete()]), json!([write_plan()])]));
     let path = PATH.replace("prompt: steps/1-look.md", "prompt: steps/1-look.md, tools: ['Bash(ls *)', Read]");
+    // It is in force also where the policy's lockdown only notes what it would do.
+    let path = path + "lockdown: { allow: ['*'], deny: [WebFetch], mode: shadow }\n";
     let jetway = setup(&provider.url(), &path).start();
     let content = Agent::new(&jetway, "one").turn("written");
     let calls: Vec<&Value> = content.as_array().unwrap().iter().filter(|block| block["type"] == "tool_use").collect();
     assert_eq!(calls.len(), 1, "{content}");
     let second = String::from_utf8(provider.seen()[1].body.to_vec()).unwrap();
     assert!(second.contains("The step `look` has no use for this call of `Write`"), "{second}");
-    let refused = &jetway.exchanges(1)[0]["calls_refused"];
-    assert_eq!(*refused, json!([{ "tool": "Write", "rule": "step look" }]));
+    let exchange = jetway.exchanges(1).remove(0);
+    assert_eq!(exchange["calls_refused"], json!([{ "tool": "Write", "rule": "step look" }]));
+    assert_eq!(exchange["tools_refused"], 1);
+    let decided = &exchange["decisions"][0];
+    assert_eq!((&decided["what"], &decided["noted"]), (&json!("corrected"), &Value::Null), "{exchange}");
+    assert!(decided["reason"].as_str().unwrap().contains("The step `look` has no use for"), "{exchange}");
     // The list of tools is the same all along.
     let tools = |at: usize| serde_json::from_slice::<Value>(&provider.seen()[at].body).unwrap()["tools"].clone();
     assert_eq!(tools(0), tools(2));
@@ -321,6 +327,17 @@ fn titles_and_sub_agents_are_not_led() {
     let ask = ask.header("user-agent", "claude-cli/2.1.1 (external, cli)");
     assert_eq!(ask.send(jetway.data).status, 200);
     assert_eq!(*provider.seen()[2].body, *older.to_string().as_bytes());
+    // Nor is one that sums its conversation up, as Claude Code and Codex say of theirs.
+    let metadata = r#"{"thread_id":"t","request_kind":"compaction"}"#;
+    for (name, value) in [("x-claude-code-request-class", "compaction"), ("x-codex-turn-metadata", metadata)] {
+        let ask = post("/v1/messages", sub.to_string()).header("x-jetway-run", "one").header(name, value);
+        assert_eq!(ask.send(jetway.data).status, 200);
+        assert_eq!(*provider.seen().pop().unwrap().body, *sub.to_string().as_bytes(), "{name}");
+    }
+    let exchanges = jetway.exchanges(5);
+    let roles: Vec<_> = exchanges.iter().map(|exchange| exchange["role"].as_str().unwrap()).collect();
+    assert_eq!(roles, ["aside", "sub", "sub", "compaction", "compaction"]);
+    assert!(exchanges.iter().all(|exchange| exchange["step"].is_null()), "{exchanges:?}");
     // The main conversation begins at the first step all the same; one that was compacted goes on.
     let ask = |text: &str| {
         let mut main = sub.clone();

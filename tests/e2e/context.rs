@@ -108,23 +108,50 @@ fn nothing_is_inserted_where_nothing_fits() {
     assert_eq!(provider.seen().pop().unwrap().body, body.as_bytes());
 }
 
-/// What an agent sends in its turns: marks of caching at its system text and at its last block.
-fn cached_turns(to: std::net::SocketAddr) {
+/// What an agent of this dialect sends in its turns, with these tools; in the Messages dialect with marks of
+/// caching at its system text and at its last block.
+fn cached_turns(dialect: &str, tools: &[&str], to: std::net::SocketAddr) {
     const MARK: &str = r#""cache_control":{"type":"ephemeral"}"#;
-    let tool = |name: &str| json!({ "name": name, "description": "Does it. ".repeat(300), "input_schema": { "type": "object" } });
-    let tools = json!([tool("Read"), tool("WebFetch"), tool("Write")]);
-    let system = format!(r#"[{{"type":"text","text":{},{MARK}}}]"#, json!("You are an agent. ".repeat(300)));
+    let schema = json!({ "type": "object" });
+    let does = "Does it. ".repeat(300);
+    let tool = |name: &&str| match dialect {
+        "messages" => json!({ "name": name, "description": does, "input_schema": schema }),
+        "chat" => {
+            json!({ "type": "function", "function": { "name": name, "description": does, "parameters": schema } })
+        }
+        _ => json!({ "type": "function", "name": name, "description": does, "parameters": schema }),
+    };
+    let tools = Value::from(tools.iter().map(tool).collect::<Vec<_>>());
+    let system = "You are an agent. ".repeat(300);
     let mut messages: Vec<String> = Vec::new();
     for n in 0..6 {
         let said = if n == 0 { TASK.to_owned() } else { format!("{n} {}", "and on ".repeat(800)) };
         let said = json!(said);
-        let last = format!(r#"{{"role":"user","content":[{{"type":"text","text":{said},{MARK}}}]}}"#);
+        let last = match dialect {
+            "messages" => format!(r#"{{"role":"user","content":[{{"type":"text","text":{said},{MARK}}}]}}"#),
+            _ => format!(r#"{{"role":"user","content":{said}}}"#),
+        };
         let all: Vec<&str> = messages.iter().chain([&last]).map(String::as_str).collect();
-        let all = all.join(",");
-        let body =
-            format!(r#"{{"model":"claude-x","max_tokens":10,"system":{system},"tools":{tools},"messages":[{all}]}}"#);
-        let answer = post("/v1/messages", body).header("x-jetway-run", "cached").send(to);
-        assert_eq!(answer.status, 200, "{}", answer.text());
+        let (all, system) = (all.join(","), json!(system));
+        let (path, body) = match dialect {
+            "messages" => {
+                let system = format!(r#"[{{"type":"text","text":{system},{MARK}}}]"#);
+                let body = format!(
+                    r#"{{"model":"claude-x","max_tokens":10,"system":{system},"tools":{tools},"messages":[{all}]}}"#
+                );
+                ("/v1/messages", body)
+            }
+            "chat" => {
+                let system = format!(r#"{{"role":"system","content":{system}}}"#);
+                ("/v1/chat/completions", format!(r#"{{"model":"gpt-x","tools":{tools},"messages":[{system},{all}]}}"#))
+            }
+            _ => (
+                "/v1/responses",
+                format!(r#"{{"model":"gpt-x","instructions":{system},"tools":{tools},"input":[{all}]}}"#),
+            ),
+        };
+        let answer = post(path, body).header("x-jetway-run", "cached").send(to);
+        assert_eq!(answer.status, 200, "{dialect}: {}", answer.text());
         // Agents move the mark along, and write what is no list any more as a text.
         messages.push(format!(r#"{{"role":"user","content":{said}}}"#));
         messages.push(r#"{"role":"assistant","content":"ok"}"#.to_owned());
@@ -135,29 +162,32 @@ const TASK: &str = "Where do I capture an exception?";
 
 #[test]
 fn the_provider_s_cache_serves_as_much_as_without_jetway() {
+    const CONTEXT: &str = "context: { docs: docs, allowance: 500, min_score: 0.1 }\n";
+    const LOCK: &str = "lockdown: { allow: ['*'], deny: [WebFetch] }\n";
+    const PATH: &str = "breadcrumbs: [{ id: look, prompt: look.md }, { id: plan, prompt: look.md }]\n";
     let script = "caching: true\nscenarios: []";
-    let straight = provider(script);
-    cached_turns(straight.addr());
     let read = |provider: &jetway_scripted::Provider| -> Vec<u64> {
         provider.seen().iter().map(|seen| seen.cache.clone().unwrap().read).collect()
     };
-    let without = read(&straight);
-    assert!(without[1..].iter().all(|read| *read > 1_000), "the agent's own marks work: {without:?}");
-    let context = "context: { docs: docs, allowance: 500, min_score: 0.1 }\n";
-    for lock in ["", "lockdown: { allow: ['*'], deny: [WebFetch] }\n"] {
-        let through = provider(script);
-        let setup = Setup::new(&through.url()).with(&format!("{context}{lock}"));
-        let jetway = PAGES.iter().fold(setup, |setup, (path, text)| setup.file(path, text)).start();
-        cached_turns(jetway.data);
-        let with = read(&through);
-        for (turn, (with, without)) in with.iter().zip(&without).enumerate() {
-            // A tool that was taken out is neither sent nor read.
-            assert!(
-                with >= without || !lock.is_empty() && turn > 0 && *with > 1_000,
-                "turn {turn}: {with} of {without}"
-            );
+    for dialect in ["messages", "chat", "responses"] {
+        // A tool that is taken out is neither sent nor read: then without it is what it is held against.
+        for (sections, tools) in [(CONTEXT.to_owned(), 3), ([CONTEXT, LOCK, PATH].concat(), 2)] {
+            let all = ["Read", "Write", "WebFetch"];
+            let straight = provider(script);
+            cached_turns(dialect, &all[..tools], straight.addr());
+            let without = read(&straight);
+            assert!(without[1..].iter().all(|read| *read > 1_000), "{dialect}: it caches: {without:?}");
+            let through = provider(script);
+            let setup = Setup::new(&through.url()).with(&sections).file("open/look.md", "Look around.");
+            let jetway = PAGES.iter().fold(setup, |setup, (path, text)| setup.file(path, text)).start();
+            cached_turns(dialect, &all, jetway.data);
+            let with = read(&through);
+            assert_eq!(with.len(), without.len());
+            let is_served = with.iter().zip(&without).all(|(with, without)| with >= without);
+            assert!(is_served, "{dialect} {sections}: {with:?} of {without:?}");
+            let broke: Vec<_> = through.seen().iter().map(|seen| seen.cache.clone().unwrap().broke_at).collect();
+            assert!(broke.iter().all(Option::is_none), "{dialect}: {broke:?}");
+            assert!(!jetway.metrics().contains("jetway_prompt_prefix_breaks_total{"), "{}", jetway.metrics());
         }
-        let broke: Vec<_> = through.seen().iter().map(|seen| seen.cache.clone().unwrap().broke_at).collect();
-        assert!(broke.iter().all(Option::is_none), "{broke:?}");
     }
 }

@@ -138,6 +138,22 @@ fn pages_lists_and_sitemaps_are_fetched_and_one_that_fails_fails_alone() {
     assert!(found.as_array().unwrap().iter().any(|row| row["inserted"] == true), "{found}");
 }
 
+#[test]
+fn a_page_whose_front_matter_cannot_be_read_is_shown_to_nobody_and_told() {
+    let (provider, pages) = (provider("scenarios: []"), Pages::start());
+    pages.put("/odd.md", "text/markdown", "---\ntitle: x\nlanguage: pyhton\n---\n# A\nAn odd exception.\n");
+    pages.put("/good.md", "text/markdown", "---\ntitle: Errors & more\n---\n# B\nA good exception.\n");
+    let jetway = setup(&provider, &[url(&pages, "/odd.md", ""), url(&pages, "/good.md", "")], "").start();
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("A good exception"));
+    eventually(|| page(&jetway, &pages.url("/odd.md"))["version"].is_string());
+    assert!(!shown(&jetway, &provider, &fresh()).contains("odd exception"));
+    let odd = page(&jetway, &pages.url("/odd.md"));
+    assert_eq!(odd["front_matter"]["line"], 3, "{odd}");
+    assert!(page(&jetway, &pages.url("/good.md"))["front_matter"].is_null());
+    let table = String::from_utf8(jetway.command(&["docs", "status"]).stdout).unwrap();
+    assert!(table.contains("/odd.md, line 3\n  `pyhton` in the front matter is no language"), "{table}");
+}
+
 fn fresh() -> String {
     static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     format!("run-{}", COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))

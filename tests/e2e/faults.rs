@@ -3,6 +3,7 @@
 use jetway_support::client::post;
 use jetway_support::fixed::Fixed;
 use jetway_support::{Jetway, Setup, provider};
+use serde_json::json;
 
 const BODY: &str =
     r#"{"model":"claude-sonnet-5-5","max_tokens":100,"stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
@@ -31,7 +32,7 @@ fn a_stream_that_breaks_breaks_for_the_agent_too() {
 
 #[test]
 fn a_stream_that_stops_short_is_told_apart_from_one_that_ends() {
-    check("{ text: 'one two three four', fault: { close: { after: 4 } } }", true, "provider_failed");
+    check("{ text: 'one two three four', fault: { close: { after: 4 } } }", true, "provider_truncated");
     check(
         "{ text: 'one two three four', fault: { error_event: { after: 4, type: overloaded_error, message: Busy. } } }",
         true,
@@ -135,11 +136,16 @@ fn nobody() -> String {
 fn the_next_provider_is_asked_when_one_fails_before_its_first_byte() {
     let good = provider("scenarios: [{ name: s, turns: [{ text: Hi., usage: { input: 1000, output: 100 } }] }]");
     let overloaded = provider("scenarios: [{ name: s, turns: [{ status: 529 }] }]");
-    for first in [nobody(), overloaded.url()] {
+    for (first, why) in
+        [(nobody(), "the provider `messages` cannot be reached: "), (overloaded.url(), "it answered 529")]
+    {
         let (jetway, key) = with_second(&first, &good.url(), OWN);
         assert_eq!(post("/v1/messages", BODY).header("x-api-key", &key).send(jetway.data).status, 200);
         let exchange = jetway.exchanges(1).remove(0);
         assert_eq!(exchange["provider"], "second");
+        let failover = &exchange["decisions"][0];
+        assert_eq!((&failover["what"], &failover["of"]), (&json!("failover"), &json!("messages")), "{exchange}");
+        assert!(failover["reason"].as_str().unwrap().starts_with(why), "{exchange}");
         // What the second one made is charged, whatever became of the first.
         assert_eq!(exchange["cost_micros"], 4500);
     }

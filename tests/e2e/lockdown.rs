@@ -87,6 +87,13 @@ fn barred_tools_are_not_offered_and_barred_calls_leave_no_trace() {
         assert_eq!(exchange["tools_removed"], json!(["Bash", "Edit"]));
         assert_eq!(exchange["calls_refused"][0], json!({ "tool": "Bash", "rule": "not in allow" }));
         assert_eq!(exchange["outcome"], "complete");
+        // Each with its rule, and a call with the sentence that stands in its place.
+        let decisions = exchange["decisions"].as_array().unwrap();
+        assert_eq!(decisions[0], json!({ "what": "hidden", "of": "Bash", "rule": "not in allow" }));
+        assert_eq!(decisions[1], json!({ "what": "hidden", "of": "Edit", "rule": "deny Edit" }));
+        assert_eq!((&decisions[2]["what"], &decisions[2]["of"]), (&json!("refused"), &json!("Bash")), "{exchange}");
+        let reason = decisions[2]["reason"].as_str().unwrap();
+        assert!(reason.contains("`Bash` was refused by the policy `open` (not in allow). Use Read."), "{reason}");
     }
 }
 

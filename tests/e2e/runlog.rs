@@ -1,21 +1,28 @@
 //! The run log when processes die: whatever was settled is in it, once, in either store.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use jetway_support::client::post;
+use jetway_support::client::{get, post};
 use jetway_support::postgres::{self, Postgres};
 use jetway_support::{Jetway, Setup, eventually, provider};
 use serde_json::{Value, json};
 
 const SCRIPT: &str = "
 scenarios:
+  - name: corrected
+    when: { contains: giraffe }
+    turns:
+      - { text: 'I look.', calls: [{ tool: Bash, input: { command: cat .env } }], usage: { input: 900, output: 77 }, pace: 1ms }
+      - { text: 'one two three', usage: { input: 900, output: 77 }, pace: 10ms }
   - name: any
     turns: [{ text: 'one two three', usage: { input: 900, output: 77 }, pace: 1ms }]
 ";
 
 fn setup(provider: &str, url: Option<&str>) -> Setup {
-    let mut setup = Setup::new(provider).with("budget: { caps: [{ per: user, usd: 100, every: day }] }\n");
+    const POLICY: &str = "budget: { caps: [{ per: user, usd: 100, every: day }] }\nlockdown: { allow: [Read] }\n";
+    let mut setup = Setup::new(provider).with(POLICY);
     if let Some(url) = url {
         setup.more = format!("runs: {{ postgres: {{ urls: ['{url}'], user: {}, timeout: 20s }} }}", postgres::USER);
     }
@@ -23,22 +30,36 @@ fn setup(provider: &str, url: Option<&str>) -> Setup {
 }
 
 fn ask(to: std::net::SocketAddr, run: &str) -> u16 {
-    let messages = json!([{ "role": "user", "content": "zebra" }]);
-    let body = json!({ "model": "claude-sonnet-5-5", "max_tokens": 100, "stream": true, "messages": messages });
+    say("zebra", to, run)
+}
+
+/// A giraffe takes two turns, of which the agent sees one.
+fn say(text: &str, to: std::net::SocketAddr, run: &str) -> u16 {
+    // What is sent again is no turn of its own, and these are.
+    static SENT: AtomicU64 = AtomicU64::new(0);
+    let task = format!("{text} {}", SENT.fetch_add(1, Ordering::Relaxed));
+    let messages = json!([{ "role": "user", "content": task }]);
+    let tools = ["Read", "Bash"].map(|name| json!({ "name": name, "input_schema": { "type": "object" } }));
+    let mut body = json!({ "model": "claude-sonnet-5-5", "max_tokens": 100, "stream": true, "messages": messages });
+    if text == "giraffe" {
+        body["tools"] = json!(tools);
+    }
     post("/v1/messages", body.to_string()).header("x-jetway-run", run).send(to).status
 }
 
-/// What each exchange in the log cost.
+/// What each turn of the exchanges in the log cost, by what it was held as. All turns of one cost the same.
 fn logged(jetway: &Jetway) -> BTreeMap<String, i64> {
-    let costs = jetway
-        .exchanges(0)
-        .into_iter()
-        .map(|exchange| (exchange["id"].as_str().unwrap().to_owned(), exchange["cost_micros"].as_i64().unwrap()));
-    costs.collect()
+    let turns = |exchange: Value| {
+        let (id, cost) = (exchange["id"].as_str().unwrap().to_owned(), exchange["cost_micros"].as_i64().unwrap());
+        let inner = exchange["inner_turns"].as_i64().unwrap();
+        let hold = move |turn: i64| if turn == 0 { id.clone() } else { format!("{id}.{turn}") };
+        (0..=inner).map(move |turn| (hold(turn), cost / (inner + 1)))
+    };
+    jetway.exchanges(0).into_iter().flat_map(turns).collect()
 }
 
-/// What the ledger has charged, and the exchanges that it charged in full because their process
-/// died, with what that was.
+/// What the ledger has charged, and the holds that it charged in full because their process died, with what
+/// that was.
 fn charged(jetway: &Jetway) -> (i64, BTreeMap<String, i64>) {
     let books = jetway.json(&["budgets", "--json"]);
     let used: f64 = books["accounts"].as_array().unwrap().iter().map(|account| account["used"].as_f64().unwrap()).sum();
@@ -57,12 +78,13 @@ fn survives(url: Option<&str>, mut between: impl FnMut(u64)) {
             .map(|agent| {
                 std::thread::spawn(move || {
                     // A gateway that dies in the middle leaves a client with all kinds of ends.
-                    let asks = || std::panic::catch_unwind(|| ask(to, &format!("agent {agent}"))).is_ok();
+                    let text = ["zebra", "giraffe"][agent % 2];
+                    let asks = || std::panic::catch_unwind(|| say(text, to, &format!("agent {agent}"))).is_ok();
                     (0..200).take_while(|_| asks()).count()
                 })
             })
             .collect();
-        std::thread::sleep(Duration::from_millis(150 + round * 23));
+        std::thread::sleep(Duration::from_millis(400 + round * 23));
         between(round);
         folder = jetway.kill();
         agents.into_iter().for_each(|agent| drop(agent.join()));
@@ -74,13 +96,21 @@ fn survives(url: Option<&str>, mut between: impl FnMut(u64)) {
         let settled = logged(&jetway).into_iter().filter(|(id, _)| !abandoned.contains_key(id));
         settled.map(|(_, cost)| cost).sum::<i64>() == used - abandoned.values().sum::<i64>()
     });
-    let (_, abandoned) = charged(&jetway);
+    let ((_, abandoned), logged) = (charged(&jetway), logged(&jetway));
     assert!(!abandoned.is_empty(), "nothing was under way when it was killed, so nothing is shown");
+    // Of a turn that was over while its reply went on, what it cost was held.
+    let over: Vec<i64> = abandoned
+        .iter()
+        .filter(|(hold, _)| abandoned.contains_key(&format!("{hold}.1")))
+        .map(|(_, amount)| *amount)
+        .collect();
+    let cost = *logged.values().next().unwrap();
+    assert!(!over.is_empty() && over.iter().all(|amount| *amount == cost), "{over:?} {cost}");
     // Runs have counted each of their exchanges once.
     let runs = jetway.json(&["runs", "--json", "--limit", "1000"]);
     let turns: i64 = runs.as_array().unwrap().iter().map(|run| run["turns"].as_i64().unwrap()).sum();
-    assert_eq!(turns, i64::try_from(logged(&jetway).len()).unwrap());
-    assert!(turns > 50, "{turns}");
+    assert_eq!(turns, i64::try_from(jetway.exchanges(0).len()).unwrap());
+    assert!(turns > 20, "{turns}");
 }
 
 #[test]
@@ -128,4 +158,70 @@ fn it_serves_while_postgres_is_away_and_says_so() {
     assert!(!output.status.success() && said.contains("the run log cannot be used"), "{said}");
     server.restart();
     assert_eq!(jetway.exchanges(1)[0]["outcome"], "complete");
+}
+
+/// Keeps everybody else from writing to a file of the state until it is dropped.
+fn lock(jetway: &Jetway, file: &str) -> rusqlite::Connection {
+    let connection = rusqlite::Connection::open(jetway.folder.path().join("state").join(file)).unwrap();
+    connection.busy_timeout(Duration::from_secs(20)).unwrap();
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    connection
+}
+
+/// How often something of a metric was counted.
+fn counted(jetway: &Jetway, series: &str) -> u64 {
+    let text = jetway.metrics();
+    let found = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse::<f64>().ok());
+    found.map_or(0, |count| count as u64)
+}
+
+#[test]
+fn bodies_are_shed_and_counted_where_too_many_wait_and_records_are_not() {
+    const REQUESTS: u64 = 80;
+    let provider = provider(SCRIPT);
+    let mut setup = setup(&provider.url(), None);
+    setup.more = String::from("runs: { bodies: full }");
+    let jetway = setup.start();
+    assert_eq!(ask(jetway.data, "first"), 200);
+    let bodies = |result: &str| counted(&jetway, &format!("jetway_bodies_total{{result=\"{result}\"}}"));
+    eventually(|| bodies("kept") == 1);
+    let locks = ["runs.db", "runs-bodies.db"].map(|file| lock(&jetway, file));
+    let text = format!("zebra {}", "z".repeat(1 << 20));
+    let agents: Vec<_> = (0..4)
+        .map(|_| {
+            let (to, text) = (jetway.data, text.clone());
+            std::thread::spawn(move || (0..REQUESTS / 4).all(|_| say(&text, to, "large") == 200))
+        })
+        .collect();
+    assert!(agents.into_iter().all(|agent| agent.join().unwrap()), "what waits for the log delays no agent");
+    eventually(|| bodies("shed") > 0);
+    drop(locks);
+    eventually(|| bodies("kept") + bodies("shed") + bodies("failed") == REQUESTS + 1);
+    let (kept, shed) = (bodies("kept"), bodies("shed"));
+    assert!(kept > 1 && shed < REQUESTS, "{kept} {shed}");
+    assert_eq!(jetway.exchanges(REQUESTS as usize + 1).len(), REQUESTS as usize + 1);
+}
+
+#[test]
+fn where_nothing_can_be_written_nothing_new_is_begun_and_nothing_is_lost() {
+    const MOST: usize = 10_000;
+    let provider = provider(SCRIPT);
+    let jetway = setup(&provider.url(), None).start();
+    let locked = lock(&jetway, "runs.db");
+    assert_eq!(ask(jetway.data, "first"), 200);
+    let (to, each) = (jetway.data, MOST / 4 + 10);
+    let agents: Vec<_> = (0..4)
+        .map(|_| std::thread::spawn(move || (0..each).filter(|_| get("/nowhere").send(to).status == 404).count()))
+        .collect();
+    // A refusal is an exchange like others, until there is no room for more.
+    let taken: usize = 1 + agents.into_iter().map(|agent| agent.join().unwrap()).sum::<usize>();
+    assert!((MOST..MOST + 8).contains(&taken), "{taken}");
+    assert_eq!(ask(jetway.data, "second"), 503);
+    assert!(counted(&jetway, "jetway_store_waiting{store=\"log\"}") >= MOST as u64);
+    drop(locked);
+    let read = rusqlite::Connection::open(jetway.folder.path().join("state/runs.db")).unwrap();
+    let count = || read.query_row("SELECT count(*) FROM exchange", [], |row| row.get::<_, i64>(0)).unwrap();
+    eventually(|| count() >= taken as i64);
+    assert_eq!(ask(jetway.data, "third"), 200);
+    eventually(|| count() == taken as i64 + 1);
 }

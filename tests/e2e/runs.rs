@@ -144,6 +144,10 @@ fn bodies_are_kept_as_they_were_or_without_secrets_or_not_at_all() {
             let exchanges = story["exchanges"].as_array().unwrap();
             exchanges.len() == 2 && exchanges.iter().all(|exchange| exchange["sent"].is_object() == has_body)
         });
+        // Also what was said is looked for, as it is kept.
+        for (text, is_found) in [("my django app", has_body), (SECRET, has_secret)] {
+            assert_eq!(listed(&jetway, &["--text", text]) == [run.clone()], is_found, "{kept} {text}");
+        }
         let text = story.to_string();
         assert_eq!(text.contains("Report the errors"), has_body, "{kept}");
         assert_eq!(text.contains(SECRET), has_secret, "{kept}: {text}");
@@ -219,4 +223,58 @@ budget: { output_limit: 10, caps: [{ per: run, usd: 0.004, every: run }] }
     assert!(text.contains("runs a second") && text.contains("hidden now: WebFetch (in 1 runs)"), "{text}");
     let missing = jetway.command(&["policy", "diff", "open", "nowhere"]);
     assert!(String::from_utf8_lossy(&missing.stderr).contains("neither a policy (open) nor a folder"));
+}
+
+/// A model whose first reply stops short, as one behind a proxy that is restarted.
+fn short(more: &str) {
+    let turns = json!([{ "text": "one two three four", "fault": { "close": { "after": 4 } } }, { "text": "Done." }]);
+    let provider =
+        provider(&json!({ "scenarios": [{ "name": "short", "by": "request", "turns": turns }] }).to_string());
+    let jetway = setup(&provider, more).start();
+    let tool = |name: &str| json!({ "name": name, "input_schema": { "type": "object" } });
+    let send = |tools: &[Value], agent: &str| {
+        let body = json!({
+            "model": "claude-sonnet-5-5", "max_tokens": 1000, "stream": true, "tools": tools,
+            "messages": [{ "role": "user", "content": "Go." }],
+        });
+        let ask = post("/v1/messages", body.to_string()).header("x-claude-code-session-id", "job");
+        let ask = if agent.is_empty() { ask } else { ask.header("x-claude-code-agent-id", agent) };
+        ask.send(jetway.data).header("x-jetway-run").unwrap().to_owned()
+    };
+    // Tried, tried again; then with another list of tools, and by two sub-agents that are told the same.
+    let run = send(&[tool("Bash")], "");
+    send(&[tool("Bash")], "");
+    send(&[tool("Bash"), tool("Read")], "");
+    send(&[tool("Bash"), tool("Read")], "a1");
+    send(&[tool("Bash"), tool("Read")], "a2");
+    eventually(|| jetway.exchanges(5).len() == 5);
+    let told = jetway.json(&["runs", "show", &run, "--json"]);
+    let exchanges = told["exchanges"].as_array().unwrap();
+    let each = |name: &str| exchanges.iter().map(|exchange| exchange[name].as_str()).collect::<Vec<_>>();
+    let ids = each("id");
+    assert_eq!(
+        (&each("outcome")[..2], &told["run"]["turns"]),
+        (&[Some("provider_truncated"), Some("complete")][..], &json!(4))
+    );
+    assert_eq!(each("again_of"), [None, ids[0], None, None, None], "{told}");
+    assert_eq!(each("retried_by"), [ids[1], None, None, None, None], "{told}");
+    assert_eq!(each("speaker"), [None, None, None, Some("a1"), Some("a2")], "{told}");
+    assert_eq!(&each("prefix_break")[..3], [None, None, Some("agent")], "{told}");
+    assert_eq!(listed(&jetway, &["--outcome", "retried"]), std::slice::from_ref(&run));
+    let text = String::from_utf8(jetway.command(&["runs", "show", &run]).stdout).unwrap();
+    for line in
+        ["provider_truncated, retried", "again     the request of x_", "as the one before: agent", "(a sub-agent a1)"]
+    {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn what_is_sent_again_counts_once_and_is_told() {
+    short("keep: 30d");
+}
+
+#[test]
+fn what_is_sent_again_counts_once_in_postgres_too() {
+    short(&format!("postgres: {{ urls: ['{}'], user: {}, timeout: 20s }}", postgres::database(), postgres::USER));
 }

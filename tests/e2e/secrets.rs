@@ -106,13 +106,28 @@ fn secrets_in_results_are_taken_out_and_stay_the_same_on_every_turn() {
 #[test]
 fn in_shadow_mode_nothing_changes_and_all_is_noted() {
     let provider = provider(SCRIPT);
-    let jetway = Setup::new(&provider.url()).with(&LOCK.replace("lockdown:", "lockdown:\n  mode: shadow")).start();
+    let jetway = Setup::new(&provider.url())
+        .with(
+            &LOCK.replace("lockdown:\n  allow: [Read, Bash, Grep]", "lockdown:\n  mode: shadow\n  allow: [Read, Bash]"),
+        )
+        .start();
     let messages = [json!({ "role": "user", "content": "Try all routes." })];
     let text = ask(&jetway, &messages).text();
     assert!(text.contains("cat .env"), "{text}");
     let sent: Value = serde_json::from_slice(&provider.seen().pop().unwrap().body).unwrap();
     assert_eq!(sent, body(&messages));
-    assert_eq!(jetway.exchanges(1)[0]["calls_refused"][0]["rule"], "deny reads(**/.env*)");
+    let noted = jetway.exchanges(1).remove(0);
+    assert_eq!(noted["calls_refused"][0]["rule"], "deny reads(**/.env*)");
+    // All of it was only noted, so that nothing counts as refused.
+    let all = |list: &str| noted[list].as_array().unwrap().iter().all(|one| one["noted"] == true);
+    assert!(all("calls_refused") && all("decisions"), "{noted}");
+    assert_eq!((&noted["tools_removed"], &noted["tools_refused"]), (&json!([]), &json!(0)), "{noted}");
+    let hidden = noted["decisions"].as_array().unwrap().iter().filter(|one| one["what"] == "hidden");
+    let hidden: Vec<_> = hidden.map(|one| (one["of"].as_str().unwrap(), one["rule"].as_str().unwrap())).collect();
+    assert_eq!(hidden, [("Grep", "not in allow")]);
+    let run = noted["run"].as_str().unwrap();
+    let story = String::from_utf8(jetway.command(&["runs", "show", run]).stdout).unwrap();
+    assert!(story.contains("noted     would be refused: Bash (deny reads(**/.env*)): "), "{story}");
 
     // A stream comes byte for byte and piece for piece, and a secret in a result goes as it came.
     let mut ask = body(&messages);

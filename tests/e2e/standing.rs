@@ -105,6 +105,8 @@ fn an_agent_that_sets_no_breakpoint_is_served_from_the_cache_all_the_same() {
     // Each turn reads all that the one before sent; and another run what is alike in all runs.
     assert!(with[1..6].windows(2).all(|two| two[0] > 1_000 && two[1] > two[0] + 1_000), "{with:?}");
     assert!(with[6] > 2_000, "{with:?}");
+    // That the mark moves on is no break.
+    assert!(!served.metrics().contains("jetway_prompt_prefix_breaks_total{"), "{}", served.metrics());
     let id = served.json(&["runs", "--json"])[1]["id"].as_str().unwrap().to_owned();
     let shown = String::from_utf8(served.command(&["runs", "show", &id]).stdout).unwrap();
     let shares = shown.lines().filter(|line| line.contains(" cached (")).count();

@@ -89,9 +89,20 @@ fn each_step_has_its_model_and_effort_and_what_comes_after_has_the_agent_s_own()
     // Another model is another cache, and no break of the prompt.
     growing(&provider);
     assert!(!jetway.metrics().contains("jetway_prompt_prefix_breaks_total{"), "{}", jetway.metrics());
+    // A turn takes 60, and what completes a step is one of its turns.
+    let metrics = jetway.metrics();
+    for (step, tokens) in [("look", "120"), ("plan", "60"), ("test", "60")] {
+        let line = format!("jetway_step_tokens_total{{policy=\"open\",step=\"{step}\"}} ");
+        let count = metrics.lines().find_map(|found| found.strip_prefix(&line)).unwrap_or(&metrics);
+        assert_eq!(count, tokens, "{step}");
+    }
     // Haiku costs 1 and 5 dollars a million tokens, and a model that is not listed 15 and 75.
     let (cheap, dear) = (50 + 5 * 10, 15 * 50 + 75 * 10);
     let exchanges = jetway.exchanges(4);
+    let decided = |exchange: &Value| exchange["decisions"].clone();
+    let sent = |step: &str, more: &str| json!([{ "what": "model", "of": OWN.0, "rule": format!("step {step}"), "reason": format!("it is sent to {HAIKU}{more}") }]);
+    let expect = [sent("look", ", with the effort low"), json!([]), sent("test", ""), json!([])];
+    assert_eq!(exchanges.iter().map(decided).collect::<Vec<_>>(), expect);
     let of = |exchange: &Value| {
         let word = |name: &str| exchange[name].as_str().unwrap().to_owned();
         (word("model"), word("served_model"), exchange["cost_micros"].as_i64().unwrap())

@@ -57,6 +57,22 @@ fn counted(jetway: &Jetway, result: &str) -> u64 {
     metrics.lines().find_map(|line| line.strip_prefix(&name)).map_or(0, |count| count.parse().unwrap())
 }
 
+/// The run log has the turns within the reply too.
+#[track_caller]
+fn logged(jetway: &Jetway, run: &str, cost: u64) {
+    let exchange = jetway.exchanges(1).remove(0);
+    assert_eq!(json!(cost), exchange["cost_micros"]);
+    let inner = exchange["inner"].as_array().unwrap();
+    let said = |name: &str| inner.iter().map(|turn| turn[name].clone()).collect::<Vec<_>>();
+    assert_eq!((said("input"), said("cache_read")), (vec![json!(100), json!(200)], vec![json!(50), json!(0)]));
+    assert_eq!(said("cost_micros").iter().map(|cost| cost.as_u64().unwrap()).sum::<u64>(), cost);
+    assert_eq!(said("stop")[0], json!("tool_use"));
+    let story = String::from_utf8(jetway.command(&["runs", "show", run]).stdout).unwrap();
+    for line in ["within    1: ", "100 in, 50 cached (33 %), 20 out", "stopped by tool_use", "within    2: "] {
+        assert!(story.contains(line), "{line}\n{story}");
+    }
+}
+
 #[test]
 fn a_run_is_a_trace_of_turns_inner_turns_and_calls() {
     let (provider, collector) = (provider(SCRIPT), Collector::start());
@@ -96,7 +112,7 @@ fn a_run_is_a_trace_of_turns_inner_turns_and_calls() {
     assert_eq!(tokens(inner[1]), [json!(200), Value::Null, json!(30)]);
     assert_eq!(tokens(turn), [Value::Null, Value::Null, Value::Null]);
     let cost: u64 = inner.iter().map(|span| span.says("jetway.cost_microdollars").as_u64().unwrap()).sum();
-    assert_eq!(json!(cost), jetway.exchanges(1)[0]["cost_micros"]);
+    logged(&jetway, &run, cost);
     // Each within what it is part of, and one behind the other.
     assert!(root.start <= turn.start && turn.end <= root.end && turn.start < turn.end);
     assert!(turn.start < inner[0].start && inner[0].start < inner[0].end && inner[0].end <= inner[1].start);

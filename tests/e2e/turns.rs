@@ -334,6 +334,19 @@ fn a_model_searches_the_documentation_within_the_same_reply() {
     assert_eq!(*provider.seen().pop().unwrap().body, *bare.to_string().as_bytes());
 }
 
+#[test]
+fn a_search_does_not_say_again_what_came_with_the_task() {
+    let provider = provider(SCRIPT);
+    let setup = Setup::new(&provider.url()).with("context: { docs: docs, min_score: 0.1, breakpoint: false }\n");
+    let jetway = setup.file("open/docs/errors.md", "# Errors\nCapture an exception with `captureException(error)`.\n");
+    let jetway = jetway.start();
+    let history = vec![user("messages", "asks to capture an exception")];
+    ask(&jetway, "messages", &history, false);
+    let sent = String::from_utf8(provider.seen().pop().unwrap().body.to_vec()).unwrap();
+    assert_eq!(sent.matches("captureException(error)").count(), 1, "{sent}");
+    assert!(sent.contains("you were given before: `Errors`."), "{sent}");
+}
+
 /// What the agent of a run tells when the model was corrected, and what the provider was sent by then.
 fn corrected(jetway: &Jetway, provider: &jetway_scripted::Provider, dialect: &str, say: &str) -> (Vec<Value>, String) {
     let mut history = vec![user(dialect, &format!("{say} {dialect}"))];

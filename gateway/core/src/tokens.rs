@@ -48,6 +48,70 @@ pub fn count(text: &str, family: Family) -> u64 {
     }
 }
 
+/// About as many tokens as other families make of a text, and rather more than less, at once and
+/// without a tokenizer: for what must be decided while somebody waits. Words cost by their length,
+/// marks and capitals for themselves, and characters of Chinese and its like more than one each. Given
+/// `let x = "é";`: 7.
+#[must_use]
+pub fn estimate(text: &str) -> usize {
+    let (mut hundredths, mut before, mut run) = (0, Kind::Other, 0);
+    for c in text.chars() {
+        let kind = Kind::of(c);
+        run = if kind == before { run + 1 } else { 0 };
+        before = kind;
+        hundredths += kind.costs(run);
+    }
+    usize::div_ceil(hundredths, 100)
+}
+
+/// Characters that cost alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Lower,
+    Upper,
+    Digit,
+    Space,
+    Line,
+    Mark,
+    /// Of Greek, Cyrillic and their like, with those of Latin beyond ASCII.
+    Letter,
+    Other,
+}
+
+impl Kind {
+    fn of(c: char) -> Self {
+        match c {
+            'a'..='z' => Self::Lower,
+            'A'..='Z' => Self::Upper,
+            '0'..='9' => Self::Digit,
+            ' ' | '\t' | '\r' => Self::Space,
+            '\n' => Self::Line,
+            '!'..='~' => Self::Mark,
+            _ if c < '\u{600}' && c.is_alphabetic() => Self::Letter,
+            _ => Self::Other,
+        }
+    }
+
+    /// Hundredths of a token, behind so many of its own.
+    fn costs(self, run: usize) -> usize {
+        match (self, run) {
+            (Self::Lower, 0) => 92,
+            (Self::Lower, _) => 13,
+            (Self::Upper, _) => 60,
+            (Self::Digit, _) => 70,
+            // One goes with the word behind it, more are a token.
+            (Self::Space, 1) => 100,
+            (Self::Space, run) if run % 16 != 15 => 0,
+            (Self::Space, _) => 100,
+            (Self::Line, _) => 65,
+            (Self::Mark, 0) => 105,
+            (Self::Mark, _) => 60,
+            (Self::Letter, _) => 55,
+            (Self::Other, _) => 120,
+        }
+    }
+}
+
 /// The text in pieces of bounded length.
 fn pieces(mut rest: &str) -> impl Iterator<Item = &str> {
     std::iter::from_fn(move || {
@@ -135,6 +199,31 @@ mod tests {
             let counted = count(&text, Family::OpenAi);
             assert!(counted > 0 && counted <= text.len() as u64, "{unit:?}: {counted}");
         }
+    }
+
+    #[test]
+    fn an_estimate_is_about_what_the_dearest_count_and_rather_more() {
+        let check = |text: &str| {
+            let (found, counted) = (estimate(text) as u64, count(text, Family::Other));
+            // In percent of what is counted.
+            let share = found * 100 / counted;
+            assert!((92..=170).contains(&share), "{share} % of {counted}: {text}");
+        };
+        for page in ["nextjs", "python-django", "ruby-rails", "rust-axum", "overview", "naming-events"] {
+            let file = format!("{}/../../policies/wizard/docs/{page}.md", env!("CARGO_MANIFEST_DIR"));
+            #[expect(clippy::disallowed_methods, reason = "the documentation lies in files")]
+            let page = std::fs::read_to_string(file).unwrap();
+            crate::retrieval::chunk::cut("p", &page).iter().for_each(|chunk| check(&chunk.whole()));
+        }
+        check(include_str!("tokens.rs"));
+        check("if(a[i]!==b[j]&&!c){x.y=z(()=>({...q,[k]:v}));}");
+        check("getServerSidePropsWithPosthogClient NEXT_PUBLIC_POSTHOG_KEY user_distinct_id");
+        check("在服务器端捕获异常，并在用户登录时识别用户。");
+        check("サーバー側で例外を捕捉し、ログイン時にユーザーを識別します。");
+        check("서버에서 예외를 포착하고 로그인할 때 사용자를 식별합니다.");
+        check("Перехватывайте исключения на сервере и при входе пользователя.");
+        check("Où l'événement est-il envoyé ? Là où la clé a été créée, à côté du modèle.");
+        assert_eq!((estimate(""), estimate("let x = \"é\";")), (0, 7));
     }
 
     proptest! {

@@ -9,6 +9,7 @@ use arc_swap::ArcSwap;
 use jetway_core::policy::context::Rules;
 use jetway_core::policy::context::standing::Standing;
 use jetway_core::retrieval::chunk;
+use jetway_core::retrieval::matter::{Problem as FrontMatter, front_matter_problem};
 use jetway_core::retrieval::meaning::Vectors;
 use jetway_core::retrieval::page::Page;
 use jetway_core::retrieval::profile::Tags;
@@ -50,6 +51,8 @@ struct Held {
     index: Arc<Index>,
     /// The store's when it was read.
     stamp: String,
+    /// What is wrong with the front matter of pages, by their names.
+    problems: Arc<BTreeMap<String, FrontMatter>>,
 }
 
 impl Shelf {
@@ -61,7 +64,7 @@ impl Shelf {
     pub fn open(policy: &Policy, store: &Path) -> Result<Option<Self>, Problem> {
         let Some(rules) = policy.context.clone() else { return Ok(None) };
         let disk = Disk::new(store, &policy.name);
-        let empty = Held { index: Arc::new(Index::new(Vec::new())), stamp: String::new() };
+        let empty = Held { index: Arc::new(Index::new(Vec::new())), stamp: String::new(), problems: Arc::default() };
         let folder = policy.folder.clone();
         let shelf = Self {
             policy: policy.name.clone(),
@@ -95,6 +98,9 @@ impl Shelf {
         // Before the files, so that what is kept meanwhile is read the next time.
         let stamp = self.disk.stamp();
         let read = self.read()?;
+        let problem = |(page, text): &(Page, String)| Some((page.name.clone(), front_matter_problem(text)?));
+        let problems: Arc<BTreeMap<_, _>> = Arc::new(read.iter().filter_map(problem).collect());
+        self.warn(&problems);
         let before = self.index();
         let same =
             |text: &(Page, String)| before.pages().get(&text.0.name).is_some_and(|page| page.version == text.0.version);
@@ -105,8 +111,22 @@ impl Shelf {
             let index = Index::new(chunks).with_pages(read.into_iter().map(|(page, _)| page));
             if self.endpoint.is_some() { self.meant(&index, &Kept::read(&self.disk.vectors())) } else { index }
         };
-        self.held.store(Arc::new(Held { index: Arc::new(index), stamp }));
+        self.held.store(Arc::new(Held { index: Arc::new(index), stamp, problems }));
         Ok(())
+    }
+
+    /// Says what is wrong with the front matter of pages, once.
+    fn warn(&self, problems: &BTreeMap<String, FrontMatter>) {
+        let held = self.held.load();
+        for (page, problem) in problems.iter().filter(|(page, problem)| held.problems.get(*page) != Some(problem)) {
+            let FrontMatter { line, sentence } = problem;
+            tracing::warn!(policy = self.policy, page, line, sentence, "front matter cannot be read");
+        }
+    }
+
+    /// What is wrong with the front matter of a page.
+    pub(super) fn front_matter_problem(&self, page: &str) -> Option<FrontMatter> {
+        self.held.load().problems.get(page).cloned()
     }
 
     /// The same index, with what is kept of what its sections mean.
@@ -121,7 +141,7 @@ impl Shelf {
     pub(super) fn take_vectors(&self, kept: &Kept) {
         let held = self.held.load();
         let index = Arc::new(self.meant(&held.index, kept));
-        self.held.store(Arc::new(Held { index, stamp: held.stamp.clone() }));
+        self.held.store(Arc::new(Held { index, stamp: held.stamp.clone(), problems: Arc::clone(&held.problems) }));
     }
 
     /// Where it is asked what its sections mean, if anywhere.

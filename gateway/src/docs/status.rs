@@ -34,6 +34,15 @@ pub struct OfPage {
     pub languages: Vec<String>,
     pub frameworks: Vec<String>,
     pub failing: Option<Failing>,
+    /// Why its front matter does not say what it is for.
+    pub front_matter: Option<FrontMatter>,
+}
+
+/// What is wrong with the front matter of a page.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct FrontMatter {
+    pub line: usize,
+    pub why: String,
 }
 
 /// Something that cannot be had.
@@ -67,6 +76,9 @@ fn of(shelf: &Shelf, source: &Source, now: Timestamp) -> OfSource {
             languages: page.tags.languages.clone(),
             frameworks: page.tags.frameworks.clone(),
             failing: failing(shelf, source, &page.name),
+            front_matter: shelf
+                .front_matter_problem(&page.name)
+                .map(|problem| FrontMatter { line: problem.line, why: problem.sentence }),
         })
         .collect();
     for address in list::pages(&shelf.disk, source) {
@@ -82,6 +94,7 @@ fn of(shelf: &Shelf, source: &Source, now: Timestamp) -> OfSource {
                 languages: Vec::new(),
                 frameworks: Vec::new(),
                 failing: failing(shelf, source, name),
+                front_matter: None,
             });
         }
     }

@@ -71,7 +71,7 @@ impl Runs {
             )?,
             unwritten: new.counter(
                 "jetway_log_failed_total",
-                "Exchanges and endings that could not be written to the run log, and are lost to it.",
+                "Exchanges and endings that could not be written to the run log at once; each is tried again until it is there, or Jetway stops.",
             )?,
             steps: Steps::new(new)?,
         })
@@ -96,6 +96,7 @@ pub struct Steps {
     ended: IntCounterVec,
     turns: IntCounterVec,
     seconds: CounterVec,
+    tokens: IntCounterVec,
 }
 
 impl Steps {
@@ -118,10 +119,18 @@ impl Steps {
                 "Seconds that the steps took which came to their end.",
                 step,
             )?,
+            tokens: new.counters(
+                "jetway_step_tokens_total",
+                "Tokens that the main conversations of runs used in their steps, read and written, cached or not.",
+                step,
+            )?,
         })
     }
 
     pub(super) fn ended(&self, record: &Record, Labels { policy, .. }: Labels<'_>) {
+        if let Some(step) = &record.step {
+            self.tokens.with_label_values(&[policy, step]).inc_by(record.usage.total());
+        }
         for step in &record.steps_entered {
             self.entered.with_label_values(&[policy, step]).inc();
         }

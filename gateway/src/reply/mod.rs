@@ -409,8 +409,12 @@ impl Flow {
         // A provider that closes in the middle closes as cleanly as one that is done: what tells
         // them apart is the dialect's own end.
         let reading = self.pipe.steps().meter.reading();
-        let complete = lost.is_none() && reading.ended && reading.failure.is_none();
-        if !complete {
+        let outcome = match (lost, &reading.failure) {
+            (None, None) if reading.ended => Outcome::Complete,
+            (None, None) => Outcome::ProviderTruncated,
+            _ => Outcome::ProviderFailed,
+        };
+        if outcome != Outcome::Complete {
             self.exchange.record.reason = Some("provider");
             let detail = match (lost, &reading.failure) {
                 (Some(lost), _) => lost.to_string(),
@@ -419,7 +423,7 @@ impl Flow {
             };
             self.exchange.record.detail = Some(detail);
         }
-        self.exchange.end(if complete { Outcome::Complete } else { Outcome::ProviderFailed });
+        self.exchange.end(outcome);
     }
 
     /// Ends a stream for which nothing more could be set aside.

@@ -25,6 +25,72 @@ pub struct Body {
     pub sent: Bytes,
     /// The model's turn as an agent would tell it; none where it broke off.
     pub said: Option<String>,
+    /// What is looked for when a run is looked for by a text: [`words`].
+    pub words: Option<String>,
+}
+
+/// More of an exchange is not looked through.
+const MOST_WORDS: usize = 64 << 10;
+
+/// The texts that are new in an exchange: those behind the model's last turn in what was sent, and its own.
+#[must_use]
+pub fn words(sent: &[u8], said: Option<&str>) -> Option<String> {
+    let sent: Value = serde_json::from_slice(sent).ok()?;
+    let mut words = String::new();
+    match ["messages", "input"].iter().find_map(|name| sent.get(name)) {
+        Some(Value::Array(items)) => {
+            let new = items.iter().rposition(is_models).map_or(0, |last| last + 1);
+            let of_agent = |item: &&Value| !matches!(item["role"].as_str(), Some("system" | "developer"));
+            items[new..].iter().filter(of_agent).for_each(|item| collect(item, &mut words));
+        }
+        Some(text) => collect(text, &mut words),
+        None => {}
+    }
+    // A turn may be several items.
+    let said = said.and_then(|said| serde_json::from_str::<Value>(&format!("[{said}]")).ok());
+    said.iter().for_each(|said| collect(said, &mut words));
+    words.truncate(words.floor_char_boundary(MOST_WORDS));
+    (!words.is_empty()).then_some(words)
+}
+
+/// Whether the model made an item of a conversation.
+fn is_models(item: &Value) -> bool {
+    let kind = item["type"].as_str().unwrap_or_default();
+    item["role"] == "assistant" || kind == "reasoning" || kind.ends_with("_call")
+}
+
+/// Members that say nothing to a person.
+const NO_WORDS: &[&str] = &[
+    "type",
+    "role",
+    "id",
+    "call_id",
+    "tool_use_id",
+    "tool_call_id",
+    "status",
+    "signature",
+    "data",
+    "media_type",
+    "encrypted_content",
+    "cache_control",
+    "file_data",
+    "image_url",
+    "url",
+];
+
+fn collect(value: &Value, words: &mut String) {
+    match value {
+        Value::String(text) if words.len() < MOST_WORDS => {
+            words.push_str(text);
+            words.push('\n');
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, words)),
+        Value::Object(members) => {
+            let said = members.iter().filter(|(name, _)| !NO_WORDS.contains(&name.as_str()));
+            said.for_each(|(_, value)| collect(value, words));
+        }
+        _ => {}
+    }
 }
 
 /// Small, as a column keeps it.
@@ -99,5 +165,28 @@ mod tests {
             serde_json::from_str(r#"{"a":"x ***","***":[1,{"b":"***"},"y"],"n":12345678901234567890}"#).unwrap();
         assert_eq!(out, expect);
         assert!(mapped(b"{", &|_| None).is_err());
+    }
+
+    #[test]
+    fn words_are_what_is_new() {
+        let check = |sent: Value, said: Option<&str>, expect: Option<&str>| {
+            let found = words(sent.to_string().as_bytes(), said);
+            assert_eq!(found.as_deref().map(str::trim_end), expect, "{sent}");
+        };
+        let user = |text: &str| serde_json::json!({ "role": "user", "content": [{ "type": "text", "text": text }] });
+        let model = serde_json::json!({ "role": "assistant", "content": "old" });
+        let messages = serde_json::json!({ "system": "none", "messages": [user("one")] });
+        check(messages, Some(r#"{"role":"assistant","content":"Done."}"#), Some("one\nDone."));
+        let chat = serde_json::json!({ "messages": [{ "role": "system", "content": "none" }, user("one")] });
+        check(chat, None, Some("one"));
+        check(serde_json::json!({ "messages": [user("one"), model, user("two")] }), None, Some("two"));
+        let call = serde_json::json!({ "type": "function_call", "call_id": "c", "arguments": "old" });
+        let result = serde_json::json!({ "type": "function_call_output", "call_id": "c", "output": "new" });
+        check(serde_json::json!({ "input": [user("one"), call, result] }), None, Some("new"));
+        check(serde_json::json!({ "input": "one" }), Some(r#"{"a":"x"},{"a":"y"}"#), Some("one\nx\ny"));
+        check(serde_json::json!({ "messages": [] }), None, None);
+        assert_eq!(words(b"{", None), None);
+        let long = serde_json::json!({ "input": "\u{fc}".repeat(MOST_WORDS) });
+        assert_eq!(words(long.to_string().as_bytes(), None).unwrap().len(), MOST_WORDS);
     }
 }

@@ -30,6 +30,8 @@ impl Journal {
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
         let connection = store::open(path, Durability::Full, TABLES)?;
         let left = || -> rusqlite::Result<usize> {
+            // What was delivered may be erased there, and is not to be left here.
+            connection.pragma_update(None, "secure_delete", true)?;
             connection.execute("UPDATE waiting SET refused = NULL WHERE refused IS NOT NULL", [])?;
             let count: i64 = connection.query_row("SELECT count(*) FROM waiting", [], |row| row.get(0))?;
             Ok(usize::try_from(count).unwrap_or(0))

@@ -6,13 +6,14 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use rusqlite::types::{ToSqlOutput, Value};
-use rusqlite::{Connection, ToSql, Transaction, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, ToSql, Transaction, params, params_from_iter};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Postgres, Runs};
 use crate::runs::body::Body;
+use crate::runs::erased::{self, Fate, fate};
 use crate::runs::journal::Journal;
 use crate::runs::postgres::{Forwarder, Wire, days, within};
 use crate::runs::read::Reader;
@@ -25,6 +26,8 @@ use crate::store::{self, Durability, Store, StoreError, Timing};
 
 /// The file of the log, in the folder of the state.
 pub const FILE: &str = "runs.db";
+/// That of bodies, beside it: to rewrite it takes long, and no record is to wait for that.
+pub const BODIES: &str = "runs-bodies.db";
 /// What PostgreSQL is yet to be told, likewise.
 pub const JOURNAL: &str = "runs-journal.db";
 
@@ -34,20 +37,59 @@ pub struct Log(Kept);
 
 #[derive(Debug, Clone)]
 enum Kept {
-    Embedded(Store),
+    /// Records, and bodies.
+    Embedded(Store, Store),
     /// Told to PostgreSQL by whoever reads the journal.
     Journal(Journal, Arc<Notify>, Arc<Postgres>),
     /// A command of an operator, which tells PostgreSQL itself.
     Server(Arc<Postgres>),
 }
 
-/// Opens the log in a file, beside a gateway that may be running.
+/// Opens the log in a file to read it, with its bodies, beside a gateway that may be running.
 ///
 /// # Errors
-/// [`StoreError`] when the file cannot be used.
-pub fn connect(path: &Path) -> Result<Connection, StoreError> {
+/// [`StoreError`] when a file cannot be used.
+pub(super) fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let (records, bodies) = (records(path)?, path.with_file_name(BODIES));
+    drop(store::open(&bodies, Durability::Full, schema::BODIES)?);
+    let attached = records.execute("ATTACH DATABASE ?1 AS bodies", [bodies.to_string_lossy()]);
+    attached.map_err(|error| StoreError::Database { path: bodies, why: error.to_string() })?;
+    Ok(records)
+}
+
+fn records(path: &Path) -> Result<Connection, StoreError> {
     let migrations = schema::migrations(Dialect::Embedded);
     store::open(path, Durability::Full, &migrations.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// Takes the bodies that an older version kept among the records to where they are now. What is cut off
+/// in between goes on at the next start.
+fn move_bodies(path: &Path) -> Result<(), StoreError> {
+    let connection = connect(path)?;
+    let moved = || -> rusqlite::Result<bool> {
+        let is_there = "SELECT EXISTS (SELECT 1 FROM main.sqlite_schema WHERE name = 'moved_body')";
+        if !connection.query_row(is_there, [], |row| row.get::<_, bool>(0))? {
+            return Ok(false);
+        }
+        let columns = "id, at, run, \"user\", bytes, sent, said";
+        let copy = format!(
+            "INSERT OR IGNORE INTO bodies.body ({columns}) SELECT {columns} FROM main.moved_body ORDER BY at LIMIT 100"
+        );
+        let mut any = false;
+        loop {
+            // One after the other, for together they are not written as one.
+            connection.execute("DELETE FROM main.moved_body WHERE id IN (SELECT id FROM bodies.body)", [])?;
+            if connection.execute(&copy, [])? == 0 {
+                break;
+            }
+            any = true;
+        }
+        connection.execute_batch("DROP TABLE IF EXISTS main.moved_body")?;
+        Ok(any)
+    };
+    let moved = moved().map_err(|error| StoreError::Database { path: path.to_owned(), why: error.to_string() })?;
+    drop(connection);
+    if moved { store::rewrite(path) } else { Ok(()) }
 }
 
 impl Log {
@@ -73,7 +115,7 @@ impl Log {
     #[must_use]
     pub fn timed(self, timing: Timing) -> Self {
         Self(match self.0 {
-            Kept::Embedded(store) => Kept::Embedded(store.timed(timing)),
+            Kept::Embedded(records, bodies) => Kept::Embedded(records.timed(timing.clone()), bodies.timed(timing)),
             Kept::Journal(journal, wake, settings) => Kept::Journal(journal.timed(timing), wake, settings),
             server @ Kept::Server(_) => server,
         })
@@ -91,7 +133,10 @@ impl Log {
     }
 
     fn embedded(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self(Kept::Embedded(Store::start(path, connect(path)?)?)))
+        move_bodies(path)?;
+        let bodies = path.with_file_name(BODIES);
+        let connection = store::open(&bodies, Durability::Full, schema::BODIES)?;
+        Ok(Self(Kept::Embedded(Store::start(path, records(path)?)?, Store::start(&bodies, connection)?)))
     }
 
     /// Writes an exchange down. It is on disk when this returns.
@@ -157,7 +202,9 @@ impl Log {
     /// All of these, or none.
     async fn keep_all(&self, rows: Vec<Row>) -> Result<(), StoreError> {
         match &self.0 {
-            Kept::Embedded(store) => {
+            Kept::Embedded(records, bodies) => {
+                let is_body = rows.iter().all(|row| row.table == Table::Body);
+                let store = if is_body { bodies } else { records };
                 store.call(move |transaction| rows.iter().try_for_each(|row| insert(transaction, row))).await
             }
             Kept::Journal(journal, wake, _) => {
@@ -189,19 +236,36 @@ impl Log {
             drop(reader);
             self.forget_bodies_before(before).await?;
         }
+        self.forget_erased(days::cut(now, erased::KEPT)).await
+    }
+
+    /// Whom nothing can come of any more.
+    async fn forget_erased(&self, before: Timestamp) -> Result<(), StoreError> {
+        match &self.0 {
+            Kept::Embedded(records, bodies) => {
+                for store in [records, bodies] {
+                    let delete = "DELETE FROM erased WHERE at < ?1";
+                    store.call(move |transaction| transaction.execute(delete, [before.as_millisecond()])).await?;
+                }
+            }
+            Kept::Journal(_, _, settings) | Kept::Server(settings) => {
+                Box::pin(async { Wire::connect(settings).await?.erase("erased", ("at", "<"), &before.into()).await })
+                    .await?;
+            }
+        }
         Ok(())
     }
 
     async fn reader(&self) -> Result<Reader, StoreError> {
         match &self.0 {
-            Kept::Embedded(store) => Reader::embedded(store.path()),
+            Kept::Embedded(records, _) => Reader::embedded(records.path()),
             Kept::Journal(_, _, settings) | Kept::Server(settings) => Reader::server(settings).await,
         }
     }
 
     async fn forget_bodies(&self, before: Timestamp) -> Result<(), StoreError> {
         match &self.0 {
-            Kept::Embedded(_) => self.forget_bodies_before(before).await,
+            Kept::Embedded(..) => self.forget_bodies_before(before).await,
             Kept::Journal(_, _, settings) | Kept::Server(settings) => {
                 Box::pin(async { Wire::connect(settings).await?.forget_bodies(before).await }).await?;
                 Ok(())
@@ -212,8 +276,8 @@ impl Log {
     /// To the moment, where a day is too much.
     async fn forget_bodies_before(&self, before: Timestamp) -> Result<(), StoreError> {
         match &self.0 {
-            Kept::Embedded(store) => {
-                while store.call(move |transaction| forget_some(transaction, ("body", "at"), before)).await? > 0 {}
+            Kept::Embedded(_, bodies) => {
+                while bodies.call(move |transaction| forget_some(transaction, ("body", "at"), before)).await? > 0 {}
             }
             Kept::Journal(_, _, settings) | Kept::Server(settings) => {
                 Box::pin(async { Wire::connect(settings).await?.erase("body", ("at", "<"), &before.into()).await })
@@ -223,26 +287,40 @@ impl Log {
         Ok(())
     }
 
-    /// Erases all that is kept of a user: runs, exchanges, endings, findings and bodies. Returns how many
-    /// rows.
+    /// Runs of a user that are in the log.
     ///
     /// # Errors
     /// [`StoreError`] when the log failed.
-    pub async fn erase(&self, user: &str) -> Result<u64, StoreError> {
-        let mut erased = 0;
-        for table in
-            [Table::Body, Table::Finding, Table::Ending, Table::Exchange].map(Table::name).into_iter().chain(["run"])
-        {
-            let user = Cell::from(user);
-            erased += match &self.0 {
-                Kept::Embedded(store) => erase_here(store, table, &user).await?,
-                Kept::Journal(_, _, settings) | Kept::Server(settings) => {
-                    Box::pin(async { Wire::connect(settings).await?.erase(table, ("user", "="), &user).await }).await?
-                }
-            };
+    pub async fn runs_of(&self, user: &str) -> Result<Vec<String>, StoreError> {
+        self.reader().await?.of_user("run", &Cell::from(user)).await
+    }
+
+    /// Erases all that is kept of a user: runs, exchanges, endings, findings and bodies, and what of before
+    /// now is yet to come. Returns how many rows.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the log failed.
+    pub async fn erase(&self, user: &str, now: Timestamp) -> Result<u64, StoreError> {
+        let (records, bodies) = match &self.0 {
+            Kept::Embedded(records, bodies) => (records, bodies),
+            Kept::Journal(_, _, settings) | Kept::Server(settings) => {
+                return Ok(Box::pin(async { Wire::connect(settings).await?.erase_user(user, now).await }).await?);
+            }
+        };
+        for store in [records, bodies] {
+            let id = erased::digest(user);
+            let sql = "INSERT INTO erased (id, at) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)";
+            store.call(move |transaction| transaction.execute(sql, params![id, now.as_millisecond()])).await?;
         }
-        if let Kept::Embedded(store) = &self.0 {
-            store::checkpoint(store.path())?;
+        let user = Cell::from(user);
+        let mut erased = erase_here((records, bodies), "body", &user).await?;
+        for table in OF_USERS {
+            erased += erase_here((records, records), table, &user).await?;
+        }
+        for store in [records, bodies] {
+            let path = store.path().to_owned();
+            let rewritten = tokio::task::spawn_blocking(move || store::rewrite(&path)).await;
+            rewritten.map_err(|error| StoreError::Server(error.to_string()))??;
         }
         Ok(erased)
     }
@@ -250,7 +328,9 @@ impl Log {
     /// Forgets what ended before then; in PostgreSQL whole days.
     async fn forget(&self, before: Timestamp) -> Result<(), StoreError> {
         match &self.0 {
-            Kept::Embedded(store) => while store.call(move |transaction| forget(transaction, before)).await? > 0 {},
+            Kept::Embedded(records, _) => {
+                while records.call(move |transaction| forget(transaction, before)).await? > 0 {}
+            }
             Kept::Journal(_, _, settings) | Kept::Server(settings) => {
                 Box::pin(async { Wire::connect(settings).await?.forget(before).await }).await?;
             }
@@ -262,7 +342,7 @@ impl Log {
     #[must_use]
     pub fn waiting(&self) -> usize {
         match &self.0 {
-            Kept::Embedded(store) => store.waiting(),
+            Kept::Embedded(records, bodies) => records.waiting() + bodies.waiting(),
             Kept::Journal(journal, ..) => journal.unwritten(),
             Kept::Server(_) => 0,
         }
@@ -275,7 +355,26 @@ impl Log {
     }
 }
 
+/// What is of users, but for bodies, in the order in which it is erased.
+pub(super) const OF_USERS: [&str; 4] = ["finding", "ending", "exchange", "run"];
+
+/// Whether a row is to be kept, whose user may have been erased.
+fn is_kept(transaction: &Transaction<'_>, row: &Row) -> rusqlite::Result<bool> {
+    let Some(id) = erased::digest_of(row) else { return Ok(true) };
+    let mut find = transaction.prepare_cached("SELECT at FROM erased WHERE id = ?1")?;
+    match fate(row, find.query_row([id], |row| row.get(0)).optional()?) {
+        Fate::Kept => Ok(true),
+        Fate::LeftOut => Ok(false),
+        Fate::WithRun(run) => transaction
+            .prepare_cached("SELECT EXISTS (SELECT 1 FROM run WHERE id = ?1 AND turns > 0)")?
+            .query_row([run], |row| row.get(0)),
+    }
+}
+
 fn insert(transaction: &Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
+    if !is_kept(transaction, row)? {
+        return Ok(());
+    }
     let columns = row.columns();
     let sql = row::insert(row.table, &columns, &row::values(columns.len()));
     let sql = schema::statement(&sql, Dialect::Embedded);
@@ -290,11 +389,10 @@ fn insert(transaction: &Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Erases what a table has of a user, and what it was: its pages are overwritten. A few rows at a time,
-/// found beforehand, so that others may write in between.
-async fn erase_here(store: &Store, table: &'static str, user: &Cell) -> Result<u64, StoreError> {
-    let ids = Reader::embedded(store.path())?.of_user(table, user).await?;
-    store.call(|transaction| transaction.pragma_update(None, "secure_delete", true)).await?;
+/// Erases what a table has of a user. A few rows at a time, found beforehand, so that others may write in
+/// between.
+async fn erase_here((records, store): (&Store, &Store), table: &'static str, user: &Cell) -> Result<u64, StoreError> {
+    let ids = Reader::embedded(records.path())?.of_user(table, user).await?;
     let mut erased = 0;
     for some in ids.chunks(ERASED_AT_ONCE) {
         let (some, sql) = (some.to_vec(), format!("DELETE FROM {table} WHERE id = ?1"));

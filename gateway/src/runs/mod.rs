@@ -1,10 +1,13 @@
 //! Runs: what is kept while one is under way, and the log of every exchange.
 
 pub mod body;
+mod decision;
+mod erased;
 pub mod feedback;
 mod journal;
 pub mod log;
 mod path;
+pub mod pending;
 mod postgres;
 pub mod read;
 mod row;
@@ -27,6 +30,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::secret;
 
+pub use decision::{Decision, What};
+
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,6 +44,8 @@ pub enum Outcome {
     ProviderRefused,
     /// The provider could not be reached, broke off, or sent what cannot be checked.
     ProviderFailed,
+    /// Its stream stopped before its end, and no error was seen: what was cut off looks like what is done.
+    ProviderTruncated,
     /// The agent hung up.
     ClientGone,
     /// The budget was used up in the middle of the reply, which was ended there.
@@ -53,6 +60,7 @@ impl Outcome {
             Self::Refused => "refused",
             Self::ProviderRefused => "provider_refused",
             Self::ProviderFailed => "provider_failed",
+            Self::ProviderTruncated => "provider_truncated",
             Self::ClientGone => "client_gone",
             Self::Cut => "cut",
         }
@@ -117,6 +125,8 @@ pub struct Record {
     pub calls_refused: Vec<CallRefused>,
     /// Those of them of which the model was told within the reply, and went on. Not in the log.
     pub calls_corrected: Vec<CallRefused>,
+    /// What was decided but about calls, for which see [`Self::decided`].
+    pub decisions: Vec<Decision>,
     /// Calls that the agent got in other words.
     pub calls_replaced: Vec<CallReplaced>,
     /// Tools of ours that the model called, and that were answered within the reply.
@@ -126,6 +136,12 @@ pub struct Record {
     /// How often the model went on after Jetway had answered it.
     pub inner_turns: u32,
     pub passages: Vec<Passage>,
+    /// The exchange before it, where its agent sent the same bytes again.
+    pub again_of: Option<String>,
+    /// Why its prompt does not begin as the one before it did: a word.
+    pub prefix_break: Option<&'static str>,
+    /// Which of several agents speaks in it, by the name that they give themselves.
+    pub speaker: Option<String>,
     /// The step of its path that the run was at when it came.
     pub step: Option<String>,
     /// Who speaks in it: a word.
@@ -138,20 +154,21 @@ pub struct Record {
     pub steps_entered: Vec<String>,
     /// What the project is, as far as the conversation has told.
     pub profile: Option<Arc<Profile>>,
-    /// The turns that it took, where it took several. Not in the log.
+    /// The turns that it took, where it took several.
     pub inner: Vec<InnerTurn>,
     /// The span of its agent's that it came from, where spans are made. Not in the log.
     pub traceparent: Option<Traceparent>,
 }
 
 /// A turn of a reply that took several. All but the last were answered by us.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct InnerTurn {
     /// When it was sent and when it was over, from the request on.
     pub from_micros: u64,
     pub to_micros: u64,
     pub served_model: Option<String>,
     pub stop: Option<String>,
+    #[serde(flatten)]
     pub usage: Usage,
     pub estimated: bool,
     pub cost_micros: u64,
@@ -206,11 +223,18 @@ impl StepLeft {
     }
 }
 
-/// A call that the model made and that did not reach the agent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A call that the model made and that did not reach the agent. Filters look for `tool` and what is behind
+/// it as they are written, so that what is new comes last.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallRefused {
     pub tool: String,
     pub rule: String,
+    /// What the model was told, or would have been. In the log it is among the decisions.
+    #[serde(skip)]
+    pub sentence: String,
+    /// Whether it was only noted: in shadow mode it did reach the agent.
+    #[serde(default, skip_serializing_if = "decision::is_false")]
+    pub noted: bool,
 }
 
 /// A call that the agent got in other words.

@@ -182,6 +182,11 @@ fn json<T: serde::Serialize>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+/// What Redis keeps of a run's path.
+pub(super) fn keys(run: &str) -> [String; 3] {
+    ["path", "progress", "spent"].map(|what| key(run, what))
+}
+
 fn key(run: &str, what: &str) -> String {
     format!("jetway:{{state:{run}}}:{what}")
 }

@@ -40,7 +40,7 @@ pub struct Filter {
     pub policy: Option<String>,
     pub user: Option<String>,
     pub agent: Option<String>,
-    /// How the last exchange ended.
+    /// How the last exchange ended; or [`RETRIED`], for runs in which one was sent again.
     pub outcome: Option<String>,
     /// How the run ended.
     pub ended: Option<String>,
@@ -49,7 +49,7 @@ pub struct Filter {
     pub min_cost: Option<u64>,
     /// A tool of which a call was refused.
     pub refused: Option<String>,
-    /// What a refusal, a failure or a finding says.
+    /// What a refusal, a failure, a finding or, where bodies are kept, a turn says.
     pub text: Option<String>,
     pub limit: u32,
 }
@@ -63,6 +63,9 @@ pub struct Said {
     pub said: Option<Vec<u8>>,
 }
 
+/// What became of an exchange whose request was sent again. No row says so of itself.
+pub const RETRIED: &str = "retried";
+
 /// Columns that hold JSON, which is shown as such.
 const JSON: &[&str] = &[
     "tools_removed",
@@ -74,6 +77,8 @@ const JSON: &[&str] = &[
     "profile",
     "steps_left",
     "calls",
+    "inner",
+    "decisions",
 ];
 /// Columns that hold a moment, in milliseconds since 1970.
 const TIMES: &[&str] = &["at", "started", "ended", "until", "last"];
@@ -164,7 +169,10 @@ impl Reader {
         query.is("policy", filter.policy.as_deref());
         query.is("user", filter.user.as_deref());
         query.is("agent", filter.agent.as_deref());
-        query.is("outcome", filter.outcome.as_deref());
+        match filter.outcome.as_deref() {
+            Some(RETRIED) => query.retried(),
+            outcome => query.is("outcome", outcome),
+        }
         if let Some(since) = filter.since {
             query.from("started", since);
         }
@@ -196,8 +204,13 @@ impl Reader {
         let mut exchanges = self.rows("SELECT * FROM exchange WHERE run = $1 ORDER BY at, id", &full).await?;
         // Behind its exchanges, of which more may have come meanwhile: its sums are of all that are shown.
         let Some(run) = self.rows(&format!("{RUNS} WHERE id = $1"), &full).await?.pop() else { return Ok(None) };
+        // A row is never changed: that its request was sent again stands in the one that followed.
+        let again = exchanges.iter().filter_map(|exchange| Some((text(exchange, "again_of")?, text(exchange, "id")?)));
+        let again: HashMap<String, String> = again.map(|(of, id)| (of.to_owned(), id.to_owned())).collect();
         for (turn, exchange) in (1_u64..).zip(&mut exchanges) {
             exchange.insert(String::from("turn"), turn.into());
+            let by = text(exchange, "id").and_then(|id| again.get(id)).cloned();
+            exchange.insert(String::from("retried_by"), by.into());
         }
         Ok(Some((run, exchanges)))
     }
@@ -366,6 +379,10 @@ impl Query {
         }
     }
 
+    fn retried(&mut self) {
+        self.conditions.push(String::from("id IN (SELECT run FROM exchange WHERE again_of IS NOT NULL)"));
+    }
+
     fn says(&mut self, text: Option<&str>) {
         if let Some(text) = text {
             let text = self.parameter(like(text).as_str());
@@ -373,10 +390,12 @@ impl Query {
             self.conditions.push(format!(
                 "(id IN (SELECT run FROM exchange WHERE detail IS NOT NULL AND {})
                     OR id IN (SELECT run FROM exchange WHERE calls_refused <> '[]' AND {})
-                    OR id IN (SELECT run FROM finding WHERE {}))",
+                    OR id IN (SELECT run FROM finding WHERE {})
+                    OR EXISTS (SELECT 1 FROM body WHERE body.run = run.id AND {}))",
                 has("detail"),
                 has("calls_refused"),
-                has("text")
+                has("text"),
+                has("words")
             ));
         }
     }

@@ -185,13 +185,15 @@ impl Row {
     pub(super) fn of_body(said: &Body) -> std::io::Result<Self> {
         let sent = body::pack(&said.sent)?;
         let answer = said.said.as_ref().map(|said| body::pack(said.as_bytes())).transpose()?;
-        let bytes = sent.len() + answer.as_ref().map_or(0, String::len);
+        let bytes =
+            [answer.as_ref(), said.words.as_ref()].iter().flatten().map(|text| text.len()).sum::<usize>() + sent.len();
         let cells = [
             ("id", (&said.exchange).into()),
             ("at", said.at.into()),
             ("run", said.run.as_ref().into()),
             ("user", said.user.as_ref().into()),
             ("bytes", bytes.into()),
+            ("words", said.words.as_ref().into()),
             ("sent", Cell::Text(sent)),
             ("said", answer.map_or(Cell::Null, Cell::Text)),
         ];
@@ -224,6 +226,9 @@ impl Row {
                 ("stop", record.stop.as_ref().into()),
                 ("step", record.step.as_ref().into()),
                 ("role", record.role.into()),
+                ("again_of", record.again_of.as_ref().into()),
+                ("prefix_break", record.prefix_break.into()),
+                ("speaker", record.speaker.as_ref().into()),
             ],
         );
         row.add(counts(record));
@@ -266,6 +271,7 @@ pub(super) fn values(count: usize) -> String {
 }
 
 fn counts(record: &Record) -> [(&'static str, Cell); 21] {
+    let refused = record.calls_refused.iter().filter(|call| !call.noted).count();
     [
         ("input", record.usage.input.into()),
         ("cache_read", record.usage.cache_read.into()),
@@ -288,11 +294,11 @@ fn counts(record: &Record) -> [(&'static str, Cell); 21] {
         ("tools_offered", record.tools_offered.into()),
         ("inner_turns", u64::from(record.inner_turns).into()),
         // Counted here, so that nobody has to read the lists to add it up.
-        ("tools_refused", (record.tools_removed.len() + record.calls_refused.len()).into()),
+        ("tools_refused", (record.tools_removed.len() + refused).into()),
     ]
 }
 
-fn lists(record: &Record) -> [(&'static str, Cell); 9] {
+fn lists(record: &Record) -> [(&'static str, Cell); 11] {
     let known = record.profile.as_ref().filter(|profile| !profile.is_empty());
     let profile = known.and_then(|profile| serde_json::to_string(&**profile).ok());
     [
@@ -305,6 +311,8 @@ fn lists(record: &Record) -> [(&'static str, Cell); 9] {
         ("profile", Cell::Text(profile.unwrap_or_else(|| String::from("{}")))),
         ("steps_left", json(&record.steps_left)),
         ("calls", json(&record.calls)),
+        ("inner", json(&record.inner)),
+        ("decisions", json(&record.decided())),
     ]
 }
 

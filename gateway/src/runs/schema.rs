@@ -18,6 +18,8 @@ const WORDS: &[(&str, &str, &str)] = &[
     // A partitioned table's key must hold what it is partitioned by.
     ("{key of a day}", "PRIMARY KEY", "NOT NULL"),
     ("{by day}", ") STRICT", ", PRIMARY KEY (id, at)) PARTITION BY RANGE (at)"),
+    // From then on SQLite has bodies in a file of their own.
+    ("{words of bodies}", "ALTER TABLE body RENAME TO moved_body", "ALTER TABLE body ADD COLUMN words TEXT"),
 ];
 
 /// In order, once each; never change one that was released, add another.
@@ -177,13 +179,42 @@ const TABLES: &[&str] = &[
     ALTER TABLE exchange ADD COLUMN role TEXT;
     ALTER TABLE exchange ADD COLUMN calls TEXT NOT NULL DEFAULT '[]';
     "#,
-    "
+    r#"
     ALTER TABLE exchange ADD COLUMN receive_micros {number} NOT NULL DEFAULT 0;
     ALTER TABLE exchange ADD COLUMN wait_micros {number} NOT NULL DEFAULT 0;
     ALTER TABLE exchange ADD COLUMN chunks {number} NOT NULL DEFAULT 0;
     ALTER TABLE exchange ADD COLUMN longest_gap_millis {number};
+    ALTER TABLE exchange ADD COLUMN "inner" TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE exchange ADD COLUMN decisions TEXT NOT NULL DEFAULT '[]';
+    ALTER TABLE exchange ADD COLUMN again_of TEXT;
+    ALTER TABLE exchange ADD COLUMN prefix_break TEXT;
+    ALTER TABLE exchange ADD COLUMN speaker TEXT;
+    CREATE INDEX exchange_again ON exchange (run) WHERE again_of IS NOT NULL;
+    "#,
+    // Users who were erased, by a digest, and when.
+    "
+    CREATE TABLE erased (id TEXT PRIMARY KEY, at {number} NOT NULL) {strict};
+    {words of bodies};
     ",
 ];
+
+/// Bodies as SQLite keeps them, likewise: in a file of their own, for to rewrite that takes long. A change
+/// of the table `body` above is for PostgreSQL alone.
+pub(super) const BODIES: &[&str] = &[r#"
+    CREATE TABLE body (
+        id TEXT PRIMARY KEY,
+        at INTEGER NOT NULL,
+        run TEXT,
+        "user" TEXT,
+        bytes INTEGER NOT NULL,
+        words TEXT,
+        sent TEXT NOT NULL,
+        said TEXT
+    ) STRICT;
+    CREATE INDEX body_at ON body (at);
+    CREATE INDEX body_run ON body (run, at);
+    CREATE TABLE erased (id TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
+"#];
 
 /// The migrations as a store reads them.
 pub(super) fn migrations(dialect: Dialect) -> Vec<String> {
@@ -203,6 +234,7 @@ pub(super) fn statement(sql: &str, dialect: Dialect) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runs::read::{Reader, number};
 
     #[test]
     fn every_word_is_said_as_the_store_reads_it() {
@@ -214,5 +246,36 @@ mod tests {
         let postgres = migrations(Dialect::Postgres).concat();
         assert!(!postgres.contains("STRICT") && !postgres.contains("INTEGER"));
         assert_eq!(statement("a = $1 AND b = $12", Dialect::Embedded), "a = ?1 AND b = ?12");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_older_log_is_brought_up_to_date() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("runs.db");
+        let migrations = migrations(Dialect::Embedded);
+        let before: Vec<&str> = migrations.iter().take(7).map(String::as_str).collect();
+        let old = crate::store::open(&path, crate::store::Durability::Full, &before).unwrap();
+        old.execute_batch(
+            "INSERT INTO action (at, by, what, target, reason) VALUES (1, 'ada', 'reset', 'a/b', 'early'), (1, 'ada', 'reset', 'a/b', 'late');
+             INSERT INTO run VALUES ('run_a', 'p', 'ada', NULL, 'codex', 5, 9, 2, 'complete', 1, 1, 0);
+             INSERT INTO exchange (id, run, at, agent, endpoint, outcome, input, cache_read, cache_write, cache_write_hour, output,
+                    estimated, cost_micros, held_micros, stream, bytes_in, bytes_out, decide_micros, total_millis, tools_offered,
+                    tools_removed, calls_refused, passages)
+                VALUES ('x_1', 'run_a', 5, 'codex', 'reply', 'complete', 1, 0, 0, 0, 1, 0, 1, 0, 1, 1, 1, 1, 4, 0, '[]', '[]', '[]');",
+        )
+        .unwrap();
+        drop(old);
+        let reader = Reader::embedded(&path).unwrap();
+        let found = reader.actions(9).await.unwrap();
+        assert_eq!(found.iter().map(|line| line["reason"].as_str().unwrap()).collect::<Vec<_>>(), ["late", "early"]);
+        let (run, exchanges) = reader.show("run_a").await.unwrap().unwrap();
+        assert_eq!(number(&run, "turns"), 2);
+        // What was not known then is empty.
+        for name in ["inner", "decisions", "calls"] {
+            assert_eq!(exchanges[0][name], serde_json::json!([]), "{name}");
+        }
+        for name in ["again_of", "prefix_break", "speaker", "retried_by", "longest_gap_millis"] {
+            assert_eq!(exchanges[0][name], serde_json::Value::Null, "{name}");
+        }
     }
 }

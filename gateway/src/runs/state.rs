@@ -36,6 +36,10 @@ const TABLES: &[&str] = &[
     "ALTER TABLE inserted ADD COLUMN standing TEXT NOT NULL DEFAULT '';",
     path::TABLE,
     path::SPENT,
+    "
+    ALTER TABLE edits ADD COLUMN run TEXT;
+    CREATE INDEX edits_run ON edits (run);
+",
 ];
 
 /// Conversations are forgotten when they were begun this long ago.
@@ -133,30 +137,73 @@ impl State {
         }
     }
 
-    /// Keeps what the agent of this conversation was not told. The oldest edits go when there are
+    /// Keeps what the agent of a run was not told in this conversation. The oldest edits go when there are
     /// more than [`MOST_EDITS`], or more bytes than [`MOST_BYTES`].
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be written.
-    pub async fn remember(&self, conversation: &str, edit: Edit, now: Timestamp) -> Result<(), StoreError> {
-        if edit.bytes() > MOST_BYTES {
+    pub async fn remember(
+        &self,
+        (run, conversation): (&str, &str),
+        edit: Edit,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let text = serde_json::to_string(&edit).unwrap_or_default();
+        if text.len() > MOST_BYTES {
             return Ok(());
         }
-        let text = serde_json::to_string(&edit).unwrap_or_default();
         match self {
             Self::Embedded(store) => {
-                let conversation = conversation.to_owned();
-                store.call(move |transaction| add(transaction, &conversation, &text, now)).await
+                let (run, conversation) = (run.to_owned(), conversation.to_owned());
+                store.call(move |transaction| add(transaction, (&run, &conversation), &text, now)).await
             }
             Self::Shared(link) => {
-                let key = edits(conversation);
-                let most = isize::try_from(MOST_EDITS).unwrap_or(isize::MAX);
-                known(link.command::<()>(redis::cmd("RPUSH").arg(&key).arg(text)).await);
-                known(link.command::<()>(redis::cmd("LTRIM").arg(&key).arg(-most).arg(-1)).await);
-                known(link.command::<()>(redis::cmd("EXPIRE").arg(&key).arg(EXPIRES)).await);
+                let keys = [edits(conversation), format!("{}:bytes", edits(conversation))];
+                let args = [text, MOST_EDITS.to_string(), MOST_BYTES.to_string(), EXPIRES.to_string()];
+                known(link.script::<()>(&redis::Script::new(ADD), &keys, &args).await);
+                // So that they are found when the run is erased.
+                known(link.command::<()>(redis::cmd("SADD").arg(conversations(run)).arg(conversation)).await);
+                known(link.command::<()>(redis::cmd("EXPIRE").arg(conversations(run)).arg(EXPIRES)).await);
                 Ok(())
             }
         }
+    }
+
+    /// Forgets what models said and called in these runs, and how far those have come. Returns how much
+    /// there was.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be written, or Redis cannot be reached.
+    pub async fn erase(&self, runs: &[String]) -> Result<u64, StoreError> {
+        let mut erased = 0;
+        match self {
+            Self::Embedded(store) => {
+                for run in runs {
+                    let run = run.clone();
+                    let delete = move |transaction: &rusqlite::Transaction<'_>| {
+                        let from =
+                            |table: &str| transaction.execute(&format!("DELETE FROM {table} WHERE run = ?1"), [&run]);
+                        Ok(from("edits")? + from("path")? + from("spent")?)
+                    };
+                    erased += store.call(delete).await? as u64;
+                }
+                let path = store.path().to_owned();
+                let rewritten = tokio::task::spawn_blocking(move || store::rewrite(&path)).await;
+                rewritten.map_err(|error| StoreError::OutOfReach(error.to_string()))??;
+            }
+            Self::Shared(link) => {
+                let failed = |error: Unreachable| StoreError::OutOfReach(error.to_string());
+                for run in runs {
+                    let said: Vec<String> =
+                        link.command(redis::cmd("SMEMBERS").arg(conversations(run))).await.map_err(failed)?;
+                    let of_edits = said.iter().flat_map(|said| [edits(said), format!("{}:bytes", edits(said))]);
+                    for key in of_edits.chain(path::keys(run)).chain([conversations(run)]) {
+                        erased += link.command::<u64>(redis::cmd("DEL").arg(key)).await.map_err(failed)?;
+                    }
+                }
+            }
+        }
+        Ok(erased)
     }
 
     /// What the agent of this conversation was not told, the oldest first.
@@ -240,6 +287,34 @@ fn edits(conversation: &str) -> String {
     format!("jetway:{{state:{conversation}}}:edits")
 }
 
+fn conversations(run: &str) -> String {
+    format!("jetway:{{state:{run}}}:conversations")
+}
+
+/// Adds an edit, and takes out the oldest beyond what may be kept. KEYS: the edits, and how many bytes they
+/// have. ARGV: the edit, the most edits and bytes, and for how many seconds they are kept.
+const ADD: &str = "
+    if redis.call('LINDEX', KEYS[1], -1) ~= ARGV[1] then
+        redis.call('RPUSH', KEYS[1], ARGV[1])
+        if redis.call('EXISTS', KEYS[2]) == 1 then
+            redis.call('INCRBY', KEYS[2], #ARGV[1])
+        end
+    end
+    if redis.call('EXISTS', KEYS[2]) == 0 then
+        local bytes = 0
+        for _, edit in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
+            bytes = bytes + #edit
+        end
+        redis.call('SET', KEYS[2], string.format('%.0f', bytes))
+    end
+    while redis.call('LLEN', KEYS[1]) > tonumber(ARGV[2])
+        or tonumber(redis.call('GET', KEYS[2])) > tonumber(ARGV[3]) do
+        redis.call('DECRBY', KEYS[2], #redis.call('LPOP', KEYS[1]))
+    end
+    redis.call('EXPIRE', KEYS[1], ARGV[4])
+    redis.call('EXPIRE', KEYS[2], ARGV[4])
+";
+
 /// What Redis answered. While it cannot be reached requests go out without what it knows: they are
 /// valid, and the provider's cache is all that is lost.
 pub(super) fn known<T>(answer: Result<T, Unreachable>) -> Option<T> {
@@ -270,17 +345,27 @@ fn keep(
 
 fn add(
     transaction: &rusqlite::Transaction<'_>,
-    conversation: &str,
+    (run, conversation): (&str, &str),
     edit: &str,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let mut insert = transaction.prepare_cached("INSERT INTO edits (conversation, edit, at) VALUES (?1, ?2, ?3)")?;
-    insert.execute(params![conversation, edit, now.as_second()])?;
-    let mut trim = transaction.prepare_cached(
-        "DELETE FROM edits WHERE conversation = ?1 AND id <= (
-            SELECT id FROM edits WHERE conversation = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
-    )?;
-    trim.execute(params![conversation, i64::try_from(MOST_EDITS).unwrap_or(i64::MAX)])?;
+    let sql = "INSERT INTO edits (conversation, edit, at, run) VALUES (?1, ?2, ?3, ?4)";
+    transaction.prepare_cached(sql)?.execute(params![conversation, edit, now.as_second(), run])?;
+    let mut sizes = transaction
+        .prepare_cached("SELECT id, octet_length(edit) FROM edits WHERE conversation = ?1 ORDER BY id DESC")?;
+    let mut rows = sizes.query([conversation])?;
+    let (mut count, mut bytes, mut last) = (0, 0, None);
+    while let Some(row) = rows.next()? {
+        let (id, size): (i64, i64) = (row.get(0)?, row.get(1)?);
+        count += 1;
+        bytes += usize::try_from(size).unwrap_or(usize::MAX);
+        if count > MOST_EDITS || bytes > MOST_BYTES {
+            break;
+        }
+        last = Some(id);
+    }
+    let mut trim = transaction.prepare_cached("DELETE FROM edits WHERE conversation = ?1 AND id < ?2")?;
+    trim.execute(params![conversation, last])?;
     Ok(())
 }
 
@@ -317,5 +402,72 @@ mod tests {
         drop(state);
         let state = State::open(&path, now).unwrap();
         assert_eq!(state.inserted("c").await.unwrap(), Some(given("one")));
+    }
+
+    fn edit(name: &str, bytes: usize) -> Edit {
+        Edit { anchor: name.into(), told: "x".repeat(bytes), answers: vec![], substituted: vec![] }
+    }
+
+    /// Whatever is kept is the newest, of so many bytes and no more.
+    async fn trims(state: &State) {
+        let now = Timestamp::now();
+        for number in 0..9 {
+            state.remember(("run_a", "c"), edit(&number.to_string(), MOST_BYTES / 4), now).await.unwrap();
+        }
+        let names: Vec<String> = state.edits("c").await.unwrap().into_iter().map(|edit| edit.anchor).collect();
+        assert_eq!(names, ["6", "7", "8"]);
+        for number in 0..MOST_EDITS + 5 {
+            state.remember(("run_a", "d"), edit(&number.to_string(), 1), now).await.unwrap();
+        }
+        let kept = state.edits("d").await.unwrap();
+        assert_eq!((kept.len(), kept[0].anchor.as_str()), (MOST_EDITS, "5"));
+        // One that is too large alone is not kept, and takes nothing else away.
+        state.remember(("run_a", "c"), edit("large", MOST_BYTES), now).await.unwrap();
+        assert_eq!(state.edits("c").await.unwrap().len(), 3);
+        state.remember(("run_b", "e"), edit("other", 1), now).await.unwrap();
+        assert!(state.erase(&[String::from("run_a")]).await.unwrap() > 0);
+        let left = [state.edits("c").await, state.edits("d").await, state.edits("e").await];
+        assert_eq!(left.map(|edits| edits.unwrap().len()), [0, 0, 1]);
+    }
+
+    #[tokio::test]
+    async fn edits_are_bounded_and_go_with_their_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("s.db");
+        let state = State::open(&path, Timestamp::now()).unwrap();
+        trims(&state).await;
+        let store = store::open(&path, Durability::Relaxed, TABLES).unwrap();
+        let count = |sql: &str| store.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+        assert_eq!(count("SELECT count(*) FROM edits"), 1);
+        for number in 0..9 {
+            let large = edit(&number.to_string(), MOST_BYTES / 4);
+            state.remember(("run_a", "c"), large, Timestamp::now()).await.unwrap();
+        }
+        assert_eq!(count("SELECT count(*) FROM edits WHERE conversation = 'c'"), 3);
+        assert!(std::fs::metadata(&path).unwrap().len() < MOST_BYTES as u64 * 2);
+        state.erase(&[String::from("run_a")]).await.unwrap();
+        let holds = std::fs::read(&path).unwrap().windows(99).any(|some| some == "x".repeat(99).as_bytes());
+        assert!(!holds);
+    }
+
+    #[tokio::test]
+    async fn edits_in_redis_are_bounded_and_go_with_their_run() {
+        let server = jetway_support::redis::Redis::start(&[]);
+        let settings = crate::config::Redis {
+            addresses: vec![(String::from("127.0.0.1"), server.port)],
+            servers: crate::config::Servers::Single,
+            is_tls: false,
+            database: 0,
+            user: None,
+            password: None,
+            authority: None,
+            timeout: std::time::Duration::from_secs(20),
+            lease: std::time::Duration::from_secs(3),
+        };
+        let link = Arc::new(Link::new(&settings).unwrap());
+        trims(&State::Shared(Arc::clone(&link))).await;
+        let keys = server.cli(&["KEYS", "*run_a*"]);
+        assert!(keys.trim().is_empty(), "{keys}");
+        assert_eq!(server.cli(&["KEYS", "*state:c*"]).trim(), "");
     }
 }

@@ -1,10 +1,14 @@
 //! What holds of every run log: one suite, for both stores.
 
+mod again;
+mod erasing;
+
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
 use jetway_core::policy::interrogation::{Finding, Kind, Severity};
+use jetway_core::wire::event::Usage;
 use jetway_support::postgres::{self as server, Postgres as Server};
 use jetway_support::tls::Authority;
 use jiff::{SignedDuration, Timestamp};
@@ -20,7 +24,7 @@ use crate::runs::log::{Action, Log};
 use crate::runs::postgres::{Failed, Wire};
 use crate::runs::read::{Filter, Line, Reader};
 use crate::runs::row::Row;
-use crate::runs::{CallRefused, Ended, Found, Outcome, QUESTION, Record, feedback};
+use crate::runs::{CallRefused, Ended, Found, InnerTurn, Outcome, QUESTION, Record, feedback};
 
 /// Where a log is kept.
 struct Place {
@@ -109,9 +113,13 @@ fn number(line: &Line, name: &str) -> i64 {
 
 async fn what_is_written_can_be_read(place: &Place) {
     let open = place.open();
-    let refused = vec![CallRefused { tool: "Bash".into(), rule: "deny Bash".into() }];
+    let refused = vec![CallRefused { tool: "Bash".into(), rule: "deny Bash".into(), ..CallRefused::default() }];
+    let usage = Usage { input: 5, output: 6, ..Usage::default() };
+    let inner =
+        InnerTurn { to_micros: 9, stop: Some("tool_use".into()), usage, cost_micros: 3, ..InnerTurn::default() };
     for (id, run) in [("x_1", "run_a"), ("x_2", "run_a"), ("x_3", "run_b")] {
-        open.log.write(&Record { calls_refused: refused.clone(), ..record(id, run) }).await.unwrap();
+        let inner = vec![inner.clone(), InnerTurn::default()];
+        open.log.write(&Record { calls_refused: refused.clone(), inner, ..record(id, run) }).await.unwrap();
     }
     open.log.write(&Record { run: None, ..record("x_4", "") }).await.unwrap();
     open.told().await;
@@ -129,6 +137,12 @@ async fn what_is_written_can_be_read(place: &Place) {
     assert_eq!((&exchanges[0]["turn"], &exchanges[1]["turn"]), (&Value::from(1), &Value::from(2)));
     assert_eq!(exchanges[0]["calls_refused"][0]["tool"], "Bash");
     assert!(exchanges[0]["at"].as_str().unwrap().parse::<Timestamp>().is_ok());
+    let turn = &exchanges[0]["inner"][0];
+    let told = ["to_micros", "input", "output", "cost_micros"].map(|name| turn[name].as_i64().unwrap());
+    assert_eq!(
+        (told, turn["stop"].as_str(), exchanges[0]["inner"][1]["stop"].as_str()),
+        ([9, 5, 6, 3], Some("tool_use"), None)
+    );
     assert!(reader.show("run_").await.unwrap().is_none());
     assert!(reader.show("run_b").await.unwrap().is_some());
     open.end().await;
@@ -136,7 +150,7 @@ async fn what_is_written_can_be_read(place: &Place) {
 
 async fn what_is_looked_for_is_found_in_whatever_case(place: &Place) {
     let open = place.open();
-    let refused = vec![CallRefused { tool: "Bash".into(), rule: "deny Bash".into() }];
+    let refused = vec![CallRefused { tool: "Bash".into(), rule: "deny Bash".into(), ..CallRefused::default() }];
     let odd = Record { calls_refused: refused, detail: Some("Ändere 100% davon".into()), ..record("x_1", "run_a") };
     open.log.write(&odd).await.unwrap();
     open.log.write(&record("x_2", "run_b")).await.unwrap();
@@ -161,29 +175,20 @@ async fn what_is_looked_for_is_found_in_whatever_case(place: &Place) {
     open.end().await;
 }
 
-/// Whether a file holds this anywhere.
-fn holds(path: &Path, text: &str) -> bool {
-    std::fs::read(path).unwrap_or_default().windows(text.len()).any(|some| some == text.as_bytes())
-}
-
-async fn of_a_user_who_is_erased_nothing_is_left(place: &Place) {
-    const MARK: &str = "what only ada would say";
+async fn what_was_said_is_found(place: &Place) {
     let open = place.open();
-    for number in 0..120 {
-        let detail = Some(format!("{MARK} {number}"));
-        open.log.write(&Record { detail, ..record(&format!("x_{number}"), "run_a") }).await.unwrap();
+    for (id, run, words) in [("x_1", "run_a", Some("Where is the Middleware?")), ("x_2", "run_b", None)] {
+        open.log.write(&record(id, run)).await.unwrap();
+        let words = words.map(str::to_owned);
+        let body = Body { exchange: id.into(), run: Some(run.into()), sent: "{}".into(), words, ..Body::default() };
+        open.log.keep_body(Body { at: Timestamp::now(), ..body }).await.unwrap();
     }
-    let other = Record { user: Some("bob".into()), ..record("x_bob", "run_b") };
-    open.log.write(&other).await.unwrap();
     open.told().await;
-    // Exchanges, and the run that they make.
-    assert_eq!(open.log.erase("ada").await.unwrap(), 121);
-    let left = place.reader().await.list(&Filter { limit: 10, ..Filter::default() }).await.unwrap();
-    assert_eq!(left.iter().map(|run| run["id"].as_str().unwrap()).collect::<Vec<_>>(), ["run_b"]);
-    if place.runs.postgres.is_none() {
-        for file in [super::log::FILE.to_owned(), format!("{}-wal", super::log::FILE)] {
-            assert!(!holds(&place.state.path().join(&file), MARK), "{file}");
-        }
+    let reader = place.reader().await;
+    for (text, expect) in [("the middleware", &["run_a"][..]), ("nowhere", &[])] {
+        let filter = Filter { text: Some(text.into()), limit: 9, ..Filter::default() };
+        let found = reader.list(&filter).await.unwrap();
+        assert_eq!(found.iter().map(|run| run["id"].as_str().unwrap()).collect::<Vec<_>>(), expect, "{text}");
     }
     open.end().await;
 }
@@ -194,7 +199,7 @@ async fn what_is_odd_is_kept(place: &Place) {
     let odd = "a\0b' \"c\" \\u0000 \u{1f6eb} $1 ?1 {number}";
     let mut long = record("x_1", "run_odd");
     long.detail = Some(odd.into());
-    long.calls_refused = vec![CallRefused { tool: odd.into(), rule: "r".repeat(100_000) }];
+    long.calls_refused = vec![CallRefused { tool: odd.into(), rule: "r".repeat(100_000), ..CallRefused::default() }];
     long.cost_micros = u64::MAX;
     long.held_micros = u64::MAX;
     open.log.write(&long).await.unwrap();
@@ -306,7 +311,10 @@ async fn bodies_are_kept_for_so_long_and_in_so_much_room(place: &Place) {
         open.log.write(&Record { at: hours(age), user: user.clone(), ..record(id, "run_a") }).await.unwrap();
         let said = (age == 0).then(|| String::from("{\"role\":\"assistant\"}"));
         let sent = if age == 3 { noise.clone().into() } else { bytes::Bytes::from_static(b"{}") };
-        open.log.keep_body(Body { exchange: id.into(), run, user, at: hours(age), sent, said }).await.unwrap();
+        open.log
+            .keep_body(Body { exchange: id.into(), run, user, at: hours(age), sent, said, words: None })
+            .await
+            .unwrap();
     }
     open.told().await;
     let reader = place.reader().await;
@@ -319,8 +327,8 @@ async fn bodies_are_kept_for_so_long_and_in_so_much_room(place: &Place) {
     let left: Vec<String> = reader.bodies("run_a").await.unwrap().into_keys().collect();
     assert_eq!((left, reader.show("run_a").await.unwrap().unwrap().1.len()), (vec![String::from("x_3")], 3));
     // Whoever is erased is nowhere any more, and others are.
-    assert_eq!(open.log.erase("bob").await.unwrap(), 1);
-    assert!(open.log.erase("ada").await.unwrap() >= 4);
+    assert_eq!(open.log.erase("bob", now).await.unwrap(), 1);
+    assert!(open.log.erase("ada", now).await.unwrap() >= 4);
     assert!(reader.bodies("run_a").await.unwrap().is_empty());
     assert!(reader.show("run_a").await.unwrap().is_none());
     open.end().await;
@@ -405,8 +413,12 @@ async fn whoever_writes_the_sums_are_right(place: &Place, written: Vec<(u8, u8, 
 async fn all(place: fn() -> Place) {
     what_is_written_can_be_read(&place()).await;
     what_is_looked_for_is_found_in_whatever_case(&place()).await;
-    of_a_user_who_is_erased_nothing_is_left(&place()).await;
+    erasing::of_a_user_who_is_erased_nothing_is_left(&place()).await;
+    erasing::what_is_on_its_way_is_left_out_where_it_is_older(&place()).await;
+    erasing::nothing_slips_in_while_a_user_is_erased(&place()).await;
+    what_was_said_is_found(&place()).await;
     what_is_odd_is_kept(&place()).await;
+    again::is_told_apart(&place()).await;
     actions_are_the_newest_first(&place()).await;
     how_a_run_ended_holds_until_it_goes_on(&place()).await;
     bodies_are_kept_for_so_long_and_in_so_much_room(&place()).await;
@@ -440,25 +452,6 @@ fn the_embedded_log_adds_up_whatever_happens() {
 #[test]
 fn postgres_adds_up_whatever_happens() {
     random(&Place::postgres());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_older_log_is_brought_up_to_date() {
-    let place = Place::embedded();
-    let path = place.state.path().join(super::log::FILE);
-    let migrations = super::schema::migrations(super::schema::Dialect::Embedded);
-    let before: Vec<&str> = migrations.iter().take(7).map(String::as_str).collect();
-    let old = crate::store::open(&path, crate::store::Durability::Full, &before).unwrap();
-    old.execute_batch(
-        "INSERT INTO action (at, by, what, target, reason) VALUES (1, 'ada', 'reset', 'a/b', 'early'), (1, 'ada', 'reset', 'a/b', 'late');
-         INSERT INTO run VALUES ('run_a', 'p', 'ada', NULL, 'codex', 5, 9, 2, 'complete', 1, 1, 0);",
-    )
-    .unwrap();
-    drop(old);
-    let reader = place.reader().await;
-    let found = reader.actions(9).await.unwrap();
-    assert_eq!(found.iter().map(|line| line["reason"].as_str().unwrap()).collect::<Vec<_>>(), ["late", "early"]);
-    assert_eq!(number(&reader.show("run_a").await.unwrap().unwrap().0, "turns"), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

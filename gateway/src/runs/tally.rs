@@ -61,6 +61,8 @@ impl Tally {
         let number = |column: &str| row.get(column).number();
         // A question of ours costs what it costs, and is no turn of the agent's.
         let is_turn = row.get("endpoint").text() != Some(QUESTION);
+        // Nor is one that is sent again: a run that was tried three times is no run of three turns.
+        let is_new = row.get("again_of").text().is_none();
         let kinds = ["input", "cache_read", "cache_write", "output"];
         Self {
             policy: row.get("policy").clone(),
@@ -70,7 +72,7 @@ impl Tally {
             outcome: row.get("outcome").clone(),
             started: number("at"),
             ended: if is_turn { number("at").saturating_add(number("total_millis")) } else { 0 },
-            turns: i64::from(is_turn),
+            turns: i64::from(is_turn && is_new),
             tokens: kinds.iter().fold(0_i64, |sum, kind| sum.saturating_add(number(kind))).min(MOST),
             cost_micros: number("cost_micros").min(MOST),
             tools_refused: number("tools_refused"),
@@ -131,12 +133,13 @@ mod tests {
 
     #[test]
     fn the_order_of_exchanges_does_not_matter() {
-        let row = |id: &str, at: i64, cost_micros: u64, outcome: Outcome| {
+        let record = |id: &str, at: i64, cost_micros: u64, outcome: Outcome| {
             let at = jiff::Timestamp::from_millisecond(at).unwrap();
             let run = Some(String::from("run_a"));
-            let record = Record { id: id.into(), run, at, cost_micros, outcome: Some(outcome), ..Record::default() };
-            Row::of_exchange(&record)
+            Record { id: id.into(), run, at, cost_micros, outcome: Some(outcome), ..Record::default() }
         };
+        let row = |id: &str, at: i64, cost: u64, outcome: Outcome| Row::of_exchange(&record(id, at, cost, outcome));
+        let again = Record { again_of: Some("x_1".into()), ..record("x_3", 30, 0, Outcome::Complete) };
         let rows = [row("x_1", 10, 3, Outcome::Cut), row("x_2", 20, u64::MAX, Outcome::Complete)];
         let alone = Row::of_exchange(&Record::default());
         let there = tallies([&rows[0], &alone, &rows[1]]);
@@ -144,5 +147,8 @@ mod tests {
         let tally = &there["run_a"];
         assert_eq!((tally.turns, tally.started, tally.ended, tally.cost_micros), (2, 10, 20, MOST));
         assert_eq!(tally.outcome.text(), Some("complete"));
+        // What is sent again costs what it costs, and is no turn.
+        let there = tallies([&rows[0], &Row::of_exchange(&again)]);
+        assert_eq!((there["run_a"].turns, there["run_a"].ended, there["run_a"].cost_micros), (1, 30, 3));
     }
 }

@@ -66,7 +66,7 @@ impl Shelf {
                 more.text.push_str(&context::render(&chosen, now));
                 more.shown.extend(context::shown(&chosen));
             }
-            let files = airplanes::for_step(&self.airplanes, &self.profile, (&step.id, rules.room()));
+            let files = airplanes::for_step(&self.airplanes, &self.profile, (&step.id, rules.allowance()));
             more.text.push_str(&files.text);
             more.shown.extend(files.shown);
         }

@@ -1,6 +1,7 @@
 //! What is put before the model beside what the agent sent: chosen once for a conversation, and
 //! the same bytes on every turn after that.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jetway_core::policy::context::standing::Standing;
@@ -134,9 +135,15 @@ async fn compared(shelf: &Shelf, index: &Index, answered: Vec<Vector>) -> Result
 const MOST_SEARCHED: usize = 64 << 10;
 
 /// The tools by which a model asks for more: offered where its agent has tools at all, and none of
-/// these names.
+/// these names. A search does not say again what this request shows.
 #[must_use]
-pub fn desk(library: &Library, policy: &Policy, request: &Request, profile: &Arc<Profile>) -> Vec<DeskTool> {
+pub fn desk(
+    library: &Library,
+    policy: &Policy,
+    request: &Request,
+    profile: &Arc<Profile>,
+    shown: &[Passage],
+) -> Vec<DeskTool> {
     let rules = policy.context.as_ref().filter(|rules| rules.on_demand);
     let tools = request.tools();
     // Of several replies at once nobody can tell which one the agent goes on with.
@@ -145,7 +152,11 @@ pub fn desk(library: &Library, policy: &Policy, request: &Request, profile: &Arc
     let mut desk = Vec::new();
     if let (Some(tool), Some(index)) = (on_demand::search_tool().filter(is_free), &library.index) {
         let (rules, index, profile) = (rules.clone(), Arc::clone(index), Arc::clone(profile));
-        let clerk: Clerk = Box::new(move |call| on_demand::search(&rules, &index, call, (&profile, Timestamp::now())));
+        let hashes: BTreeSet<String> = shown.iter().map(|passage| passage.hash.clone()).collect();
+        let clerk: Clerk = Box::new(move |call| {
+            let was_shown = |text: &str| hashes.contains(&Passage::hash(text));
+            on_demand::search(&rules, &index, call, (&profile, Timestamp::now()), &was_shown)
+        });
         desk.push(DeskTool { tool, clerk });
     }
     let planes = Arc::clone(&library.airplanes);

@@ -4,7 +4,7 @@ use jetway_core::overlay::Applied;
 use jetway_core::policy::breadcrumbs::{Laid, StepGuard};
 use jetway_core::policy::desk::{Desk, Judges};
 use jetway_core::policy::lockdown::replace::AgentTools;
-use jetway_core::policy::lockdown::{Mode, Setting, Warden};
+use jetway_core::policy::lockdown::{Mode, Rules, Setting, Warden};
 use jetway_core::redact::{Action, Finding};
 use jetway_core::stream::guard::Guard;
 use jetway_core::wire::history;
@@ -16,7 +16,7 @@ use jetway_core::wire::tools::offer::{NewTool, Offer};
 
 use crate::config::Policy;
 use crate::redaction::Searcher;
-use crate::runs::Redaction;
+use crate::runs::{Decision, Redaction, What};
 
 /// The tools of a request as the model may see them. Made only by [`lock`].
 #[derive(Debug)]
@@ -25,6 +25,7 @@ pub struct Permit {
     offered: usize,
     removed: Vec<String>,
     narrowed: Vec<String>,
+    decisions: Vec<Decision>,
 }
 
 impl Permit {
@@ -46,6 +47,12 @@ impl Permit {
         &self.narrowed
     }
 
+    /// Why; and in shadow mode, which tools it would not see, or in part.
+    #[must_use]
+    pub fn decisions(&self) -> &[Decision] {
+        &self.decisions
+    }
+
     /// What must change in the request.
     pub(crate) fn patch(&self) -> &Patch {
         &self.patch
@@ -61,28 +68,18 @@ const MOST_NAMES: usize = 200;
 #[must_use]
 pub fn lock(policy: &Policy, request: &Request, desk: &Desk) -> Permit {
     let tools = request.tools();
-    let mut permit =
-        Permit { patch: Patch::default(), offered: tools.len(), removed: Vec::new(), narrowed: Vec::new() };
+    let (removed, narrowed, decisions) = (Vec::new(), Vec::new(), Vec::new());
+    let mut permit = Permit { patch: Patch::default(), offered: tools.len(), removed, narrowed, decisions };
     let mut added: Vec<NewTool> = desk.offered().cloned().collect();
     let Some(rules) = &policy.lockdown else {
         shelve(policy, request, &|_| Offer::Keep, &added, &mut permit.patch);
         return permit;
     };
     let replacements = rules.replace.offered(&AgentTools::of(request));
-    let hidden = if replacements.is_empty() { Vec::new() } else { rules.replace.hidden() };
-    let is_hidden = |tool: &Tool| tool.name.as_deref().is_some_and(|name| hidden.contains(&name));
-    let offer = |tool: &Tool| match rules.offer(tool, &request.json) {
-        Ok(offer) if !is_hidden(tool) => offer,
-        _ => Offer::Drop,
-    };
+    let replaces = !replacements.is_empty();
+    let offer = |tool: &Tool| offer(rules, replaces, tool, request).0;
     for tool in tools.iter().take(MOST_NAMES) {
-        let named = match offer(tool) {
-            Offer::Drop => &mut permit.removed,
-            Offer::Change(_) => &mut permit.narrowed,
-            Offer::Keep => continue,
-        };
-        let name = tool.name.as_deref().unwrap_or("(unknown kind)");
-        named.push(name.chars().take(LONGEST_NAME).collect());
+        permit.note(rules, replaces, tool, request);
     }
     match rules.mode {
         Mode::Enforce => {
@@ -92,6 +89,36 @@ pub fn lock(policy: &Policy, request: &Request, desk: &Desk) -> Permit {
         Mode::Shadow => shelve(policy, request, &|_| Offer::Keep, &added, &mut permit.patch),
     }
     permit
+}
+
+/// What becomes of a tool, and where it is not shown as it is, the rule and a reason for that.
+fn offer(rules: &Rules, replaces: bool, tool: &Tool, request: &Request) -> (Offer, String, String) {
+    let name = tool.name.as_deref().unwrap_or_default();
+    match rules.offer(tool, &request.json) {
+        Err(rule) => (Offer::Drop, rule, String::new()),
+        Ok(offer) => match rules.replace.hides(name).filter(|_| replaces) {
+            Some(by) => (Offer::Drop, format!("replace {by}"), format!("replaced by {by}")),
+            None => (offer, format!("narrow {name}"), String::new()),
+        },
+    }
+}
+
+impl Permit {
+    /// Says of a tool what becomes of it. In shadow mode nothing does, so that it is no more than noted.
+    fn note(&mut self, rules: &Rules, replaces: bool, tool: &Tool, request: &Request) {
+        let (offer, rule, reason) = offer(rules, replaces, tool, request);
+        let (named, what) = match offer {
+            Offer::Drop => (&mut self.removed, What::Hidden),
+            Offer::Change(_) => (&mut self.narrowed, What::Narrowed),
+            Offer::Keep => return,
+        };
+        let name: String = tool.name.as_deref().unwrap_or("(unknown kind)").chars().take(LONGEST_NAME).collect();
+        let noted = rules.mode == Mode::Shadow;
+        if !noted {
+            named.push(name.clone());
+        }
+        self.decisions.push(Decision { noted, ..Decision::new(what, name).by(rule).because(&reason) });
+    }
 }
 
 fn shelve(policy: &Policy, request: &Request, offer: &dyn Fn(&Tool) -> Offer, added: &[NewTool], patch: &mut Patch) {

@@ -1,36 +1,41 @@
 //! What the agent of a conversation was told differently from how the model made it.
 
 use jetway_core::overlay::Edit;
+use jetway_core::overlay::prefix::Break;
 
 use crate::config::Policy;
 use crate::gate::Jetway;
 use crate::stage::render::Outbound;
 
-/// The edits of a conversation. Where they are not known the request is valid without them.
-pub async fn recall(jetway: &Jetway, policy: &Policy, conversation: &str) -> Vec<Edit> {
+/// The edits of a conversation. Where they are not known the request is valid without them, and a word says
+/// why its prompt breaks off.
+pub async fn recall(jetway: &Jetway, policy: &Policy, conversation: &str) -> (Vec<Edit>, Option<&'static str>) {
     if policy.lockdown.is_none() && policy.context.is_none() && policy.path.is_none() {
-        return Vec::new();
+        return (Vec::new(), None);
     }
     match jetway.state.edits(conversation).await {
-        Ok(edits) => edits,
+        Ok(edits) => (edits, None),
         Err(error) => {
             tracing::error!(%error, "what an agent was not told is not known");
             jetway.metrics.docs.prefix_breaks.with_label_values(&[policy.name.as_str(), "store"]).inc();
-            Vec::new()
+            (Vec::new(), Some("store"))
         }
     }
 }
 
 /// Counts what the provider has in its cache and is not sent again: edits that did not find their
-/// place, and prompts that do not begin as they did.
-pub fn count((jetway, policy): (&Jetway, &Policy), conversation: &str, outbound: &Outbound) {
+/// place, and prompts that do not begin as they did. What is returned is the cause, where there is one.
+pub fn count((jetway, policy): (&Jetway, &Policy), conversation: &str, outbound: &Outbound) -> Option<&'static str> {
     let counted = &jetway.metrics.docs.prefix_breaks;
     let breaks = |cause: &str, count: u64| counted.with_label_values(&[policy.name.as_str(), cause]).inc_by(count);
     let lost = outbound.overlay().lost as u64;
     if lost > 0 {
         breaks("moved", lost);
     }
-    if let Some(cause) = jetway.prefixes.go_on(conversation, outbound.prefix()) {
-        breaks(cause.name(), 1);
+    let cause = jetway.prefixes.go_on(conversation, outbound.prefix()).map(Break::name);
+    if let Some(cause) = cause {
+        breaks(cause, 1);
     }
+    // An edit that is lost is why what follows it is sent otherwise.
+    (lost > 0).then_some("moved").or(cause)
 }

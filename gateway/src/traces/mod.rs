@@ -13,7 +13,6 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::HeaderMap;
-use jetway_core::policy::lockdown::Mode;
 use jetway_core::wire::traceparent::Traceparent;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -73,10 +72,8 @@ impl Traces {
     /// An exchange is over.
     pub fn exchange(&self, config: &Config, record: &Record) {
         let Some(waiting) = self.0.as_ref().filter(|_| span::is_turn(record)) else { return };
-        let policy = record.policy.as_ref().and_then(|policy| config.policies.get(policy));
         let facts = Facts {
             provider: record.provider.as_ref().and_then(|name| config.providers.get(name)),
-            is_shadow: policy.and_then(|policy| policy.lockdown.as_ref()).is_some_and(|own| own.mode == Mode::Shadow),
             users: waiting.users,
         };
         waiting.add(span::of_exchange(record, facts));

@@ -20,8 +20,6 @@ use crate::traces::wire::{AnyValue, Attributes, Code, Kind, Link, List, Span, St
 pub(super) struct Facts<'a> {
     /// Who was asked.
     pub(super) provider: Option<&'a Provider>,
-    /// Whether nothing came of what its policy says of calls.
-    pub(super) is_shadow: bool,
     /// Whether it is said whose it is.
     pub(super) users: bool,
 }
@@ -56,7 +54,7 @@ pub(super) fn is_turn(record: &Record) -> bool {
 pub(super) fn of_exchange(record: &Record, facts: Facts<'_>) -> Vec<Span> {
     let turn = turn(record, facts);
     let inner = record.inner.iter().enumerate().map(|(at, inner)| inner_turn(record, (at, inner), facts, &turn));
-    let called = calls(record, facts.is_shadow);
+    let called = calls(record);
     let calls = called.iter().enumerate().map(|(at, call)| tool_call(record, (at, call), &turn));
     let below: Vec<Span> = inner.chain(calls).collect();
     std::iter::once(turn).chain(below).collect()
@@ -149,16 +147,16 @@ struct Called<'a> {
     detail: Option<(&'static str, &'a str)>,
 }
 
-fn calls(record: &Record, is_shadow: bool) -> Vec<Called<'_>> {
+fn calls(record: &Record) -> Vec<Called<'_>> {
     let mut passed: Vec<&str> = record.calls.iter().map(String::as_str).collect();
-    let refused = if is_shadow { "would_be_refused" } else { "refused" };
     let mut all: Vec<Called<'_>> = Vec::new();
     for call in &record.calls_refused {
-        // In shadow mode the agent got it all the same.
-        if let Some(at) = passed.iter().position(|tool| is_shadow && *tool == call.tool) {
+        // The agent got what was only noted all the same.
+        if let Some(at) = passed.iter().position(|tool| call.noted && *tool == call.tool) {
             passed.remove(at);
         }
-        all.push(Called { tool: &call.tool, became: refused, detail: Some(("jetway.rule", &call.rule)) });
+        let became = if call.noted { "would_be_refused" } else { "refused" };
+        all.push(Called { tool: &call.tool, became, detail: Some(("jetway.rule", &call.rule)) });
     }
     for call in &record.calls_replaced {
         // The model called it, so it is among those that the agent got.
@@ -282,9 +280,11 @@ fn failed(record: &Record) -> Option<&'static str> {
     let outcome = record.outcome?;
     match outcome {
         Outcome::Complete | Outcome::ClientGone => None,
-        Outcome::Refused | Outcome::ProviderRefused | Outcome::ProviderFailed | Outcome::Cut => {
-            Some(record.reason.unwrap_or(outcome.name()))
-        }
+        Outcome::Refused
+        | Outcome::ProviderRefused
+        | Outcome::ProviderFailed
+        | Outcome::ProviderTruncated
+        | Outcome::Cut => Some(record.reason.unwrap_or(outcome.name())),
     }
 }
 

@@ -151,6 +151,7 @@ fn a_failure_is_one_of_ours_or_of_the_provider_s() {
     check(Outcome::Cut, Some("budget"), Some("budget"));
     check(Outcome::ProviderRefused, None, Some("provider_refused"));
     check(Outcome::ProviderFailed, Some("connect"), Some("connect"));
+    check(Outcome::ProviderTruncated, None, Some("provider_truncated"));
 }
 
 #[test]
@@ -194,13 +195,22 @@ fn several_turns_are_told_apart_and_what_they_took_is_told_once() {
 fn every_call_says_what_became_of_it() {
     let record = Record {
         calls: vec!["Read".into(), "check_env".into(), "Read".into()],
-        calls_refused: vec![CallRefused { tool: "Bash".into(), rule: "deny Bash".into() }],
         calls_replaced: vec![CallReplaced { tool: "check_env".into(), became: "Bash".into() }],
         calls_answered: vec!["search_docs".into()],
         ..record()
     };
-    let told = |is_shadow: bool| {
-        let spans = of_exchange(&record, Facts { is_shadow, ..Facts::default() });
+    // In shadow mode a rule is noted, and a step is in force all the same.
+    let told = |refused: &[bool]| {
+        let call = |noted: &bool| CallRefused {
+            tool: "Bash".into(),
+            rule: if *noted { "deny Bash".into() } else { "step look".into() },
+            noted: *noted,
+            ..CallRefused::default()
+        };
+        let got = refused.iter().filter(|noted| **noted).map(|_| String::from("Bash"));
+        let calls = got.chain(record.calls.iter().cloned()).collect();
+        let record = Record { calls, calls_refused: refused.iter().map(call).collect(), ..record.clone() };
+        let spans = of_exchange(&record, Facts::default());
         let turn = &spans[0];
         let mut ids: Vec<_> = spans.iter().map(|span| span.span_id.clone()).collect();
         ids.sort();
@@ -222,8 +232,11 @@ fn every_call_says_what_became_of_it() {
         row("Read passed", "", false),
         row("Read passed", "", false),
     ];
-    assert_eq!(told(false), [&[row("Bash refused", "deny Bashrefused", true)][..], &others].concat());
-    assert_eq!(told(true), [&[row("Bash would_be_refused", "deny Bash", false)][..], &others].concat());
+    let (refused, noted) =
+        (row("Bash refused", "step lookrefused", true), row("Bash would_be_refused", "deny Bash", false));
+    assert_eq!(told(&[false]), [std::slice::from_ref(&refused), &others].concat());
+    assert_eq!(told(&[true]), [std::slice::from_ref(&noted), &others].concat());
+    assert_eq!(told(&[true, false]), [&[noted, refused][..], &others].concat());
 }
 
 #[test]

@@ -246,7 +246,7 @@ fn a_stream_that_ends_before_its_usage_is_counted_by_a_tokenizer() {
     eventually(|| used(&jetway) == (3 * 1_000 + 15 * tokens, 0));
     let exchange = jetway.exchanges(1).remove(0);
     assert_eq!((exchange["output"].as_i64(), exchange["estimated"].as_i64()), (Some(tokens), Some(1)));
-    assert_eq!(exchange["outcome"], "provider_failed");
+    assert_eq!(exchange["outcome"], "provider_truncated");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::Xxh3;
 
-use crate::wire::json::{Kind, Value};
+use crate::wire::json::{Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::Request;
 
@@ -77,16 +77,16 @@ impl Prefix {
         let part = |names: &[&str]| {
             let mut both = Reading::default();
             for value in names.iter().filter_map(|name| root.get(name)) {
-                both.add(value, bytes, within(&changes, value.span().start, value.span().end));
+                both.add(value, bytes, value.span(), &changes);
             }
             both.digest()
         };
         let list = ["messages", "input"].into_iter().find_map(|name| root.get(name));
         let mut both = Reading::default();
-        let mut from = list.map_or(0, |list| list.span().start);
+        let mut from = list.map_or(0, |list| list.span().start + 1);
         let message = |message: Value<'_>| {
             let end = message.span().end;
-            both.add(message, bytes, within(&changes, from, end));
+            both.add(message, bytes, from..end, &changes);
             from = end + 1;
             both.digest()
         };
@@ -119,28 +119,66 @@ impl Prefix {
     }
 }
 
-/// Digests of what was read by now. What is sent is known by what is told and the changes to it.
+/// A digest of a request's bytes, by a number that its sender does not know: to tell whether one is sent
+/// again, which decides nothing but how turns are counted.
+#[must_use]
+pub fn digest(bytes: &[u8], secret: u64) -> u128 {
+    xxhash_rust::xxh3::xxh3_128_with_seed(bytes, secret)
+}
+
+/// Digests of what was read by now, value by value.
 #[derive(Default)]
 struct Reading {
     told: Xxh3,
-    changes: Xxh3,
+    sent: Xxh3,
 }
 
 impl Reading {
-    fn add(&mut self, value: Value<'_>, bytes: &[u8], changes: &[&(Range<usize>, String)]) {
-        tell(value, &mut self.told);
-        for (span, text) in changes {
-            word(&bytes[span.clone()], &mut self.changes);
-            word(text.as_bytes(), &mut self.changes);
+    /// A value, with the changes that begin within this span, which it ends.
+    fn add(&mut self, value: Value<'_>, bytes: &[u8], span: Range<usize>, changes: &[&(Range<usize>, String)]) {
+        let told = read(value).to_le_bytes();
+        self.told.update(&told);
+        let changes = within(changes, span.start, span.end);
+        match changed(bytes, span, changes) {
+            _ if changes.is_empty() => self.sent.update(&told),
+            Some(json) => json.root().items().for_each(|item| self.sent.update(&read(item).to_le_bytes())),
+            // What is left is no list of values: known by the bytes.
+            None => {
+                self.sent.update(&told);
+                for (span, text) in changes {
+                    word(&bytes[span.clone()], &mut self.sent);
+                    word(text.as_bytes(), &mut self.sent);
+                }
+            }
         }
-        // Between two parts, so that a change is not taken for one of the next.
-        self.changes.update(&[0xff]);
     }
 
     fn digest(&self) -> Both {
-        let told = self.told.digest();
-        Both { told, sent: told ^ self.changes.digest().rotate_left(1) }
+        Both { told: self.told.digest(), sent: self.sent.digest() }
     }
+}
+
+fn read(value: Value<'_>) -> u64 {
+    let mut told = Xxh3::new();
+    tell(value, &mut told);
+    told.digest()
+}
+
+/// What stands in a part of a document after these changes: a list of whole values.
+fn changed(bytes: &[u8], span: Range<usize>, changes: &[&(Range<usize>, String)]) -> Option<Json> {
+    let (mut text, mut at) = (Vec::new(), span.start);
+    for (edit, new) in changes {
+        text.extend_from_slice(bytes.get(at..edit.start)?);
+        text.extend_from_slice(new.as_bytes());
+        at = edit.end;
+    }
+    text.extend_from_slice(bytes.get(at..span.end)?);
+    // The comma before the value, or that of one that is gone.
+    let is_between = |byte: &u8| byte.is_ascii_whitespace() || *byte == b',';
+    let first = text.iter().position(|byte| !is_between(byte))?;
+    let last = text.iter().rposition(|byte| !is_between(byte))?;
+    let list = [b"[", &text[first..=last], b"]"].concat();
+    Json::read(list.into()).ok()
 }
 
 /// The changes that begin here, in their order.
@@ -193,7 +231,6 @@ fn word(word: &[u8], told: &mut Xxh3) {
 mod tests {
     use super::*;
     use crate::wire::Dialect;
-    use crate::wire::json::Json;
 
     fn request(body: &str) -> Request {
         Request::read(Dialect::Messages, Json::read(body.to_owned().into()).unwrap()).unwrap()
@@ -237,9 +274,20 @@ mod tests {
         first.and_then(|message| message.get("content")).into_iter().for_each(|text| patch.replace(text.span(), "1"));
     }
 
+    /// Behind the task, which the next turn writes in another form; and a breakpoint at the end.
+    fn passage(request: &Request, patch: &mut Patch) {
+        assert!(request.add_task_text("a passage", false, patch));
+        request.add_breakpoint(patch);
+    }
+
+    fn other_passage(request: &Request, patch: &mut Patch) {
+        assert!(request.add_task_text("another", false, patch));
+    }
+
     #[test]
     fn what_goes_on_is_no_break() {
         check(nothing, (NEXT, nothing), None);
+        check(passage, (NEXT, passage), None);
         check(page, (NEXT, page), None);
         check(without_b, (NEXT, without_b), None);
     }
@@ -251,6 +299,8 @@ mod tests {
         check(without_b, (NEXT, nothing), Some(Break::Tools));
         check(without_b, (NEXT, without_a), Some(Break::Tools));
         check(nothing, (NEXT, said), Some(Break::Conversation));
+        check(passage, (NEXT, other_passage), Some(Break::Conversation));
+        check(passage, (NEXT, nothing), Some(Break::Conversation));
     }
 
     #[test]

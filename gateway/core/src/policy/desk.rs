@@ -131,9 +131,8 @@ impl Judges {
 
     /// The tools of calls that the agent did not get: refused where rules are in force, or answered by us.
     pub fn kept_back(&self) -> impl Iterator<Item = &str> {
-        let by_rule = self.warden.iter().filter(|warden| warden.is_enforced()).flat_map(Warden::refused);
-        let by_step = self.step.iter().flat_map(StepGuard::refused);
-        by_rule.chain(by_step).map(|call| call.tool.as_str()).chain(self.desk.served().iter().map(String::as_str))
+        let refused = self.refused().filter(|call| !call.noted);
+        refused.map(|call| call.tool.as_str()).chain(self.desk.served().iter().map(String::as_str))
     }
 }
 

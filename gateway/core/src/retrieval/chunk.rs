@@ -1,5 +1,8 @@
 //! Cuts a markdown page at its headings. A code fence is never cut: a `#` in it is code.
 
+pub(crate) use crate::retrieval::markdown::Fence;
+use crate::retrieval::markdown::{self, Kind};
+
 /// A part of a page that stands on its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
@@ -31,22 +34,19 @@ pub fn cut(page: &str, markdown: &str) -> Vec<Chunk> {
     let mut chunks = Vec::new();
     let mut headings: Vec<(usize, String)> = Vec::new();
     let mut text = String::new();
-    let mut fence: Option<Fence> = None;
-    for line in split(markdown).1.lines() {
-        match &fence {
-            Some(open) if open.is_closed_by(line) => fence = None,
-            Some(_) => {}
-            None => fence = Fence::opened_by(line),
-        }
-        if fence.is_none()
-            && let Some((level, title)) = heading(line)
-        {
-            keep(&mut chunks, page, &headings, &mut text);
-            headings.retain(|(above, _)| *above < level);
-            headings.push((level, title.to_owned()));
-        } else if fence.is_some() || !is_mark(line) {
-            text.push_str(line);
-            text.push('\n');
+    for line in markdown::read(markdown::split(markdown).1) {
+        match line.kind {
+            Kind::Heading { level, title } => {
+                keep(&mut chunks, page, &headings, &mut text);
+                headings.retain(|(above, _)| *above < level);
+                headings.push((level, title.into_owned()));
+            }
+            Kind::Underline => {}
+            Kind::Text if is_mark(line.text) => {}
+            Kind::Text | Kind::Opening(_) | Kind::Code(_) | Kind::Closing => {
+                text.push_str(line.text);
+                text.push('\n');
+            }
         }
     }
     keep(&mut chunks, page, &headings, &mut text);
@@ -65,53 +65,6 @@ fn keep(chunks: &mut Vec<Chunk>, page: &str, headings: &[(usize, String)], text:
         chunks.push(Chunk { page: page.to_owned(), headings, text: body.to_owned() });
     }
     text.clear();
-}
-
-/// The front matter of a page, and what comes behind it.
-#[must_use]
-pub fn split(markdown: &str) -> (Option<&str>, &str) {
-    let text = markdown.strip_prefix('\u{feff}').unwrap_or(markdown);
-    let Some(inside) = text.strip_prefix("---\n").or_else(|| text.strip_prefix("---\r\n")) else {
-        return (None, text);
-    };
-    let mut at = 0;
-    for line in inside.split_inclusive('\n') {
-        let begin = at;
-        at += line.len();
-        if line.trim_end() == "---" {
-            return (Some(&inside[..begin]), &inside[at..]);
-        }
-    }
-    (None, text)
-}
-
-fn heading(line: &str) -> Option<(usize, &str)> {
-    let level = line.bytes().take_while(|byte| *byte == b'#').count();
-    let title = line.get(level..)?.strip_prefix(' ')?;
-    let title = title.trim().trim_end_matches('#').trim_end();
-    ((1..=6).contains(&level) && !title.is_empty()).then_some((level, title))
-}
-
-/// A fence that is open.
-pub(crate) struct Fence {
-    mark: char,
-    length: usize,
-}
-
-impl Fence {
-    pub(crate) fn opened_by(line: &str) -> Option<Self> {
-        let line = line.trim_start_matches([' ', '>', '-', '*', '\t']);
-        let mark = line.chars().next().filter(|mark| matches!(mark, '`' | '~'))?;
-        let length = line.chars().take_while(|found| *found == mark).count();
-        let is_inline = mark == '`' && line[length..].contains('`');
-        (length >= 3 && !is_inline).then_some(Self { mark, length })
-    }
-
-    pub(crate) fn is_closed_by(&self, line: &str) -> bool {
-        let line = line.trim_start_matches([' ', '>', '\t']);
-        let length = line.chars().take_while(|found| *found == self.mark).count();
-        length >= self.length && line[length..].trim().is_empty()
-    }
 }
 
 #[cfg(test)]
@@ -139,11 +92,23 @@ mod tests {
         check("# A\n~~~~\n~~~\n# x\n~~~~\n# B\nb", &[("A", "~~~~\n~~~\n# x\n~~~~"), ("B", "b")]);
         check("# A\n- ```\n  # x\n  ```\n", &[("A", "- ```\n  # x\n  ```")]);
         check("# A\n```\n# never closed", &[("A", "```\n# never closed")]);
+        check("# A\n1. ```sh\n   # x\n   ```\n# B\nb", &[("A", "1. ```sh\n   # x\n   ```"), ("B", "b")]);
+        check("# A\n+ ```sh\n  # x\n  ```\n# B\nb", &[("A", "+ ```sh\n  # x\n  ```"), ("B", "b")]);
+    }
+
+    #[test]
+    fn a_page_is_cut_at_headings_of_either_kind() {
+        check("Page\n====\nintro\n\nPart\n----\np\n", &[("Page", "intro"), ("Page > Part", "p")]);
+        check("  # A\na\n   ## B ##\nb\n", &[("A", "a"), ("A > B", "b")]);
+        check("# Using C#\na\n", &[("Using C#", "a")]);
+        check("# A\n- a\n---\nb\n", &[("A", "- a\n---\nb")]);
     }
 
     #[test]
     fn front_matter_and_empty_sections_are_left_out() {
         check("---\ntitle: x\n---\n# A\n## B\nb\n", &[("A > B", "b")]);
+        check("\n--- \ntitle: x\n---\n# A\na", &[("A", "a")]);
+        check("+++\ntitle = 'x'\n+++\n# A\na", &[("A", "a")]);
         check("---\nno end\n# A\na", &[("", "---\nno end"), ("A", "a")]);
         check("# A\n<!-- lint: allow dead-link -->\na\n", &[("A", "a")]);
         check("", &[]);

@@ -5,6 +5,8 @@ pub mod chunk;
 pub mod host;
 pub mod html;
 pub mod listing;
+pub mod markdown;
+pub mod matter;
 pub mod meaning;
 pub mod page;
 pub mod profile;

@@ -4,9 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Deserialize;
 
-use crate::retrieval::chunk;
 use crate::retrieval::profile::Tags;
 
 /// A page that can be shown.
@@ -52,58 +50,12 @@ pub fn in_words(length: Duration) -> String {
     format!("{count} {unit}{}", if count == 1 { "" } else { "s" })
 }
 
-impl Tags {
-    /// What the front matter of a page says, and what its source says where that says nothing.
-    #[must_use]
-    pub fn of(markdown: &str, source: &Self) -> Self {
-        let own = chunk::split(markdown).0.and_then(written).unwrap_or_default();
-        let or = |own: Option<Names>, source: &Vec<String>| own.map_or_else(|| source.clone(), Names::into_list);
-        Self { languages: or(own.languages, &source.languages), frameworks: or(own.frameworks, &source.frameworks) }
-    }
-}
-
 /// A tag as it is compared.
 #[must_use]
 pub fn tag(text: &str) -> Option<String> {
     let tag = text.trim().to_lowercase();
     let is_sound = (1..=40).contains(&tag.len()) && tag.chars().all(|c| c.is_alphanumeric() || "+#.-_ /".contains(c));
     is_sound.then_some(tag)
-}
-
-#[derive(Debug, Default, Deserialize)]
-struct FrontMatter {
-    #[serde(default, alias = "language")]
-    languages: Option<Names>,
-    #[serde(default, alias = "framework")]
-    frameworks: Option<Names>,
-}
-
-/// One, or a list.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-enum Names {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl Names {
-    fn into_list(self) -> Vec<String> {
-        let names = match self {
-            Self::One(name) => vec![name],
-            Self::Many(names) => names,
-        };
-        names.iter().take(20).filter_map(|name| tag(name)).collect()
-    }
-}
-
-/// More is no front matter of a page.
-const MOST_FRONT_MATTER: usize = 4 << 10;
-
-/// A page is somebody else's text: what is wrong with its front matter is no error of ours, and an
-/// alias in it could stand for a thousand more.
-fn written(yaml: &str) -> Option<FrontMatter> {
-    let is_plain = yaml.len() <= MOST_FRONT_MATTER && !yaml.contains(['&', '*']);
-    is_plain.then(|| serde_saphyr::from_str(yaml).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -142,23 +94,5 @@ mod tests {
         ] {
             assert_eq!(in_words(Duration::from_secs(seconds)), words);
         }
-    }
-
-    #[test]
-    fn a_page_s_own_tags_go_before_those_of_its_source() {
-        let source = Tags { languages: vec!["python".into()], frameworks: vec!["django".into()] };
-        let check = |markdown: &str, languages: &[&str], frameworks: &[&str]| {
-            let tags = Tags::of(markdown, &source);
-            assert_eq!((tags.languages, tags.frameworks), (owned(languages), owned(frameworks)), "{markdown}");
-        };
-        fn owned(names: &[&str]) -> Vec<String> {
-            names.iter().map(|name| (*name).to_owned()).collect()
-        }
-        check("# A", &["python"], &["django"]);
-        check("---\nlanguages: [Ruby, JavaScript]\ntitle: x\n---\n# A", &["ruby", "javascript"], &["django"]);
-        check("---\nlanguage: go\nframeworks: []\n---\n# A", &["go"], &[]);
-        check("---\nlanguages: { a: b }\n---\n# A", &["python"], &["django"]);
-        check("---\na: &a [x]\nlanguages: *a\n---\n# A", &["python"], &["django"]);
-        check("---\nno end", &["python"], &["django"]);
     }
 }

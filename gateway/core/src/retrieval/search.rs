@@ -122,12 +122,15 @@ impl Index {
             .into_iter()
             .filter_map(|found| {
                 let chunk = self.body.chunks.get(found.document.id as usize)?;
-                Some(Hit { chunk, page: self.pages.get(&chunk.page), score: found.score, similarity: None })
+                let hit = Hit { chunk, page: self.pages.get(&chunk.page), score: found.score, similarity: None };
+                Some((found.document.id, hit))
             })
             .collect();
-        // Equal scores come in the order of the documents, so that a choice can be repeated.
-        hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.chunk.page.cmp(&b.chunk.page)));
-        hits
+        // Equal scores come in the order of the documents, so that a choice can be repeated: also
+        // those of one page, which the engine gives in any order.
+        let by_place = |a: &(u32, Hit<'_>), b: &(u32, Hit<'_>)| (&a.1.chunk.page, a.0).cmp(&(&b.1.chunk.page, b.0));
+        hits.sort_by(|a, b| b.1.score.total_cmp(&a.1.score).then_with(|| by_place(a, b)));
+        hits.into_iter().map(|(_, hit)| hit).collect()
     }
 }
 
@@ -302,6 +305,14 @@ mod tests {
         assert!(index.nearness(&vector(&[1.0])).is_err());
         // One of another index names no chunk that is not there.
         assert_eq!(Index::new(Vec::new()).nearest(&near).count(), 0);
+    }
+
+    #[test]
+    fn sections_that_fit_alike_come_in_their_order() {
+        let section = |n: usize| Chunk { page: "p".into(), headings: Vec::new(), text: format!("apples n{n}") };
+        let index = Index::new((0..40).map(section).collect());
+        let found: Vec<_> = index.search("apples", 40).iter().map(|hit| hit.chunk.text.clone()).collect();
+        assert_eq!(found, (0..40).map(|n| section(n).text).collect::<Vec<_>>());
     }
 
     #[test]

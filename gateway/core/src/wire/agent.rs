@@ -54,8 +54,15 @@ pub const RUN_HEADER: &str = "x-jetway-run";
 pub const KEY_HEADER: &str = "x-jetway-key";
 
 /// The headers by which agents name their session, most telling first.
-pub const SESSION_HEADERS: &[&str] =
-    &[RUN_HEADER, "x-claude-code-session-id", "session-id", "session_id", "x-parent-session-id", "x-session-id"];
+pub const SESSION_HEADERS: &[&str] = &[
+    RUN_HEADER,
+    "x-claude-code-session-id",
+    "session-id",
+    "session_id",
+    "x-parent-session-id",
+    "x-session-id",
+    "thread-id",
+];
 
 #[cfg(test)]
 mod tests {

@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use serde::Serialize;
 
 use crate::wire::json::Json;
 use crate::wire::patch::{Overlap, Patch};
 use crate::wire::sse;
 
 /// Tokens by kind, as the provider counts them. `input` excludes what the cache served or took.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
     pub input: u64,
     pub cache_read: u64,

@@ -58,6 +58,8 @@ struct Turn {
     served: Option<String>,
     provider: Option<String>,
     outcome: String,
+    /// Whether its request was sent again.
+    is_retried: bool,
     tone: &'static str,
     status: Option<i64>,
     cost: i64,
@@ -87,6 +89,22 @@ struct Turn {
     hidden: Vec<String>,
     offered: i64,
     because: Option<String>,
+    /// The turns that it took, where it took several.
+    inner: Vec<Inner>,
+}
+
+/// A turn of a reply that took several.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Inner {
+    number: usize,
+    millis: i64,
+    read: i64,
+    cached: i64,
+    output: i64,
+    is_estimated: bool,
+    cost: i64,
+    served: Option<String>,
+    stop: Option<String>,
 }
 
 /// A piece of a bar, in thousandths of the longest bar.
@@ -161,6 +179,7 @@ impl Sum {
         let read = all("input") + cached + all("cache_write");
         let sources = exchanges.iter().flat_map(|exchange| items(exchange, "passages"));
         let found = exchanges.iter().flat_map(|exchange| items(exchange, "redactions"));
+        let refused = exchanges.iter().flat_map(|exchange| items(exchange, "calls_refused"));
         let steps: BTreeSet<String> = exchanges.iter().filter_map(|exchange| text(exchange, "step")).collect();
         let moment = |name: &str| text(run, name)?.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond);
         Self {
@@ -170,7 +189,7 @@ impl Sum {
             output: all("output"),
             millis: moment("ended").zip(moment("started")).map_or(0, |(ended, started)| ended - started),
             called: lists("calls"),
-            refused: lists("calls_refused"),
+            refused: refused.filter(|call| call["noted"] != true).count(),
             replaced: lists("calls_replaced"),
             redacted: found.map(|found| found.get("count").and_then(Value::as_i64).unwrap_or(0)).sum(),
             passages: sources.filter_map(|passage| passage.get("hash")?.as_str()).collect::<BTreeSet<_>>().len(),
@@ -194,6 +213,7 @@ impl Turn {
             served: text(exchange, "served_model").filter(|served| *served != model),
             provider: text(exchange, "provider"),
             tone: if outcome == "complete" { "well" } else { "ill" },
+            is_retried: text(exchange, "retried_by").is_some(),
             status: exchange.get("status").and_then(Value::as_i64),
             cost: number(exchange, "cost_micros"),
             held: number(exchange, "held_micros"),
@@ -213,13 +233,36 @@ impl Turn {
             step,
             marks: marks(exchange, previous),
             passages: passages.len(),
-            hidden: words(exchange.get("tools_removed")),
+            hidden: hidden(exchange),
             offered: number(exchange, "tools_offered"),
             shown: if is_same { Vec::new() } else { pages(&passages) },
             because: text(exchange, "detail"),
+            inner: Inner::all(exchange),
             id,
             model,
             outcome,
+        }
+    }
+}
+
+impl Inner {
+    fn all(exchange: &Line) -> Vec<Self> {
+        let turns = items(exchange, "inner").iter().filter_map(Value::as_object);
+        turns.enumerate().map(|(place, turn)| Self::of(place + 1, turn)).collect()
+    }
+
+    fn of(place: usize, turn: &Line) -> Self {
+        let cached = number(turn, "cache_read");
+        Self {
+            number: place,
+            millis: (number(turn, "to_micros") - number(turn, "from_micros")) / 1_000,
+            read: number(turn, "input") + cached + number(turn, "cache_write"),
+            cached,
+            output: number(turn, "output"),
+            is_estimated: turn.get("estimated").and_then(Value::as_bool).unwrap_or(false),
+            cost: number(turn, "cost_micros"),
+            served: text(turn, "served_model"),
+            stop: text(turn, "stop"),
         }
     }
 }
@@ -261,15 +304,23 @@ fn marks(exchange: &Line, previous: Option<&Line>) -> Vec<Mark> {
     if text(exchange, "endpoint").as_deref() == Some(QUESTION) {
         add("question", String::from("asked by Jetway, what stood in its agent's way"), None);
     }
-    if text(exchange, "role").as_deref() == Some("sub") {
-        add("agent", String::from("a sub-agent"), None);
+    match text(exchange, "role").as_deref() {
+        Some("sub") => add("agent", String::from("a sub-agent"), text(exchange, "speaker")),
+        Some("compaction") => add("agent", String::from("sums up the conversation"), None),
+        _ => {}
+    }
+    if let Some(before) = text(exchange, "again_of") {
+        add("again", String::from("the request before, sent once more"), Some(before));
+    }
+    if let Some(cause) = text(exchange, "prefix_break") {
+        add("prefix", String::from("the prompt does not begin as the one before"), Some(cause));
     }
     let called = words(exchange.get("calls"));
     if !called.is_empty() {
         add("called", counted(&called).join(", "), None);
     }
-    for call in items(exchange, "calls_refused") {
-        add("refused", part(call, "tool").unwrap_or_default(), part(call, "rule"));
+    for (kind, what, more) in decided(exchange, previous) {
+        add(kind, what, more);
     }
     for call in items(exchange, "calls_replaced") {
         add("replaced", part(call, "tool").unwrap_or_default(), part(call, "became"));
@@ -304,6 +355,50 @@ fn marks(exchange: &Line, previous: Option<&Line>) -> Vec<Mark> {
         add("project", project.join(", "), None);
     }
     marks
+}
+
+/// What was decided, as marks. What stands in every turn, as of tools, is told where it is new.
+fn decided(exchange: &Line, previous: Option<&Line>) -> Vec<(&'static str, String, Option<String>)> {
+    const KINDS: [&str; 8] =
+        ["narrowed", "refused", "corrected", "clamped", "downgraded", "model", "failover", "resting"];
+    let part = |item: &Value, name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
+    let is_new = |decision: &Value| {
+        let stays = matches!(decision["what"].as_str(), Some("hidden" | "narrowed" | "model" | "clamped"));
+        !(stays && previous.is_some_and(|previous| items(previous, "decisions").contains(decision)))
+    };
+    let mark = |decision: &Value| {
+        let what = part(decision, "what")?;
+        let of = part(decision, "of")?;
+        let more =
+            [part(decision, "rule"), part(decision, "reason")].into_iter().flatten().collect::<Vec<_>>().join(": ");
+        let more = Some(more).filter(|more| !more.is_empty());
+        if decision["noted"].as_bool().unwrap_or(false) {
+            return Some(("noted", format!("{of} would be {what}"), more));
+        }
+        // Of tools that were taken out there is a mark for all.
+        let kind = KINDS.into_iter().find(|kind| *kind == what)?;
+        Some((kind, of, more))
+    };
+    let decisions = items(exchange, "decisions");
+    if decisions.is_empty() {
+        // Records of older versions of Jetway have no more than the calls.
+        let calls = items(exchange, "calls_refused").iter();
+        return calls.map(|call| ("refused", part(call, "tool").unwrap_or_default(), part(call, "rule"))).collect();
+    }
+    decisions.iter().filter(|decision| is_new(decision)).filter_map(mark).collect()
+}
+
+/// Tools that were taken out, each with the rule that says so.
+fn hidden(exchange: &Line) -> Vec<String> {
+    let rule = |tool: &str| {
+        let mut all = items(exchange, "decisions").iter();
+        all.find(|decision| decision["what"] == "hidden" && decision["of"] == tool)?["rule"].as_str()
+    };
+    let told = |tool: String| match rule(&tool) {
+        Some(rule) => format!("{tool} ({rule})"),
+        None => tool,
+    };
+    words(exchange.get("tools_removed")).into_iter().map(told).collect()
 }
 
 /// Names in the order of their first, with how many there are: `Read × 3`, `Bash`.

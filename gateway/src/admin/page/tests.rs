@@ -28,7 +28,7 @@ fn run() -> Line {
 }
 
 fn exchange(turn: i64) -> Line {
-    line(&json!({
+    let mut exchange = line(&json!({
         "id": EVIL, "turn": turn, "at": EVIL, "dialect": EVIL, "model": EVIL, "served_model": format!("{EVIL}2"),
         "provider": EVIL, "outcome": EVIL, "status": 403, "detail": EVIL.repeat(20), "input": 100, "cache_read": 800,
         "cache_write": 50, "output": 50, "estimated": 1, "cost_micros": 12_300, "held_micros": 1, "total_millis": 1_500,
@@ -38,7 +38,20 @@ fn exchange(turn: i64) -> Line {
         "inner_turns": 2, "passages": [{ "source": format!("{EVIL}#{EVIL}"), "hash": "1" }],
         "profile": { "frameworks": [EVIL], "languages": [] }, "step": EVIL,
         "steps_left": [{ "step": EVIL, "how": "completed", "turns": 3, "millis": 4_000 }],
-    }))
+    }));
+    let inner = json!([{
+        "from_micros": 1_000, "to_micros": 42_000, "served_model": EVIL, "stop": EVIL, "input": 7, "cache_read": 1_203,
+        "cache_write": 0, "output": 19, "estimated": true, "cost_micros": 2_000,
+    }]);
+    exchange.insert(String::from("inner"), inner);
+    for name in ["again_of", "prefix_break", "speaker", "retried_by"] {
+        exchange.insert(name.to_owned(), EVIL.into());
+    }
+    let refused = |noted: bool| json!({ "what": "refused", "of": EVIL, "rule": EVIL, "reason": EVIL, "noted": noted });
+    let hidden = json!({ "what": "hidden", "of": EVIL, "rule": EVIL });
+    let narrowed = json!({ "what": "narrowed", "of": "Plain", "rule": EVIL });
+    exchange.insert(String::from("decisions"), json!([hidden, narrowed, refused(false), refused(true)]));
+    exchange
 }
 
 fn finding() -> Line {
@@ -96,8 +109,8 @@ fn no_page_obeys_what_it_shows() {
     check(&fill("runs", filter), 10);
     let story = Story::of(run(), &[exchange(1)], &[finding()], None);
     let told = fill("story", context! { story => Serde(&story), is_live => true, is_past => true });
-    check(&told, 40);
-    check(&fill("run", context! { told, etag => "", live => Some(EVIL), id => EVIL }), 41);
+    check(&told, 47);
+    check(&fill("run", context! { told, etag => "", live => Some(EVIL), id => EVIL }), 48);
     let facts = context! {
         groups => Serde([Told::of(&group())]), more => 1, policies => [EVIL], kinds => [EVIL], policy => Some("p"),
         kind => Some("k"), status => Some(EVIL), since => Some(EVIL), wrong => Some(EVIL),
@@ -166,6 +179,9 @@ fn a_turn_says_what_is_new_and_a_long_run_has_pages() {
     let two = told(&[exchange(1), exchange(2)], None);
     assert!(two.contains("1, the same as before") && two.contains(">Read × 2, "), "{two}");
     assert_eq!(two.matches("class=\"step\"").count(), 1);
+    assert_eq!(two.matches(", retried</span>").count(), 2, "{two}");
+    assert_eq!((two.matches("> would be refused<").count(), two.matches(">Plain<").count()), (0, 1), "{two}");
+    assert!(two.contains("<dt>Within, 1</dt><dd>41 ms, 1,210 read (1,203 cached), 19 written"), "{two}");
 
     let many: Vec<Line> = (1..=2 * TURNS as i64 + 50).map(exchange).collect();
     let check = |before: Option<i64>, first: usize, last: usize, earlier: Option<&str>| {

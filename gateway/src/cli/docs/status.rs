@@ -42,6 +42,11 @@ pub(super) fn run(shelves: &[Shelf], json: bool) -> anyhow::Result<()> {
         if failing.len() > LISTED {
             out::line(&format!("\n{} more of {}; --json lists them", failing.len() - LISTED, source.source))?;
         }
+        for page in &source.pages {
+            let Some(problem) = &page.front_matter else { continue };
+            let (page, line, why) = (out::shown(&page.page), problem.line, out::shown(&problem.why));
+            out::line(&format!("\n{}: {page}, line {line}\n  {why}", source.policy))?;
+        }
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{out, runtime, span};
 use crate::config::{self, Config};
+use crate::gate;
 use crate::runs::log::{Action, Log};
 use crate::runs::read::{Filter, Line, Reader};
 pub(super) use replay::recorded;
@@ -53,7 +54,17 @@ enum Command {
     Export(export::Args),
     /// Hold a recorded run against a policy: what would be refused, shown and paid.
     Replay(replay::Args),
-    /// Erase all that is kept of a user: runs, exchanges, bodies, findings.
+    /// Erase what is kept of a user: runs, exchanges, bodies, findings, what models said that agents were not told.
+    ///
+    /// What began before and is yet to be written is left out when it comes, for thirty days: until then a digest
+    /// of the name is kept. What goes on meanwhile does so: a conversation that its agent sends again is kept again.
+    ///
+    /// Accounts of budgets, what operators did by hand, keys and run tokens name the user until they are over; which
+    /// documentation a conversation was shown is kept for a week, under a digest. Copies are yours: backups, exports,
+    /// spans and lines of the log. PostgreSQL reuses the room of deleted rows when it vacuums.
+    ///
+    /// SQLite's files are written anew. That takes half a minute a gigabyte and as much room again, twice. Records
+    /// wait for theirs, which is small; bodies wait up to ten seconds, and are then given up and counted.
     Erase {
         /// The user, as runs name it.
         #[arg(long)]
@@ -78,7 +89,8 @@ struct List {
     /// Only runs of this agent: claude-code, codex, opencode, …
     #[arg(long)]
     agent: Option<String>,
-    /// Only runs whose last exchange ended so: complete, refused, provider_refused, provider_failed, client_gone, cut.
+    /// Only runs whose last exchange ended so: complete, refused, provider_refused, provider_failed,
+    /// provider_truncated, client_gone, cut; or in which a request was sent again: retried.
     #[arg(long)]
     outcome: Option<String>,
     /// Only runs that ended so: completed, quiet, told, refused, cut, failed, stuck, abandoned.
@@ -93,7 +105,8 @@ struct List {
     /// Only runs in which a call of this tool was refused.
     #[arg(long, value_name = "TOOL")]
     refused: Option<String>,
-    /// Only runs in which something says this: a refusal, a failure, a finding.
+    /// Only runs in which something says this: a refusal, a failure, a finding; where bodies are kept, also what
+    /// agents and models said, up to 64 KiB of each exchange. Bodies of older versions are not looked through.
     #[arg(long)]
     text: Option<String>,
     /// The most runs to list.
@@ -171,14 +184,16 @@ async fn erase(config: &Config, user: &str, reason: &str, yes: bool) -> anyhow::
     if !yes {
         bail!("it cannot be undone; say --yes to erase all that is kept of {user:?}");
     }
-    let log = Log::beside(&config.runs, &config.state)?;
-    let erased = log.erase(user).await?;
+    let (log, now) = (Log::beside(&config.runs, &config.state)?, Timestamp::now());
+    // By its runs, which nobody knows any more once the log is erased.
+    let conversations = gate::state_beside(config).await?.erase(&log.runs_of(user).await?).await?;
+    let erased = log.erase(user, now).await? + conversations;
     let by = config::environment("USER").unwrap_or_else(|| String::from("operator"));
     // Whom it was about is what was to be forgotten.
     let (at, reason) = (Timestamp::now(), reason.to_owned());
     log.note(Action { at, by, what: "erase", amount: Some(erased), reason, ..Action::default() }).await?;
     out::line(&format!(
-        "{erased} rows are erased. What a gateway that is running has not written yet is not among them."
+        "{erased} rows are erased, and what began before now and is yet to be written will be left out. Accounts of budgets keep the user's name until their windows are over."
     ))
 }
 

@@ -78,9 +78,9 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     let time = field(exchange, "at");
     let clock = time.get(11..19).unwrap_or(&time);
     let asks = if field(exchange, "endpoint") == QUESTION { QUESTION.to_owned() } else { field(exchange, "dialect") };
-    let whose = if field(exchange, "role") == "sub" { " (a sub-agent)" } else { "" };
-    let what = format!("{asks} {}{whose}", field(exchange, "model"));
-    text.push_str(&format!("\n{:>3}  {}  {what}  {outcome}\n", number(exchange, "turn"), paint.dim(clock)));
+    let retried = if self::text(exchange, "retried_by").is_some() { ", retried" } else { "" };
+    let what = format!("{asks} {}{}", field(exchange, "model"), whose(exchange));
+    text.push_str(&format!("\n{:>3}  {}  {what}  {outcome}{retried}\n", number(exchange, "turn"), paint.dim(clock)));
     let mut note = |label: &str, value: String| text.push_str(&format!("     {label:<9} {value}\n"));
     if number(exchange, "input") + number(exchange, "output") > 0 {
         let estimated = if number(exchange, "estimated") == 1 { " (estimated)" } else { "" };
@@ -95,13 +95,19 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
             ),
         );
     }
+    if let Some(before) = self::text(exchange, "again_of") {
+        note("again", format!("the request of {}, sent once more", shown(before)));
+    }
+    if let Some(cause) = self::text(exchange, "prefix_break") {
+        note("prefix", format!("the prompt does not begin as the one before: {}", shown(cause)));
+    }
     if number(exchange, "held_micros") > 0 {
         note("reserved", money(number(exchange, "held_micros")));
     }
     if let Some(times) = times(exchange) {
         note("time", times);
     }
-    let removed = list(exchange, "tools_removed", |tool| tool.as_str().map(shown));
+    let removed = list(exchange, "tools_removed", |tool| Some(hidden(exchange, tool.as_str()?)));
     if !removed.is_empty() {
         note(
             "hidden",
@@ -109,11 +115,9 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
         );
     }
     called(exchange).into_iter().for_each(|calls| note("called", calls));
-    let refused = list(exchange, "calls_refused", |call| {
-        Some(format!("{} ({})", shown(call.get("tool")?.as_str()?), shown(call.get("rule")?.as_str()?)))
-    });
-    for call in refused {
-        note("refused", paint.red(&call));
+    for (label, decision) in decisions(exchange) {
+        let is_call = matches!(label.as_str(), "refused" | "corrected");
+        note(&label, if is_call { paint.red(&decision) } else { decision });
     }
     let replaced = list(exchange, "calls_replaced", |call| {
         Some(format!("{}, run as {}", shown(call.get("tool")?.as_str()?), shown(call.get("became")?.as_str()?)))
@@ -134,6 +138,7 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     if inner > 0 {
         note("went on", format!("{inner} more turns within the reply, unseen by the agent"));
     }
+    self::inner(exchange).into_iter().for_each(|inner| note("within", inner));
     let passages = passages(exchange);
     if !passages.is_empty() && passages == before {
         note("shown", format!("the same {} passages", passages.len()));
@@ -143,6 +148,84 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     if let Some(detail) = exchange.get("detail").and_then(Value::as_str) {
         note("because", shown(detail));
     }
+}
+
+/// Who speaks, where it is not the agent that the run is of.
+fn whose(exchange: &Line) -> String {
+    let which = text(exchange, "speaker").map(|speaker| format!(" {}", shown(speaker))).unwrap_or_default();
+    match text(exchange, "role") {
+        Some("sub") => format!(" (a sub-agent{which})"),
+        Some("compaction") => String::from(" (sums up the conversation)"),
+        _ => String::new(),
+    }
+}
+
+/// A tool that was taken out, with the rule that says so.
+fn hidden(exchange: &Line, tool: &str) -> String {
+    let all = exchange.get("decisions").and_then(Value::as_array).into_iter().flatten();
+    let says = |decision: &&Value| decision["what"] == "hidden" && decision["of"] == tool;
+    let rule = all.filter(says).find_map(|decision| decision["rule"].as_str());
+    shown(tool) + &rule.map(|rule| format!(" ({})", shown(rule))).unwrap_or_default()
+}
+
+/// What was decided, with its rule and reason: under a word each. Of tools that are shown otherwise there are
+/// many, so that they share a line; those that were taken out stand elsewhere.
+fn decisions(exchange: &Line) -> Vec<(String, String)> {
+    let said = |decision: &Value| {
+        let part = |name: &str| decision.get(name).and_then(Value::as_str).map(shown);
+        let what = part("what")?;
+        let rule = part("rule").map(|rule| format!(" ({rule})")).unwrap_or_default();
+        let reason = part("reason").map(|reason| format!(": {reason}")).unwrap_or_default();
+        let told = format!("{}{rule}{reason}", part("of")?);
+        let noted = decision.get("noted") == Some(&Value::Bool(true));
+        Some(if noted {
+            (String::from("noted"), format!("would be {what}: "), told)
+        } else {
+            (what, String::new(), told)
+        })
+    };
+    let all = exchange.get("decisions").and_then(Value::as_array);
+    let mut lines: Vec<(String, String)> = Vec::new();
+    for (label, before, told) in all.into_iter().flatten().filter_map(said) {
+        let shares = matches!(
+            (label.as_str(), before.as_str()),
+            ("narrowed", _) | (_, "would be hidden: " | "would be narrowed: ")
+        );
+        match lines.iter_mut().find(|(known, line)| shares && *known == label && line.starts_with(&before)) {
+            Some((_, line)) => line.push_str(&format!(", {told}")),
+            None if label == "hidden" => {}
+            None => lines.push((label, before + &told)),
+        }
+    }
+    if all.is_none_or(Vec::is_empty) {
+        // Records of older versions of Jetway have no more than the calls.
+        let call = |call: &Value| {
+            let told = format!("{} ({})", shown(call.get("tool")?.as_str()?), shown(call.get("rule")?.as_str()?));
+            Some((String::from("refused"), told))
+        };
+        lines.extend(exchange.get("calls_refused").and_then(Value::as_array).into_iter().flatten().filter_map(call));
+    }
+    lines
+}
+
+/// The turns of a reply that took several, each with what it took.
+fn inner(exchange: &Line) -> Vec<String> {
+    let turns = exchange.get("inner").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object);
+    let told = |(place, turn): (usize, &Line)| {
+        let millis = (number(turn, "to_micros") - number(turn, "from_micros")) / 1_000;
+        let served = text(turn, "served_model").map(|model| format!(", by {}", shown(model))).unwrap_or_default();
+        let stop = text(turn, "stop").map(|stop| format!(", stopped by {}", shown(stop))).unwrap_or_default();
+        let estimated = if turn.get("estimated") == Some(&Value::Bool(true)) { " (estimated)" } else { "" };
+        format!(
+            "{}: {millis} ms, {} in, {}, {} out, {}{estimated}{served}{stop}",
+            place + 1,
+            number(turn, "input"),
+            cached(turn),
+            number(turn, "output"),
+            money(number(turn, "cost_micros"))
+        )
+    };
+    turns.enumerate().map(told).collect()
 }
 
 /// The tools whose calls the agent got.
@@ -192,4 +275,43 @@ fn list(line: &Line, name: &str, item: impl Fn(&Value) -> Option<String>) -> Vec
 /// Micro-dollars as dollars.
 pub(in crate::cli) fn money(micros: i64) -> String {
     format!("${}.{:04}", micros / 1_000_000, micros % 1_000_000 / 100)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn line(value: Value) -> Line {
+        value.as_object().cloned().unwrap_or_default()
+    }
+
+    #[test]
+    fn what_was_decided_is_told_with_its_rule_and_reason() {
+        let check = |exchange: Value, expect: &[(&str, &str)]| {
+            let told = decisions(&line(exchange));
+            let told: Vec<(&str, &str)> = told.iter().map(|(label, line)| (label.as_str(), line.as_str())).collect();
+            assert_eq!(told, expect);
+        };
+        let hidden =
+            |tool: &str, noted: bool| json!({ "what": "hidden", "of": tool, "rule": "not in allow", "noted": noted });
+        let refused = json!({ "what": "refused", "of": "Bash", "rule": "deny Bash", "reason": "No.", "noted": true });
+        let corrected = json!({ "what": "corrected", "of": "Bash", "rule": "step look", "reason": "Look." });
+        let failover = json!({ "what": "failover", "of": "first", "reason": "it answered 529" });
+        check(json!({ "decisions": [hidden("A", false), hidden("B", false)] }), &[]);
+        check(
+            json!({ "decisions": [hidden("A", true), failover, hidden("B", true), refused, corrected] }),
+            &[
+                ("noted", "would be hidden: A (not in allow), B (not in allow)"),
+                ("failover", "first: it answered 529"),
+                ("noted", "would be refused: Bash (deny Bash): No."),
+                ("corrected", "Bash (step look): Look."),
+            ],
+        );
+        let narrowed = |tool: &str| json!({ "what": "narrowed", "of": tool, "rule": format!("narrow {tool}") });
+        check(json!({ "decisions": [narrowed("A"), narrowed("B")] }), &[("narrowed", "A (narrow A), B (narrow B)")]);
+        let old = json!([{ "tool": "Bash", "rule": "deny Bash" }]);
+        check(json!({ "decisions": [], "calls_refused": old }), &[("refused", "Bash (deny Bash)")]);
+    }
 }

@@ -2,6 +2,7 @@
 //! date whoever comes first.
 
 pub(super) mod days;
+mod erase;
 mod forward;
 mod tls;
 
@@ -28,6 +29,9 @@ pub(super) use forward::Forwarder;
 
 /// Whoever changes tables holds this lock of the database; any number that is nobody else's.
 const LOCK: i64 = 0x6a65_7477_6179;
+
+/// Whoever writes rows shares this lock, and whoever erases a user has it alone.
+const ERASING: i64 = LOCK + 1;
 
 /// How long a question may take, of a log that is large.
 const READING: Duration = Duration::from_secs(60);
@@ -184,7 +188,9 @@ impl Wire {
         let transaction = self.client.transaction().await?;
         // The journal forgets what was committed, so that has to be on the server's disk.
         transaction.batch_execute("SET LOCAL synchronous_commit = on").await?;
-        for (insert, rows) in inserts {
+        let left_out = erase::left_out(&transaction, rows).await?;
+        for (insert, mut rows) in inserts {
+            rows.retain(|row| !left_out.iter().any(|other| std::ptr::eq(*row, *other)));
             let sent = serde_json::to_string(&rows.iter().map(|row| row.cells()).collect::<Vec<_>>());
             let answered = transaction.query(&insert, &[&sent.unwrap_or_default()]).await?;
             let mut fresh: HashSet<String> = answered.iter().map(|row| row.get(0)).collect();

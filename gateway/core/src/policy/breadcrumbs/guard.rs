@@ -114,10 +114,13 @@ impl StepGuard {
             return None;
         };
         let (tool, id) = (&call.name, &step.id);
+        let sentence = format!("[Jetway] The step `{id}` has no use for this call of `{tool}`. {why}");
         if self.refused.len() < MOST_KEPT {
-            self.refused.push(Refused { tool: tool.clone(), rule: format!("step {id}") });
+            // A step is in force whatever the mode of the policy's lockdown is.
+            let (tool, rule, sentence) = (tool.clone(), format!("step {id}"), sentence.clone());
+            self.refused.push(Refused { tool, rule, sentence, noted: false });
         }
-        Some(Ruling::Correct(format!("[Jetway] The step `{id}` has no use for this call of `{tool}`. {why}")))
+        Some(Ruling::Correct(sentence))
     }
 }
 

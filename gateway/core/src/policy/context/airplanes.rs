@@ -8,6 +8,7 @@ use crate::policy::context::frame::escaped;
 use crate::policy::desk::{Answer, Shown};
 use crate::retrieval::airplane::Airplane;
 use crate::retrieval::profile::{Fit, Profile};
+use crate::tokens;
 use crate::wire::json::Json;
 use crate::wire::tools::offer::NewTool;
 
@@ -53,7 +54,7 @@ pub fn unasked(airplanes: &[Airplane], profile: &Profile, can_ask: bool) -> Opti
     })
 }
 
-/// The files of the best one that are for a step, within so many bytes.
+/// The files of the best one that are for a step, within so many tokens.
 #[must_use]
 pub fn for_step(airplanes: &[Airplane], profile: &Profile, (step, room): (&str, usize)) -> Answer {
     let mut answer = Answer::default();
@@ -61,7 +62,7 @@ pub fn for_step(airplanes: &[Airplane], profile: &Profile, (step, room): (&str, 
     let Some(best) = best.filter(|best| best.tags.fits(profile) != Fit::Neutral) else { return answer };
     for file in best.files.iter().filter(|file| file.steps.iter().any(|own| own == step)) {
         let shown = framed(best, &file.path, (&file.text, &file.rev));
-        if answer.text.len() + shown.text.len() <= room {
+        if tokens::estimate(&answer.text) + tokens::estimate(&shown.text) <= room {
             answer.text.push_str(&shown.text);
             answer.shown.extend(shown.shown);
         }
@@ -202,7 +203,7 @@ mod tests {
         };
         let django = "Add it to my Django app.";
         assert_eq!(shown(django, "integrate", 1_000), 1);
-        assert_eq!(shown(django, "integrate", 50), 0);
+        assert_eq!(shown(django, "integrate", 20), 0);
         assert_eq!(shown(django, "plan", 1_000), 0);
         assert_eq!(shown("Add it.", "integrate", 1_000), 0);
     }

@@ -1,15 +1,15 @@
 //! Documentation that a model asks for. Given the call `search_docs` with
 //! `{"query": "capture an exception"}`: the sections that fit, within the same allowance as those
-//! that it is given unasked.
+//! that it is given unasked, and other ones than those that the conversation has already.
 
 use std::sync::LazyLock;
 
 use jiff::Timestamp;
 
-use super::{Asked, Rules, decide, passage, shown};
+use super::{Asked, Rules, besides, passage, shown};
 use crate::policy::desk::Answer;
 use crate::retrieval::profile::Profile;
-use crate::retrieval::search::Index;
+use crate::retrieval::search::{Hit, Index};
 use crate::wire::json::Json;
 use crate::wire::tools::offer::NewTool;
 
@@ -30,7 +30,7 @@ pub fn search_tool() -> Option<NewTool> {
     TOOL.clone()
 }
 
-/// Answers a call of it.
+/// Answers a call of it. What was shown before, as is told of a text, is named and not said again.
 ///
 /// # Errors
 /// A sentence for the model, when the call has no query.
@@ -39,18 +39,29 @@ pub fn search(
     index: &Index,
     call: &Json,
     (profile, now): (&Profile, Timestamp),
+    was_shown: &dyn Fn(&str) -> bool,
 ) -> Result<Answer, String> {
     let query = call.root().get("query").and_then(|query| query.text().map(|query| query.trim().to_owned()));
     let Some(query) = query.filter(|query| !query.is_empty()) else {
         return Err(format!("`{SEARCH_DOCS}` needs a text `query`: what you want to know."));
     };
     // By words alone: a call is answered at once, and asks nobody what it means.
-    let chosen = decide(rules, index, Asked { task: &query, profile, now, nearness: None });
-    if chosen.is_empty() {
-        let text = String::from("Nothing in the documentation fits this query. Ask in other words, or go on without.");
-        return Ok(Answer { text, shown: Vec::new() });
+    let asked = Asked { task: &query, profile, now, nearness: None };
+    let known = |hit: &Hit<'_>| was_shown(&hit.chunk.text);
+    let (chosen, again) = besides(rules, index, asked, &known);
+    let named: Vec<String> = again.iter().map(|hit| format!("`{}`", hit.chunk.path().replace('`', "'"))).collect();
+    let mut text: String = chosen.iter().map(|hit| passage(hit, now)).collect();
+    if !named.is_empty() {
+        let is_all = if chosen.is_empty() { "What fits this query stands" } else { "This fits too, and stands" };
+        text.push_str(&format!(
+            "{is_all} in the reference material that you were given before: {}.\n",
+            named.join(", ")
+        ));
     }
-    Ok(Answer { text: chosen.iter().map(|hit| passage(hit, now)).collect(), shown: shown(&chosen) })
+    if text.is_empty() {
+        text.push_str("Nothing in the documentation fits this query. Ask in other words, or go on without.");
+    }
+    Ok(Answer { text, shown: shown(&chosen) })
 }
 
 #[cfg(test)]
@@ -63,7 +74,7 @@ mod tests {
         let rules: Rules = serde_saphyr::from_str("{ docs: docs, min_score: 0.1 }").unwrap();
         let index = Index::new(cut("errors.md", "# Errors\nCall `captureException`.\n# Names\nUse the past tense.\n"));
         let call = Json::read(call.to_owned().into()).unwrap();
-        let found = search(&rules, &index, &call, (&Profile::default(), Timestamp::UNIX_EPOCH));
+        let found = search(&rules, &index, &call, (&Profile::default(), Timestamp::UNIX_EPOCH), &|_| false);
         match (&found, expect) {
             (Ok(answer), Ok(part)) => assert!(answer.text.contains(part), "{answer:?}"),
             (Err(why), Err(part)) => assert!(why.contains(part), "{why}"),
@@ -78,6 +89,26 @@ mod tests {
         check(r#"{"query":" "}"#, Err("needs a text `query`"));
         check(r#"{"query":7}"#, Err("needs a text `query`"));
         check("{}", Err("needs a text `query`"));
+    }
+
+    #[test]
+    fn what_was_shown_before_is_named_and_not_said_again() {
+        let index = Index::new(cut("p.md", "# Errors\nCapture one.\n# Crashes\nCapture two.\n"));
+        let check = |known: &[&str], (shown, named): (&[&str], &str)| {
+            let rules: Rules = serde_saphyr::from_str("{ docs: docs, min_score: 0.01 }").unwrap();
+            let call = Json::read(r#"{"query":"capture"}"#.to_owned().into()).unwrap();
+            let when = (&Profile::default(), Timestamp::UNIX_EPOCH);
+            let answer = search(&rules, &index, &call, when, &|text| known.contains(&text)).unwrap();
+            let mut found: Vec<&str> = answer.shown.iter().map(|shown| shown.text.as_str()).collect();
+            found.sort_unstable();
+            assert_eq!(found, shown, "{known:?}");
+            assert!(answer.text.ends_with(named) && shown.iter().all(|text| answer.text.contains(text)), "{answer:?}");
+            assert!(!known.iter().any(|text| answer.text.contains(text)), "{answer:?}");
+        };
+        check(&[], (&["Capture one.", "Capture two."], "</jetway_context>\n"));
+        let one = "This fits too, and stands in the reference material that you were given before: `Errors`.\n";
+        check(&["Capture one."], (&["Capture two."], one));
+        check(&["Capture one.", "Capture two."], (&[], "given before: `Errors`, `Crashes`.\n"));
     }
 
     #[test]

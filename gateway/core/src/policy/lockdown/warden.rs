@@ -20,6 +20,10 @@ use crate::wire::request::Request;
 pub struct Refused {
     pub tool: String,
     pub rule: String,
+    /// What the model is told of it, or would be.
+    pub sentence: String,
+    /// Whether it was only noted: in shadow mode the agent gets it all the same.
+    pub noted: bool,
 }
 
 /// A call that the agent got in other words.
@@ -109,7 +113,8 @@ impl Warden {
             "[Jetway] The call of the tool `{tool}` was refused by the policy `{policy}` ({rule}).{why}{advice}"
         );
         if self.refused.len() < MOST_KEPT {
-            self.refused.push(Refused { tool: tool.clone(), rule: rule.to_owned() });
+            let (tool, rule, sentence) = (tool.clone(), rule.to_owned(), sentence.clone());
+            self.refused.push(Refused { tool, rule, sentence, noted: !self.is_enforced() });
         }
         // In shadow mode nothing comes of a ruling, and the calls behind it are judged too.
         match (self.rules.mode, self.rules.on_denied) {

@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::table::Table;
-use super::{Kind, Profile};
+use super::{Kind, Profile, imports};
+use crate::retrieval::markdown::{self, Kind as Line};
 
 /// So much of a page is looked at for its fences, in bytes.
 const MOST_MARKDOWN: usize = 1 << 20;
@@ -121,35 +122,148 @@ fn implies(table: &Table, one: &str, other: &str) -> bool {
     false
 }
 
-/// What a page or a passage is for, by its code fences. Commands, data and markup are in pages of
-/// every language and say nothing, but HTML does where there is nothing else.
+/// How well a passage with these tags, and this text, fits a project. Both count: a page for Python
+/// may have a part in JavaScript, which is for no project of Python alone.
+#[must_use]
+pub fn fits(tags: &Tags, passage: &str, profile: &Profile) -> Fit {
+    let fit = tags.fits(profile);
+    if !fit.is_fit() {
+        return fit;
+    }
+    let code = detect(passage).at_home(profile);
+    if *tags == Tags::default() {
+        return code.fits(profile);
+    }
+    // Markup alone is code of every language where the page says what it is for.
+    let table = Table::shipped();
+    let languages = code.languages.iter().filter(|name| !is_markup(table, name)).cloned().collect();
+    let code = Tags { languages, frameworks: code.frameworks };
+    let (own, is_named) = (Profile { languages: tags.told(table, profile), ..Profile::default() }, named(tags, table));
+    let is_other = |languages: &[String]| {
+        let only = Tags { languages: languages.to_vec(), frameworks: Vec::new() };
+        let of_framework = !tags.frameworks.is_empty() && only.fits(&is_named).is_fit();
+        !only.fits(&own).is_fit() && !of_framework
+    };
+    let frameworks = Tags { languages: Vec::new(), frameworks: code.frameworks };
+    if is_other(&code.languages) || !frameworks.fits(profile).is_fit() { Fit::Not } else { fit }
+}
+
+/// What a language or a framework is, by any name that the table knows of it.
+#[must_use]
+pub fn known(name: &str) -> Option<Kind> {
+    Table::shipped().named(name).map(|(kind, _)| kind)
+}
+
+/// Roles of frameworks that go along with any other: an import of one does not say what a project
+/// is. Every kind of application has a test that imports `node:http`, and a `vite.config.ts`.
+const ALONGSIDE: &[&str] = &["build", "runtime"];
+
+/// What a page or a passage is for, by its code fences: by the words behind their marks, and by the
+/// frameworks that the code imports. Commands, data and markup are in pages of every language and
+/// say nothing, but HTML does where there is nothing else.
 #[must_use]
 pub fn detect(markdown: &str) -> Tags {
     let table = Table::shipped();
     let mut found: BTreeSet<(Kind, &str)> = BTreeSet::new();
-    let mut open: Option<(char, usize)> = None;
-    for line in markdown[..markdown.floor_char_boundary(MOST_MARKDOWN)].lines() {
-        let line = line.trim_start_matches([' ', '>', '-', '*', '\t']);
-        let Some(mark) = line.chars().next().filter(|mark| matches!(mark, '`' | '~')) else { continue };
-        let length = line.chars().take_while(|c| *c == mark).count();
-        let info = line[length..].trim();
-        match open {
-            Some((opened, least)) if opened == mark && length >= least && info.is_empty() => open = None,
-            None if length >= 3 && !info.contains('`') => {
-                open = Some((mark, length));
-                found.extend(table.by_fence(&language_of(info)));
-            }
+    for line in markdown::read(&markdown[..markdown.floor_char_boundary(MOST_MARKDOWN)]) {
+        match line.kind {
+            Line::Opening(words) => found.extend(table.by_fence(&language_of(words))),
+            Line::Code(words) => imported(table, &language_of(words), line.text, &mut found),
             _ => {}
         }
     }
-    let is_markup = |name: &str| table.tag((Kind::Language, name)).is_some_and(|tag| tag.markup);
     let of = |wanted: Kind| found.iter().filter(move |(kind, _)| *kind == wanted).map(|(_, name)| *name);
-    let has_code = !of(Kind::Framework).chain(of(Kind::Language)).all(is_markup);
-    let languages = of(Kind::Language).filter(|name| !has_code || !is_markup(name));
+    let has_code = !of(Kind::Framework).chain(of(Kind::Language)).all(|name| is_markup(table, name));
+    let languages = of(Kind::Language).filter(|name| !has_code || !is_markup(table, name));
     Tags {
         languages: languages.map(str::to_owned).collect(),
         frameworks: of(Kind::Framework).map(str::to_owned).collect(),
     }
+}
+
+/// What a whole page is for that has no tags: the one language that all its code is in. Where there
+/// are several each passage goes by its own.
+#[must_use]
+pub fn detect_page(markdown: &str) -> Tags {
+    let table = Table::shipped();
+    let mut found: BTreeSet<(Kind, &str)> = BTreeSet::new();
+    for line in markdown::read(&markdown[..markdown.floor_char_boundary(MOST_MARKDOWN)]) {
+        if let Line::Opening(words) = line.kind {
+            found.extend(table.by_fence(&language_of(words)).filter(|(_, name)| !is_markup(table, name)));
+        }
+    }
+    let of = |wanted: Kind| found.iter().filter(move |(kind, _)| *kind == wanted).map(|(_, name)| (*name).to_owned());
+    let (languages, frameworks): (Vec<_>, Vec<_>) = (of(Kind::Language).collect(), of(Kind::Framework).collect());
+    // JavaScript and TypeScript are one here.
+    let fits_any = |one: &String| {
+        let one = Profile::of_languages(std::slice::from_ref(one));
+        languages.iter().all(|name| Tags { languages: vec![name.clone()], ..Tags::default() }.fits(&one).is_fit())
+    };
+    if languages.iter().any(fits_any) {
+        Tags { languages, frameworks: Vec::new() }
+    } else if languages.is_empty() && frameworks.len() == 1 {
+        Tags { languages, frameworks }
+    } else {
+        Tags::default()
+    }
+}
+
+/// Notes the frameworks that a line of a fence imports. One that says no language may be in any.
+fn imported<'t>(table: &'t Table, fence: &str, code: &str, found: &mut BTreeSet<(Kind, &'t str)>) {
+    let languages: &[String] = match table.by_fence(fence) {
+        Some((Kind::Language, name)) => &[name.to_owned()],
+        Some((kind, name)) => table.tag((kind, name)).map(|tag| tag.languages.as_slice()).unwrap_or_default(),
+        None if fence.is_empty() => &[],
+        None => return,
+    };
+    let is_its = |import: &&super::document::Import| {
+        fence.is_empty() || import.languages.iter().any(|language| languages.contains(language))
+    };
+    for import in table.document.imports.iter().filter(is_its) {
+        imports::each(import.syntax, code, &mut |package| {
+            let tags = table.by_package(&import.ecosystem, package).into_iter();
+            let tells = |name: &str| {
+                let role = table.tag((Kind::Framework, name)).and_then(|tag| tag.role.as_deref());
+                role.is_some_and(|role| !ALONGSIDE.contains(&role))
+            };
+            found.extend(tags.filter(|(kind, name)| *kind == Kind::Framework && tells(name)));
+        });
+    }
+}
+
+fn is_markup(table: &Table, name: &str) -> bool {
+    table.tag((Kind::Language, name)).is_some_and(|tag| tag.markup)
+}
+
+impl Tags {
+    /// What code imports, without what is part of a project of the frameworks that this one has:
+    /// one of React Native imports `react`, and one of FastAPI `starlette`.
+    fn at_home(mut self, profile: &Profile) -> Self {
+        let table = Table::shipped();
+        let of = |name: &str| table.tag((Kind::Framework, name));
+        let holds = |own: &String, name: &String| {
+            let goes_before = of(own).is_some_and(|own| own.displaces.contains(name));
+            let comes_behind = |tag: &super::document::Tag| tag.displaced_by.contains(own) || tag.part_of.contains(own);
+            goes_before || of(name).is_some_and(comes_behind)
+        };
+        self.frameworks.retain(|name| !profile.frameworks.iter().any(|own| holds(own, name)));
+        self
+    }
+
+    /// The languages that a passage of a page with these tags may be in for this project.
+    fn told(&self, table: &Table, profile: &Profile) -> Vec<String> {
+        if profile.languages.is_empty() { named(self, table).languages } else { profile.languages.clone() }
+    }
+}
+
+/// The languages that tags name, also by their frameworks.
+fn named(tags: &Tags, table: &Table) -> Profile {
+    let own = tags.languages.iter().map(|name| table.canonical(Kind::Language, name).into_owned());
+    let frameworks = tags.frameworks.iter().map(|name| table.canonical(Kind::Framework, name));
+    let of_framework = |name: std::borrow::Cow<'_, str>| {
+        table.tag((Kind::Framework, &name)).map(|tag| tag.languages.clone()).unwrap_or_default()
+    };
+    Profile::of_languages(&own.chain(frameworks.flat_map(of_framework)).collect::<Vec<_>>())
 }
 
 /// `tsx title="app/page.tsx"`, `{.python}`, `ts{1,3}`, `language-js`

@@ -125,6 +125,119 @@ fn a_page_is_known_by_its_fences() {
 }
 
 #[test]
+fn a_passage_is_known_by_the_frameworks_that_its_code_imports() {
+    let check = |fence: &str, code: &str, languages: &[&str], frameworks: &[&str]| {
+        let markdown = format!("text\n```{fence}\n{code}\n```\n");
+        assert_eq!(detect(&markdown), tags(languages, frameworks), "{markdown}");
+    };
+    check("python", "from django.db import models", &["python"], &["django"]);
+    check("ts", "import Link from 'next/link'", &["typescript"], &["nextjs"]);
+    check("ts", "import {\n  fail,\n} from '@sveltejs/kit'", &["typescript"], &["sveltekit"]);
+    check("vue", "import { ref } from 'vue'\nimport { defineNuxtConfig } from 'nuxt'", &[], &["nuxt", "vue"]);
+    check("rust", "use axum::Router;", &["rust"], &["axum"]);
+    check("go", "import (\n\t\"github.com/gin-gonic/gin\"\n)", &["go"], &["gin"]);
+    // One that says no language may be in any.
+    check("", "from flask import Flask", &[], &["flask"]);
+    check("", "const app = require('express')()", &[], &["express"]);
+    // These are in projects of every framework.
+    check("ts", "import { defineConfig } from 'vite'\nimport http from 'node:http'", &["typescript"], &[]);
+    check("ts", "import { capture } from './django'\nimport posthog from 'posthog-js'", &["typescript"], &[]);
+    // It is no code, or code of another language.
+    check("text", "from django import forms", &[], &[]);
+    check("ruby", "from django import forms", &["ruby"], &[]);
+    assert_eq!(detect("from django import forms\n\n`from flask import x`"), Tags::default());
+    assert_eq!(
+        detect("1. ```py\n   from django import forms\n   ```\n+ ~~~rb\n  ~~~"),
+        tags(&["python", "ruby"], &["django"])
+    );
+}
+
+#[test]
+fn a_whole_page_is_for_the_one_language_that_all_its_code_is_in() {
+    let check = |fences: &[&str], languages: &[&str], frameworks: &[&str]| {
+        let fences: Vec<String> = fences.iter().map(|fence| format!("# A\n```{fence}\nx\n```\n")).collect();
+        assert_eq!(detect_page(&fences.concat()), tags(languages, frameworks), "{fences:?}");
+    };
+    check(&["python", "bash", "json", "html", ""], &["python"], &[]);
+    check(&["tsx", "js"], &["javascript", "typescript"], &[]);
+    check(&["svelte"], &[], &["svelte"]);
+    check(&["svelte", "js"], &["javascript"], &[]);
+    check(&["svelte", "vue"], &[], &[]);
+    check(&["python", "ruby"], &[], &[]);
+    check(&["html", "yaml", "sh"], &[], &[]);
+    check(&[], &[], &[]);
+}
+
+#[test]
+fn a_passage_fits_by_the_tags_of_its_page_and_by_its_code() {
+    let check = |said: &str, (languages, frameworks): (&[&str], &[&str]), (fence, code): (&str, &str), expect: bool| {
+        let text = format!("text\n```{fence}\n{code}\n```\n");
+        let fit = fits(&tags(languages, frameworks), &text, &Profile::of_words(said));
+        assert_eq!(fit.is_fit(), expect, "{said} {languages:?} {frameworks:?} {text}");
+    };
+    const PYTHON: &str = "Add it to my Python project.";
+    const JS: &str = "Add it to my JavaScript project.";
+    const NEXT: &str = "Add it to my Next.js app.";
+    for fence in ["", "bash", "json", "yaml", "html", "text", "css", "sql", "toml", "diff"] {
+        check(JS, (&["javascript"], &[]), (fence, "x"), true);
+        check(PYTHON, (&["python"], &[]), (fence, "x"), true);
+    }
+    check(JS, (&["javascript"], &[]), ("tsx", "x"), true);
+    check(JS, (&["javascript"], &[]), ("python", "x"), false);
+    check(PYTHON, (&["python"], &[]), ("ts", "x"), false);
+    check(PYTHON, (&["python"], &[]), ("py", "x\n```\n```js\ny"), true);
+    // A page for several has parts for each.
+    check(PYTHON, (&["python", "javascript"], &[]), ("js", "x"), false);
+    check(PYTHON, (&["python", "javascript"], &[]), ("py", "x"), true);
+    check(PYTHON, (&["python", "javascript"], &[]), ("sh", "x"), true);
+    // A framework may come with code in a language that it says itself.
+    check("Add it to my Rails app.", (&["ruby", "javascript"], &["rails"]), ("js", "x"), true);
+    check("Add it to my Rails app.", (&["ruby"], &["rails"]), ("js", "x"), false);
+    check("Add it to my Rails app.", (&[], &["rails"]), ("ruby", "x"), true);
+    check("Add it to my Rails app.", (&[], &["rails"]), ("go", "x"), false);
+    // What is imported counts as the framework does.
+    let django = ("python", "from django.db import models");
+    check("Add it to my Django app.", (&["python"], &[]), django, true);
+    check("Add it to my Flask app.", (&["python"], &[]), django, false);
+    check("Add it to my Flask app.", (&[], &[]), django, false);
+    check(PYTHON, (&["python"], &[]), django, false);
+    check(
+        "Add it to my Flask app.",
+        (&["python"], &["flask", "fastapi"]),
+        ("py", "from fastapi import FastAPI"),
+        false,
+    );
+    check(
+        NEXT,
+        (&["typescript"], &["nextjs"]),
+        ("ts", "import Link from 'next/link'\nimport { useState } from 'react'"),
+        true,
+    );
+    check(NEXT, (&["typescript"], &["nextjs"]), ("ts", "import { ref } from 'vue'"), false);
+    check("Add it to my SvelteKit app.", (&["typescript"], &["sveltekit"]), ("svelte", "x"), true);
+    check(NEXT, (&["typescript"], &["nextjs"]), ("svelte", "x"), false);
+    // What is part of a project of another framework is no other one.
+    let native = ("tsx", "import { useEffect } from 'react'");
+    check("Add it to my React Native app.", (&["typescript"], &["react-native"]), native, true);
+    check(
+        "Add it to my FastAPI app.",
+        (&[], &["fastapi"]),
+        ("py", "from starlette.middleware import Middleware"),
+        true,
+    );
+    check(
+        "Add it to my NestJS app.",
+        (&["typescript"], &["nestjs"]),
+        ("ts", "import { Request } from 'express'"),
+        true,
+    );
+    check("Add it to my Nuxt app.", (&["typescript"], &["nuxt"]), ("ts", "import { defineConfig } from 'vite'"), true);
+    // Nothing is known yet.
+    check("Add it.", (&[], &[]), ("sh", "x"), true);
+    check("Add it.", (&[], &[]), ("js", "x"), false);
+}
+
+#[test]
 fn a_new_turn_costs_what_is_new() {
     let mut messages = vec![serde_json::json!({"role": "user", "content": "Add analytics to my Rails app."})];
     let mut profile = Profile::read(&request(&messages.clone().into()));

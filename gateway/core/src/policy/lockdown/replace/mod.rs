@@ -72,15 +72,12 @@ impl Rules {
         self.tools.iter().filter(|tool| tool.works_with(agent)).map(Replacement::spec).collect()
     }
 
-    /// Names of the agent's tools that are taken away: what the replacements stand in for, and
-    /// whatever has the name of one of them.
+    /// The replacement for which one of the agent's tools is taken away: it stands in for that, or has
+    /// its name.
     #[must_use]
-    pub fn hidden(&self) -> Vec<&str> {
-        let names = self.tools.iter().flat_map(|tool| tool.instead_of.iter().chain([&tool.name]));
-        let mut names: Vec<&str> = names.map(String::as_str).collect();
-        names.sort_unstable();
-        names.dedup();
-        names
+    pub fn hides(&self, name: &str) -> Option<&str> {
+        let is_for = |tool: &&Replacement| tool.name == name || tool.instead_of.iter().any(|other| other == name);
+        self.tools.iter().find(is_for).map(|tool| tool.name.as_str())
     }
 
     /// The replacement of this name.

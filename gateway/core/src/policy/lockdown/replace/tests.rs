@@ -306,8 +306,10 @@ fn a_tool_is_offered_with_its_schema() {
 
 #[test]
 fn what_they_stand_in_for_is_hidden_and_so_is_what_has_their_name() {
-    assert_eq!(rules(TOOLS).hidden(), ["Bash", "Read", "look", "write"]);
-    assert!(rules(TOOLS).find("Bash").is_none());
+    let rules = rules(TOOLS);
+    let hidden = ["Bash", "Read", "look", "write", "Edit"].map(|name| rules.hides(name));
+    assert_eq!(hidden, [Some("look"), Some("look"), Some("look"), Some("write"), None]);
+    assert!(rules.find("Bash").is_none());
 }
 
 #[test]

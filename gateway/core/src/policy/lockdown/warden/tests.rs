@@ -23,6 +23,16 @@ fn check(lockdown: &str, call: (&str, &str), expect: &str) {
 }
 
 #[test]
+fn what_is_only_noted_is_told_apart() {
+    for (mode, noted) in [("enforce", false), ("shadow", true)] {
+        let lockdown = format!("{{ allow: ['*'], deny: [Read], mode: {mode} }}");
+        let (ruling, refused) = ruled(&lockdown, Setting::default(), ("Read", "{}"));
+        assert_eq!((ruling == Ruling::Pass, refused[0].noted), (noted, noted), "{mode}");
+        assert!(refused[0].sentence.contains("`Read` was refused by the policy"), "{refused:?}");
+    }
+}
+
+#[test]
 fn what_a_program_calls_is_judged_as_if_it_came_alone() {
     let program = |source| ("exec", source);
     let list = "await tools.exec_command({cmd: \"ls\"});";
