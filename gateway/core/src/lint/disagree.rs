@@ -11,8 +11,9 @@ use regex::Regex;
 
 use super::audience::Audience;
 use super::imports::imported;
-use super::prose::{front, headings, is_denied, lines};
+use super::prose::{front, is_denied, lines};
 use super::{Facts, Finding, Text};
+use crate::retrieval::markdown;
 use crate::retrieval::profile::{Tags, detect};
 
 static VARIABLE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b").ok());
@@ -193,11 +194,11 @@ fn sections(text: &Text) -> Vec<(usize, String, String)> {
     let section = |begin: usize, end: usize| lines.get(begin - 1..end - 1).unwrap_or_default().join("\n");
     let titles =
         |above: &[(usize, String)]| above.iter().map(|(_, title)| title.as_str()).collect::<Vec<_>>().join(" > ");
-    for heading in headings(&text.text).into_iter().filter(|heading| heading.line >= first) {
+    for heading in markdown::headings(&text.text).into_iter().filter(|heading| heading.line >= first) {
         found.push((begin, section(begin, heading.line), titles(&above)));
         begin = heading.line;
         above.retain(|(level, _)| *level < heading.level);
-        above.push((heading.level, heading.title));
+        above.push((heading.level, heading.title.into_owned()));
     }
     found.push((begin, section(begin, lines.len() + 1), titles(&above)));
     found

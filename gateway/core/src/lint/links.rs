@@ -5,8 +5,9 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::prose::{headings, lines};
+use super::prose::lines;
 use super::{Facts, Finding, Text};
+use crate::retrieval::markdown::headings;
 
 static LINK: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\]\(\s*(?:<([^>]*)>|([^)\s]+))(?:\s[^)]*)?\)").ok());

@@ -9,6 +9,7 @@ mod imports;
 mod judge;
 mod language;
 mod links;
+mod matter;
 mod prose;
 mod reach;
 mod steps;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use crate::policy::lockdown::Rules;
 use crate::policy::{breadcrumbs, context};
 use crate::retrieval::airplane::Airplane;
+use crate::retrieval::markdown::{self, Kind};
 use crate::retrieval::profile::Tags;
 use crate::retrieval::search::Index;
 
@@ -65,8 +67,16 @@ pub struct Finding {
 /// By file and line.
 #[must_use]
 pub fn lint(facts: &Facts<'_>) -> Vec<Finding> {
-    let rules =
-        [tools::check, commands::check, language::check, links::check, reach::check, steps::check, disagree::check];
+    let rules = [
+        tools::check,
+        commands::check,
+        language::check,
+        links::check,
+        matter::check,
+        reach::check,
+        steps::check,
+        disagree::check,
+    ];
     let mut found: Vec<Finding> = rules.iter().flat_map(|rule| rule(facts)).collect();
     found.retain(|finding| !is_allowed(facts, finding));
     found.sort_by(|a, b| (&a.file, a.line, a.rule).cmp(&(&b.file, b.line, b.rule)));
@@ -74,11 +84,18 @@ pub fn lint(facts: &Facts<'_>) -> Vec<Finding> {
     found
 }
 
-/// Whether the line above says `<!-- lint: allow RULE -->`.
+/// Whether the line above says `<!-- lint: allow RULE -->`. Of code it is the line above its fence: in
+/// there it would be shown to models.
 fn is_allowed(facts: &Facts<'_>, finding: &Finding) -> bool {
-    let text = facts.texts.iter().find(|text| text.file == finding.file);
-    let above = text.and_then(|text| text.text.lines().nth(finding.line.checked_sub(2)?));
-    above.is_some_and(|above| above.trim() == format!("<!-- lint: allow {} -->", finding.rule))
+    let Some(text) = facts.texts.iter().find(|text| text.file == finding.file) else { return false };
+    let (before, body) = prose::parted(&text.text);
+    let lines = markdown::read(body);
+    let Some(own) = finding.line.checked_sub(before + 1).filter(|own| *own < lines.len()) else { return false };
+    let is_code = matches!(lines[own].kind, Kind::Code(_));
+    let opening = lines[..own].iter().rposition(|line| is_code && matches!(line.kind, Kind::Opening(_)));
+    let above = opening.unwrap_or(own).checked_sub(1).map(|above| &lines[above]);
+    let mark = format!("<!-- lint: allow {} -->", finding.rule);
+    above.is_some_and(|above| above.kind == Kind::Text && above.text.trim() == mark)
 }
 
 #[cfg(test)]

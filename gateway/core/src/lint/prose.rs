@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Text;
-use crate::retrieval::chunk::{self, Fence};
+use crate::retrieval::markdown::{self, Kind, is_item};
 
 /// A line of a text, and in what fence it stands.
 pub(super) struct Line<'a> {
@@ -20,84 +20,38 @@ pub(super) struct Line<'a> {
 
 /// The lines of a text, without those that open and close fences.
 pub(super) fn lines(text: &str) -> Vec<Line<'_>> {
-    let mut found = Vec::new();
-    let mut open: Option<(Fence, &str)> = None;
-    for (at, line) in text.lines().enumerate() {
-        match &open {
-            Some((fence, _)) if fence.is_closed_by(line) => open = None,
-            Some((_, word)) => found.push(Line { number: at + 1, text: line, fence: Some(word) }),
-            None => match Fence::opened_by(line) {
-                Some(fence) => {
-                    let word = line.trim_start_matches([' ', '>', '-', '*', '\t', '`', '~']);
-                    let word = word.split([' ', '{', ',', ':']).next().unwrap_or_default();
-                    open = Some((fence, word));
-                }
-                None => found.push(Line { number: at + 1, text: line, fence: None }),
-            },
-        }
-    }
-    found
+    let (before, body) = parted(text);
+    let front = text.lines().take(before).enumerate().map(|(at, text)| Line { number: at + 1, text, fence: None });
+    let body = markdown::read(body).into_iter().filter_map(|line| {
+        let fence = match line.kind {
+            Kind::Opening(_) | Kind::Closing => return None,
+            Kind::Code(words) => Some(words.split([' ', '{', ',', ':']).next().unwrap_or_default()),
+            Kind::Heading { .. } | Kind::Underline | Kind::Text => None,
+        };
+        Some(Line { number: before + line.number, text: line.text, fence })
+    });
+    front.chain(body).collect()
+}
+
+/// How many lines come before a text that is read, and that text.
+pub(super) fn parted(text: &str) -> (usize, &str) {
+    let body = markdown::split(text).1;
+    (text[..text.len() - body.len()].matches('\n').count(), body)
 }
 
 /// Lines of front matter that a page begins with: they are shown to nobody.
 pub(super) fn front(text: &Text) -> usize {
-    let is_page = text.page.is_some();
-    chunk::split(&text.text).0.filter(|_| is_page).map_or(0, |front| front.lines().count() + 2)
-}
-
-/// A heading, and the line it stands in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Heading {
-    pub line: usize,
-    pub level: usize,
-    pub title: String,
-}
-
-/// The headings of a text, those that are underlined with `=` or `-` as well.
-pub(super) fn headings(text: &str) -> Vec<Heading> {
-    let lines = lines(text);
-    let mut found = Vec::new();
-    let mut above: Option<&Line<'_>> = None;
-    for line in lines.iter().filter(|line| line.fence.is_none()) {
-        let level = line.text.bytes().take_while(|byte| *byte == b'#').count();
-        let title = line.text[level..].trim();
-        if (1..=6).contains(&level) && (title.is_empty() || line.text[level..].starts_with([' ', '\t'])) {
-            let bare = title.trim_end_matches('#');
-            // Marks that close it stand behind a space; in `C#` they are of the title.
-            let title = if bare.is_empty() || bare.ends_with(' ') { bare.trim() } else { title };
-            found.push(Heading { line: line.number, level, title: title.to_owned() });
-            above = None;
-            continue;
-        }
-        let mark = line.text.trim_end();
-        let is_rule = |c: char| !mark.is_empty() && mark.chars().all(|found| found == c);
-        let is_underline = is_rule('=') || is_rule('-');
-        if let Some(above) = above.filter(|above| above.number + 1 == line.number && is_underline) {
-            let level = if is_rule('=') { 1 } else { 2 };
-            found.push(Heading { line: above.number, level, title: above.text.trim().to_owned() });
-        }
-        let is_text = !mark.trim().is_empty() && !is_underline && !begins_block(line.text);
-        above = Some(line).filter(|_| is_text);
-    }
-    found
+    if text.page.is_some() { parted(&text.text).0 } else { 0 }
 }
 
 /// The line of a heading, or the first.
 pub(super) fn line_of(text: &str, title: &str) -> usize {
-    headings(text).iter().find(|heading| heading.title == title).map_or(1, |heading| heading.line)
+    markdown::headings(text).iter().find(|heading| heading.title == title).map_or(1, |heading| heading.line)
 }
 
 /// Whether a line is no continuation of a paragraph above it.
 fn begins_block(line: &str) -> bool {
     is_item(line) || line.trim_start().starts_with(['|', '>'])
-}
-
-fn is_item(line: &str) -> bool {
-    let line = line.trim_start();
-    let number = line.trim_start_matches(|c: char| c.is_ascii_digit());
-    line.starts_with("- ") || line.starts_with("* ") || line.starts_with("+ ") || {
-        number.len() < line.len() && (number.starts_with(". ") || number.starts_with(") "))
-    }
 }
 
 /// A paragraph, an item of a list or a row of a table, as one line.
@@ -134,7 +88,7 @@ impl Prose {
 pub(super) fn prose(text: &Text) -> Vec<Prose> {
     let front = front(text);
     let titles: BTreeMap<usize, bool> =
-        headings(&text.text).into_iter().map(|heading| (heading.line, forbids(&heading.title))).collect();
+        markdown::headings(&text.text).into_iter().map(|heading| (heading.line, forbids(&heading.title))).collect();
     let mut found: Vec<Prose> = Vec::new();
     // Of the heading above, and of the paragraph above that an item of a list belongs to.
     let (mut by_heading, mut by_lead) = (false, false);

@@ -9,11 +9,13 @@ use super::prose::line_of;
 use super::steps::line_of_step;
 use super::{Facts, Finding};
 use crate::policy::context::airplanes::{for_step, unasked};
-use crate::policy::context::{Rules, render};
+use crate::policy::context::{self, Rules};
 use crate::retrieval::airplane::Airplane;
 use crate::retrieval::chunk::Chunk;
-use crate::retrieval::profile::Tags;
+use crate::retrieval::matter::front_matter_problem;
+use crate::retrieval::profile::{Kind, Tags, known};
 use crate::retrieval::search::{Hit, Index};
+use crate::tokens;
 
 /// So much of a passage's first words is what somebody might ask.
 const ASKED: usize = 200;
@@ -41,7 +43,7 @@ fn sections(facts: &Facts<'_>, rules: &Rules, index: &Index) -> Vec<Finding> {
         let size = size(index, chunk);
         if size > room {
             add(format!(
-                "The section `{heading}` has {size} bytes as it is shown, and `context.allowance` has room for {room}: it is never shown. Cut it, or raise the allowance."
+                "The section `{heading}` takes {size} tokens as it is shown, and `context.allowance` has room for {room}: it is never shown. Cut it, or raise the allowance."
             ));
             continue;
         }
@@ -64,76 +66,63 @@ fn sections(facts: &Facts<'_>, rules: &Rules, index: &Index) -> Vec<Finding> {
     found
 }
 
-/// The bytes that a section takes as it is shown, while its page is fresh.
+/// The tokens that a section takes as it is shown, while its page is fresh.
 fn size(index: &Index, chunk: &Chunk) -> usize {
     let page = index.pages().get(&chunk.page);
     let now = page.map_or(Timestamp::UNIX_EPOCH, |page| page.confirmed);
-    let hit = Hit { chunk, page, score: 0.0, similarity: None };
-    // What is said once before all of them is not counted there either.
-    render(&[hit, hit], now).len() - render(&[hit], now).len()
+    context::size(&Hit { chunk, page, score: 0.0, similarity: None }, now)
 }
 
-/// Tags of which no project can ever be, such as `djnago`.
+/// Tags of sources and of airplanes of which no project can ever be, such as `djnago`. What pages
+/// say themselves is told of their front matter.
 fn tags(facts: &Facts<'_>) -> Vec<Finding> {
-    let unknown = |tags: &Tags| -> Vec<String> {
-        let alone = |languages: &[String], frameworks: &[String]| {
-            let tags = Tags { languages: languages.to_vec(), frameworks: frameworks.to_vec() };
-            Audience::of(tags).is_anybody()
-        };
-        let languages = tags.languages.iter().filter(|name| !alone(std::slice::from_ref(*name), &[]));
-        languages
-            .chain(tags.frameworks.iter().filter(|name| !alone(&[], std::slice::from_ref(*name))))
-            .cloned()
-            .collect()
-    };
-    let holds = |text: &str, name: &str| {
-        let is_it = |line: &str| line.to_lowercase().split(|c: char| ",[]:\"' \t".contains(c)).any(|word| word == name);
-        text.lines().position(is_it).map(|at| at + 1)
-    };
-    let sentence = |name: &str| {
-        format!(
-            "The tag `{name}` is one that no project is known by, so that nobody is shown this for it. Is it misspelt?"
-        )
-    };
     let mut found = Vec::new();
-    for text in facts.texts.iter().filter(|text| text.page.is_some()) {
-        for name in unknown(text.tags.as_ref().unwrap_or(&Tags::default())) {
-            let front = crate::retrieval::chunk::split(&text.text).0.unwrap_or_default();
-            // The lines of front matter are counted behind the one that opens it.
-            let own = holds(front, &name).map(|line| (text.file.clone(), line + 1));
-            let (file, line) = own.unwrap_or_else(|| {
-                let line = holds(facts.policy, &name).unwrap_or(1);
-                (String::from("policy.yaml"), line)
-            });
-            found.push(Finding { file, line, rule: "unreachable", sentence: sentence(&name) });
-        }
+    let mut add = |file: String, line: usize, name: &str| {
+        let sentence = format!(
+            "The tag `{name}` is one that no project is known by, so that nobody is shown this for it. Is it misspelt?"
+        );
+        found.push(Finding { file, line, rule: "unreachable", sentence });
+    };
+    let pages = facts.texts.iter().filter(|text| text.page.is_some() && front_matter_problem(&text.text).is_none());
+    for name in pages.filter_map(|text| text.tags.as_ref()).flat_map(unknown) {
+        add(String::from("policy.yaml"), line_with(facts.policy, name), name);
     }
     for plane in facts.airplanes {
-        found.extend(unknown(&plane.tags).iter().map(|name| Finding {
-            file: format!("airplanes/{}/airplane.yaml", plane.name),
-            line: 1,
-            rule: "unreachable",
-            sentence: sentence(name),
-        }));
+        for name in unknown(&plane.tags) {
+            add(format!("airplanes/{}/airplane.yaml", plane.name), 1, name);
+        }
     }
     found
 }
 
+/// Tags that are none, or of the other kind.
+fn unknown(tags: &Tags) -> impl Iterator<Item = &str> {
+    let of = |names, kind| std::iter::repeat(kind).zip::<&Vec<String>>(names);
+    let all = of(&tags.languages, Kind::Language).chain(of(&tags.frameworks, Kind::Framework));
+    all.filter(|(kind, name)| known(name) != Some(*kind)).map(|(_, name)| name.as_str())
+}
+
+/// The first line that has this word, or the first.
+fn line_with(text: &str, name: &str) -> usize {
+    let is_it = |line: &str| line.to_lowercase().split(|c: char| ",[]{}:\"' \t".contains(c)).any(|word| word == name);
+    text.lines().position(is_it).map_or(1, |at| at + 1)
+}
+
 /// What of an airplane does not come, since there is no room for it.
 fn allowance(facts: &Facts<'_>, rules: &Rules, plane: &Airplane) -> Vec<Finding> {
-    let room = rules.room();
+    let room = rules.allowance();
     let audience = Audience::of(plane.tags.clone());
     let Some(project) = audience.project() else { return Vec::new() };
     let planes = std::slice::from_ref(plane);
     let mut found = Vec::new();
-    let overview = unasked(planes, project, rules.on_demand).map_or(0, |answer| answer.text.len());
+    let overview = unasked(planes, project, rules.on_demand).map_or(0, |answer| tokens::estimate(&answer.text));
     if overview > room {
         found.push(Finding {
             file: format!("airplanes/{}/README.md", plane.name),
             line: 1,
             rule: "small-allowance",
             sentence: format!(
-                "It has {overview} bytes as it is shown, and `context.allowance` has room for {room}, so it does not come with a task. Cut it, or raise the allowance."
+                "It takes {overview} tokens as it is shown, and `context.allowance` has room for {room}, so it does not come with a task. Cut it, or raise the allowance."
             ),
         });
     }
@@ -157,9 +146,9 @@ fn allowance(facts: &Facts<'_>, rules: &Rules, plane: &Airplane) -> Vec<Finding>
             line: line_of_step(facts.policy, &step.id),
             rule: "small-allowance",
             sentence: format!(
-                "The step `{}` shows {} bytes of the airplane `{}`, and `context.allowance` has room for {room}, so that {} {} left out. Hide what is not needed between airplane:hide and airplane:show, or raise the allowance.",
+                "The step `{}` shows {} tokens of the airplane `{}`, and `context.allowance` has room for {room}, so that {} {} left out. Hide what is not needed between airplane:hide and airplane:show, or raise the allowance.",
                 step.id,
-                all.text.len(),
+                tokens::estimate(&all.text),
                 plane.name,
                 left.join(", "),
                 if left.len() == 1 { "is" } else { "are" }

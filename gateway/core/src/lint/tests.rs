@@ -120,6 +120,7 @@ fn tools_that_are_refused() {
     good("# A\nCall `captureException` with `error`.\n");
     good("# A\n```js\nuse(`WebFetch`) // tool\n```\n");
     good("# A\n<!-- lint: allow refused-tool -->\nLook it up with the `WebFetch` tool.\n");
+    good("---\ntitle: A\n---\n# A\n<!-- lint: allow refused-tool -->\nLook it up with the `WebFetch` tool.\n");
     for named in [
         "Use `Read` or `WebFetch`.",
         "Look it up via `WebFetch`.",
@@ -355,19 +356,20 @@ fn links_however_they_are_written() {
 #[test]
 fn passages_that_nobody_is_shown() {
     let long = format!("# A\n## B\n{}\n", "word ".repeat(60));
-    let found = Case::one(&long).check("allowance: 50, min_score: 0", &["docs/a.md:2 unreachable"]);
-    assert!(found[0].sentence.contains("room for 200"), "{found:?}");
+    let found = Case::one(&long).check("allowance: 100, min_score: 0", &["docs/a.md:2 unreachable"]);
+    assert!(found[0].sentence.contains("room for 73"), "{found:?}");
     Case::one("# A\n## B\nsame words\n## C\nsame words\n").check("min_score: 0", &["docs/a.md:4 unreachable"]);
     Case::one("# A\n## B\nsame words\n## C\nother words\n").check("min_score: 0", &[]);
     Case::one("# A\n## B\nthe of and\n").check("min_score: 90", &["docs/a.md:2 unreachable"]);
-    // With what stands around it as it is shown.
+    // With what stands around it as it is shown, and behind the words before all of them.
     let near = format!("# A\n## B\n{}\n", "x".repeat(180));
     Case::one(&near).check("allowance: 50, min_score: 0", &["docs/a.md:2 unreachable"]);
-    Case::one(&near).check("allowance: 70, min_score: 0", &[]);
+    Case::one(&near).check("allowance: 70, min_score: 0", &["docs/a.md:2 unreachable"]);
+    Case::one(&near).check("allowance: 90, min_score: 0", &[]);
     // Of two pages whose names end alike, the one whose section it is.
     let long = format!("# B\n{}\n", "word ".repeat(60));
     let texts = vec![page("docs/x/a.md", &[], "# A\nshort\n"), page("docs/a.md", &[], &long)];
-    Case::of(texts).check("allowance: 50, min_score: 0", &["docs/a.md:1 unreachable"]);
+    Case::of(texts).check("allowance: 100, min_score: 0", &["docs/a.md:1 unreachable"]);
 }
 
 #[test]
@@ -379,19 +381,35 @@ fn tags_that_nobody_has() {
     check(
         (&[], &["djnago"]),
         "---\ntitle: A\nframeworks: [djnago]\n---\n# Apples\nApples and pears.\n",
-        &["docs/a.md:3 unreachable"],
+        &["docs/a.md:3 front-matter"],
     );
     check((&[], &["djnago"]), "# Apples\nApples and pears.\n", &["policy.yaml:1 unreachable"]);
-    check(
-        (&["django"], &[]),
-        "---\nlanguages: django\n---\n# Apples\nApples and pears.\n",
-        &["docs/a.md:2 unreachable"],
-    );
+    check((&["django"], &[]), "# Apples\nApples and pears.\n", &["policy.yaml:1 unreachable"]);
     check((&["python"], &["django"]), "# Apples\nApples and pears.\n", &[]);
     check((&["ts", "c++"], &["next.js"]), "# Apples\nApples and pears.\n", &[]);
     let plane = plane(("python", "falsk"), "# A\n", &[]);
     Case { airplanes: vec![plane], ..Case::default() }
         .check("min_score: 0", &["airplanes/plane/airplane.yaml:1 unreachable"]);
+}
+
+#[test]
+fn front_matter_that_cannot_be_read() {
+    let check = |matter: &str, expect: &[&str]| {
+        let text = format!("{matter}\n# Apples\nApples and pears.\n");
+        let tags = Tags::of(&text, &Tags::default());
+        let text = Text { tags: Some(tags), ..page("docs/a.md", &[], &text) };
+        Case::of(vec![text]).check("min_score: 0", expect)
+    };
+    let found = check("---\ntitle: A\nlanguage: pyhton\n---", &["docs/a.md:3 front-matter"]);
+    assert!(found[0].sentence.contains("`pyhton` in the front matter"), "{found:?}");
+    check("---\nlanguages: { a: b }\n---", &["docs/a.md:2 front-matter"]);
+    check("+++\nlanguages = ['python']\n+++", &["docs/a.md:2 front-matter"]);
+    check("---\nlanguages: python\n", &["docs/a.md:2 front-matter"]);
+    check("---\nlanguages: python, django\n---", &[]);
+    check("---\ntitle: [never closed\nlanguage: python\n---", &[]);
+    check("---\nlanguages: python\nframeworks: []\n---", &[]);
+    // Prose is shown as it stands.
+    Case::of(vec![prose("ask.md", "---\nlanguage: pyhton\n---\nGo.\n")]).check("min_score: 0", &[]);
 }
 
 #[test]
@@ -405,13 +423,13 @@ fn airplanes_that_there_is_no_room_for() {
         Case { policy, airplanes: vec![plane], ..Case::default() }.check("allowance: 250, min_score: 0", expect)
     };
     check(500, &[200, 200], &[]);
-    check(1_100, &[], &["airplanes/plane/README.md:1 small-allowance"]);
+    check(2_500, &[], &["airplanes/plane/README.md:1 small-allowance"]);
     // Not the README alone: its frame and the list of files come with it.
-    let found = check(900, &[10, 10], &["airplanes/plane/README.md:1 small-allowance"]);
-    assert!(!found[0].sentence.contains("has 900 bytes"), "{found:?}");
-    let found = check(100, &[600, 600, 100], &["policy.yaml:2 small-allowance"]);
-    assert!(found[0].sentence.contains("bytes of the airplane `plane`, and"), "{found:?}");
-    assert!(found[0].sentence.contains("room for 1000, so that `1.py` is left out"), "{found:?}");
+    let found = check(1_400, &[10, 10], &["airplanes/plane/README.md:1 small-allowance"]);
+    assert!(!found[0].sentence.contains("takes 183 tokens"), "{found:?}");
+    let found = check(100, &[800, 800, 100], &["policy.yaml:2 small-allowance"]);
+    assert!(found[0].sentence.contains("tokens of the airplane `plane`, and"), "{found:?}");
+    assert!(found[0].sentence.contains("room for 250, so that `1.py` is left out"), "{found:?}");
 }
 
 #[test]
