@@ -68,7 +68,9 @@ pub async fn log_in(
     // A fake: any e-mail and password will do. There is no database either, so the e-mail is the
     // user's ID; where there is one, the ID is the primary key, as a string.
     let session = Session { id: Uuid::new_v4(), user_id: form.email.clone(), plan: "free" };
+    // airplane:hide
     let cookie = Cookie::build(("session", session.id.to_string())).path("/").http_only(true).same_site(SameSite::Lax);
+    // airplane:show
 
     // The request began without a user, so its context does not know this one yet.
     let context = analytics::context().distinct_id(&session.user_id);

@@ -21,11 +21,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let sessions = auth::Sessions::default();
     let app = Router::new()
+        // airplane:hide
         .route("/", get(reports::show))
         .route("/login", post(auth::log_in))
         .route("/upgrade", post(reports::upgrade))
         .route("/export", post(reports::export))
         .route("/logout", post(auth::log_out))
+        // airplane:show
         // The last layer is the outermost. `authenticate` says who the user is, PostHogLayer opens
         // a context with that user in it, and `report` captures errors inside of that context.
         .layer(from_fn(problems::report))

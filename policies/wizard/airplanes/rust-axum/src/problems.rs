@@ -61,7 +61,9 @@ pub async fn report(session: Result<Session, StatusCode>, request: Request, next
     let Some(problem) = response.extensions().get::<Problem>() else {
         return response;
     };
+    // airplane:hide
     eprintln!("error: {} ({})", problem.error, problem.place);
+    // airplane:show
     let _ = capture(problem).await;
 
     page(session, response)
