@@ -172,7 +172,9 @@ impl Running {
         self.jetway.close.cancel();
         self.jetway.tending.close();
         if tokio::time::timeout(CLOSING, self.jetway.tending.wait()).await.is_err() {
-            tracing::warn!("the ledger was not told that this process ends, or the run log not all that it did");
+            tracing::warn!(
+                "the ledger was not told that this process ends, or the run log not all that it did, or not all runs that are open were kept for the next"
+            );
         }
     }
 }

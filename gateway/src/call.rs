@@ -48,6 +48,12 @@ const SUB_AGENTS: &[&str] =
 /// Characters of a speaker's name that are kept.
 const LONGEST_SPEAKER: usize = 40;
 
+/// Whether its headers say that a sub-agent sends it.
+#[must_use]
+pub fn is_sub_agent(headers: &HeaderMap) -> bool {
+    SUB_AGENTS.iter().any(|name| headers.contains_key(*name))
+}
+
 /// Whose turn of its run a request is.
 #[must_use]
 pub fn role_of(headers: &HeaderMap, asked: &Request) -> Role {
@@ -57,7 +63,7 @@ pub fn role_of(headers: &HeaderMap, asked: &Request) -> Role {
     let class = text(headers, "x-claude-code-request-class");
     if class == Some("compaction") || request_kind(headers).as_deref() == Some("compaction") {
         Role::Compaction
-    } else if SUB_AGENTS.iter().any(|name| headers.contains_key(*name)) || class == Some("subagent") || says() {
+    } else if is_sub_agent(headers) || class == Some("subagent") || says() {
         Role::Sub
     } else if asked.tools().is_empty() || class == Some("auxiliary") {
         Role::Aside
@@ -113,7 +119,8 @@ mod tests {
         let check = |lines: &[(&'static str, &'static str)], expect: (&str, Option<&str>, Option<&str>)| {
             let (headers, asked) = (headers(lines), request(r#""tools":[{"name":"A","input_schema":{}}],"#));
             let speaker = speaker_of(&headers);
-            let found = (role_of(&headers, &asked).name(), speaker.as_deref(), session_of(&headers));
+            let found =
+                (role_of(&headers, &asked).name().unwrap_or_default(), speaker.as_deref(), session_of(&headers));
             assert_eq!(found, expect, "{lines:?}");
         };
         let claude = Some(CLAUDE.1);

@@ -1,5 +1,10 @@
 //! Runs that have not ended yet: how each would end if nothing more came, and what its model saw, so
 //! that it can be asked about it.
+//!
+//! What is known of each, and what its model saw last, is also written down, in its own time and by one
+//! task alone ([`Endings::next_task`]), for whoever comes after this process.
+
+pub mod kept;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -7,7 +12,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use jetway_core::policy::interrogation::{Ending, Waits};
+use jetway_core::policy::interrogation::{Ending, Unasked, Waits};
 use jetway_core::wire::Dialect;
 use jetway_core::wire::event::Shape;
 use jiff::Timestamp;
@@ -15,6 +20,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use crate::endings::kept::Facts;
 use crate::metrics::Took;
 use crate::runs::{Outcome, Record};
 
@@ -23,6 +29,8 @@ const MOST_RUNS: usize = 10_000;
 /// Bytes of conversations that are kept for questions. Of more, the run that would end next is not
 /// asked.
 const MOST_BYTES: usize = 256 << 20;
+/// A run is written down no more often than this: an agent at work asks every few seconds.
+const BETWEEN_WRITES: Duration = Duration::from_secs(5);
 
 /// What a model saw last, and how it is asked for more.
 #[derive(Debug, Clone)]
@@ -61,6 +69,8 @@ pub struct Left {
     pub path_end: Option<Ending>,
     /// How long nothing more may come until then.
     pub wait: Duration,
+    /// How long it may go on in all.
+    pub longest: Duration,
     pub cost_micros: u64,
     /// Whether the credential that paid was one of the caller's own.
     pub is_callers: bool,
@@ -81,17 +91,20 @@ pub enum Role {
     Sub,
     /// One that sums its conversation up, so that a shorter one goes on: no turn of a run's path, and no end of it.
     Compaction,
+    /// It was refused before it was read, so that nobody knows: the run's own, as far as that matters.
+    Unread,
 }
 
 impl Role {
     /// As logs name it.
     #[must_use]
-    pub fn name(self) -> &'static str {
+    pub fn name(self) -> Option<&'static str> {
         match self {
-            Self::Main => "main",
-            Self::Aside => "aside",
-            Self::Sub => "sub",
-            Self::Compaction => "compaction",
+            Self::Main => Some("main"),
+            Self::Aside => Some("aside"),
+            Self::Sub => Some("sub"),
+            Self::Compaction => Some("compaction"),
+            Self::Unread => None,
         }
     }
 
@@ -122,7 +135,7 @@ impl Part {
     /// What it leaves behind.
     #[must_use]
     pub fn leave(self, record: &Record, outcome: Outcome) -> Left {
-        let Waits { quiet, abandoned } = self.waits;
+        let Waits { quiet, abandoned, longest } = self.waits;
         let (ending, wait) = match outcome {
             Outcome::Complete if self.calls => (Ending::Abandoned, abandoned),
             Outcome::Complete => (Ending::Quiet, quiet),
@@ -135,13 +148,14 @@ impl Part {
             began: Some(record.at),
             agent: Some(record.agent),
             policy_version: record.policy_version.clone(),
-            step: record.step.clone(),
+            // Where the run is now, which its reply may have brought it to.
+            step: record.steps_entered.last().or(record.step.as_ref()).cloned(),
             shown: record.passages.iter().map(|shown| (shown.source.clone(), shown.hash.clone())).collect(),
-            refused: record.calls_refused.iter().map(|call| (call.tool.clone(), call.rule.clone())).collect(),
+            refused: refused(record),
         };
         let Self { role, path_end, is_callers, prompt, .. } = self;
         let (detail, cost_micros) = (record.detail.clone(), record.cost_micros);
-        Left { role, ending, path_end, detail, wait, cost_micros, is_callers, prompt, told }
+        Left { role, ending, path_end, detail, wait, longest, cost_micros, is_callers, prompt, told }
     }
 }
 
@@ -162,22 +176,52 @@ pub struct Told {
 /// A run that has ended.
 #[derive(Debug)]
 pub struct Over {
+    /// Of its ending.
+    pub id: String,
     pub whose: Whose,
     pub ending: Ending,
     pub detail: Option<String>,
     /// Whether its last request was paid for by a credential of its caller's.
     pub is_callers: bool,
     pub prompt: Option<Prompt>,
+    /// Why it is not known what its model saw, where that is known.
+    pub gone: Option<Unasked>,
     pub told: Told,
     pub took: Took,
 }
 
+/// What is to be written down.
+#[derive(Debug)]
+pub enum Task {
+    Keep(Box<Facts>, Option<Prompt>),
+    /// A run has ended, and this was its opening.
+    Forget {
+        run: String,
+        id: String,
+    },
+}
+
+/// What comes of somebody's word that a run is over.
+#[derive(Debug)]
+pub enum Said {
+    /// It has ended, and is to be concluded.
+    Now(Box<Over>),
+    /// It ends when what is under way in it does.
+    Later,
+    /// It is not known here, or is not of these.
+    Unknown,
+}
+
 /// A run that has not.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Open {
+    /// Of its ending, so that it is written once, whoever does.
+    id: String,
     whose: Whose,
     /// Exchanges that are under way.
     busy: usize,
+    /// How it ends as soon as none is: somebody said so, or it is too old.
+    at_once: Option<Ending>,
     /// Whether its main conversation is known.
     has_main: bool,
     /// When it ends, if nothing more comes.
@@ -188,13 +232,30 @@ struct Open {
     detail: Option<String>,
     is_callers: bool,
     prompt: Option<Prompt>,
+    gone: Option<Unasked>,
     told: Told,
     /// How long nothing more may come.
     wait: Option<Duration>,
     took: Took,
+    /// When it was last written down, and when it is next.
+    written: Option<Instant>,
+    unwritten: Option<Instant>,
 }
 
 impl Open {
+    fn new(whose: &Whose) -> Self {
+        Self { id: format!("e_{}", Uuid::now_v7().simple()), whose: whose.clone(), ..Self::default() }
+    }
+
+    fn over(self) -> Over {
+        let Self { id, whose, at_once, ending, detail, is_callers, prompt, gone, told, took, .. } = self;
+        let (ending, detail) = match at_once {
+            Some(ending) => (ending, None),
+            None => (ending.unwrap_or(Ending::Abandoned), detail),
+        };
+        Over { id, whose, ending, detail, is_callers, prompt, gone, told, took }
+    }
+
     fn weight(&self) -> usize {
         self.prompt.as_ref().map_or(0, |prompt| prompt.body.len() + prompt.told.as_ref().map_or(0, String::len))
     }
@@ -205,6 +266,12 @@ struct Known {
     runs: HashMap<String, Open>,
     /// Those that end if nothing more comes, the soonest first.
     queue: BTreeSet<(Instant, String)>,
+    /// Those that are yet to be written down, the soonest first.
+    unwritten: BTreeSet<(Instant, String)>,
+    /// Runs that have ended, as they are written down still: with the ids of their endings.
+    forgotten: Vec<(String, String)>,
+    /// Runs that have ended, and are being asked.
+    concluding: Vec<String>,
     bytes: usize,
 }
 
@@ -215,11 +282,14 @@ pub struct Endings {
     here: String,
     known: Mutex<Known>,
     changed: Notify,
+    /// There is something to write down.
+    owing: Notify,
 }
 
 impl Default for Endings {
     fn default() -> Self {
-        Self { here: Uuid::now_v7().simple().to_string(), known: Mutex::default(), changed: Notify::new() }
+        let (changed, owing) = (Notify::new(), Notify::new());
+        Self { here: Uuid::now_v7().simple().to_string(), known: Mutex::default(), changed, owing }
     }
 }
 
@@ -239,7 +309,7 @@ impl Endings {
     pub fn begun(&self, whose: &Whose) -> bool {
         let mut known = self.known();
         let is_first = !known.runs.contains_key(&whose.run);
-        let open = known.runs.entry(whose.run.clone()).or_default();
+        let open = known.runs.entry(whose.run.clone()).or_insert_with(|| Open::new(whose));
         open.whose.clone_from(whose);
         open.busy += 1;
         open.took.turns += 1;
@@ -256,8 +326,13 @@ impl Endings {
         open.took.cost_micros = open.took.cost_micros.saturating_add(left.cost_micros);
         let before = open.weight();
         // How a run ends is known by its main conversation alone, once that is known.
-        if left.role == Role::Main || (left.role == Role::Aside && !open.has_main) {
-            open.has_main = left.role == Role::Main;
+        let is_own = match left.role {
+            Role::Main | Role::Unread => true,
+            Role::Aside => !open.has_main,
+            Role::Sub | Role::Compaction => false,
+        };
+        if is_own {
+            open.has_main |= left.role == Role::Main;
             open.path_end = left.path_end.or(open.path_end);
             // Whoever has come to the end of its path is not waited for once it has ended its turn.
             let (ending, wait) = match (left.ending, open.path_end) {
@@ -269,23 +344,106 @@ impl Endings {
             open.is_callers |= left.is_callers;
             open.prompt = left.prompt.or(open.prompt.take());
         }
-        let due = Instant::now().checked_add(open.wait.unwrap_or(left.wait)).filter(|_| open.busy == 0);
+        let age = open.told.began.map(|began| kept::since(began, Timestamp::now()));
+        open.at_once = open.at_once.or(age.filter(|age| *age >= left.longest).map(|_| Ending::Aged));
+        // Whoever said that it is over meant what was under way too.
+        let wait = if open.at_once.is_some() { Duration::ZERO } else { open.wait.unwrap_or(left.wait) };
+        let due = Instant::now().checked_add(wait).filter(|_| open.busy == 0);
         *bytes = *bytes + open.weight() - before;
         known.put_off(run, due);
+        known.write_down(run);
+        known.forget();
+        drop(known);
+        self.changed.notify_one();
+        self.owing.notify_one();
+    }
+
+    /// Takes up a run that was open when another process ended. One that goes on here already learns what
+    /// it was told there.
+    pub fn take_up(&self, facts: Facts, now: Timestamp) {
+        let (run, due) = (facts.run.clone(), Instant::now().checked_add(facts.due_in(now)));
+        let before = facts.open();
+        let mut known = self.known();
+        // What is being concluded is over, and what goes on here is another opening.
+        if known.concluding.contains(&run) {
+            return;
+        }
+        if let Some(open) = known.runs.get_mut(&run) {
+            open.has_main |= before.has_main;
+            open.path_end = open.path_end.or(before.path_end);
+            let later = std::mem::replace(&mut open.told, before.told);
+            open.told.add(later);
+            return;
+        }
+        known.runs.insert(run.clone(), before);
+        known.put_off(&run, due);
         known.forget();
         drop(known);
         self.changed.notify_one();
     }
 
-    /// A run ends now, because somebody says so. What is under way in it goes on. None if it is not
-    /// known here, or is not of these.
-    #[must_use]
-    pub fn end(&self, (policy, user): (&str, &str), run: &str) -> Option<Over> {
+    /// A run that nobody is at any more is concluded here.
+    pub fn concludes(&self, run: &str) {
+        self.known().concluding.push(run.to_owned());
+    }
+
+    /// It was. What is written down of it is to be forgotten, unless another Jetway goes on with it.
+    pub fn concluded(&self, run: &str, id: Option<&str>) {
         let mut known = self.known();
-        let is_theirs = |open: &Open| open.whose.policy == policy && open.whose.user == user;
-        known.runs.get(run).filter(|open| is_theirs(open))?;
-        let over = known.take(run)?;
-        Some(Over { ending: Ending::Told, detail: None, ..over })
+        if let Some(at) = known.concluding.iter().position(|concluding| concluding == run) {
+            known.concluding.swap_remove(at);
+        }
+        known.forgotten.extend(id.map(|id| (run.to_owned(), id.to_owned())));
+        drop(known);
+        self.owing.notify_one();
+    }
+
+    /// Runs that something is under way in, or that are being concluded.
+    #[must_use]
+    pub fn held(&self) -> Vec<String> {
+        let known = self.known();
+        let busy = known.runs.iter().filter(|(_, open)| open.busy > 0).map(|(run, _)| run);
+        busy.chain(&known.concluding).cloned().collect()
+    }
+
+    /// Waits until there is something to write down, and takes it.
+    pub async fn next_task(&self) -> Task {
+        loop {
+            let owing = self.owing.notified();
+            let due = match self.known().task(Some(Instant::now())) {
+                Ok(task) => return task,
+                Err(due) => due,
+            };
+            match due {
+                None => owing.await,
+                Some(due) => tokio::select! {
+                    () = owing => {}
+                    () = tokio::time::sleep_until(due) => {}
+                },
+            }
+        }
+    }
+
+    /// What is to be written down before this process ends.
+    pub fn last_task(&self) -> Option<Task> {
+        self.known().task(None).ok()
+    }
+
+    /// A run ends, because somebody says so: now, or where something is under way in it, as soon as
+    /// that is over. If it ended before, what is under way would open it again, and nobody would end it.
+    #[must_use]
+    pub fn end(&self, (policy, user): (&str, &str), run: &str) -> Said {
+        let mut known = self.known();
+        let is_theirs = |open: &&mut Open| open.whose.policy == policy && open.whose.user == user;
+        match known.runs.get_mut(run).filter(is_theirs) {
+            None => return Said::Unknown,
+            Some(open) if open.busy > 0 => open.at_once = Some(Ending::Told),
+            Some(_) => {
+                let over = known.take(run).map(|over| Over { ending: Ending::Told, detail: None, ..over });
+                return over.map_or(Said::Unknown, |over| Said::Now(Box::new(over)));
+            }
+        }
+        Said::Later
     }
 
     /// Waits until a run ends, and takes it.
@@ -315,6 +473,12 @@ impl Endings {
 
     fn soonest(&self) -> Option<(Instant, String)> {
         self.known().queue.first().cloned()
+    }
+
+    /// Whether a run is known here, and has not ended.
+    #[must_use]
+    pub fn is_open(&self, run: &str) -> bool {
+        self.known().runs.contains_key(run)
     }
 
     /// Runs that have not ended.
@@ -353,14 +517,49 @@ impl Known {
         }
     }
 
+    /// Has a run written down, in its time.
+    fn write_down(&mut self, run: &str) {
+        let Some(open) = self.runs.get_mut(run).filter(|open| open.unwritten.is_none()) else { return };
+        let now = Instant::now();
+        let at = open.written.map_or(now, |written| now.max(written + BETWEEN_WRITES));
+        open.unwritten = Some(at);
+        self.unwritten.insert((at, run.to_owned()));
+    }
+
+    /// What is to be written down by now, or by when there is something.
+    fn task(&mut self, by: Option<Instant>) -> Result<Task, Option<Instant>> {
+        if let Some((run, id)) = self.forgotten.pop() {
+            return Ok(Task::Forget { run, id });
+        }
+        let (at, run) = self.unwritten.first().cloned().ok_or(None)?;
+        if by.is_some_and(|by| at > by) {
+            return Err(Some(at));
+        }
+        self.unwritten.pop_first();
+        let open = self.runs.get_mut(&run).ok_or(None)?;
+        let now = Instant::now();
+        (open.written, open.unwritten) = (Some(now), None);
+        let left = open.due.map(|due| due.saturating_duration_since(now)).or(open.wait).unwrap_or_default();
+        let prompt = open.prompt.clone().filter(|_| !open.is_callers);
+        Ok(Task::Keep(Box::new(Facts::of(open, Timestamp::now(), left)), prompt))
+    }
+
     fn take(&mut self, run: &str) -> Option<Over> {
         self.put_off(run, None);
         let open = self.runs.remove(run)?;
         self.bytes -= open.weight();
-        let Open { whose, ending, detail, is_callers, prompt, told, took, .. } = open;
-        let ending = ending.unwrap_or(Ending::Abandoned);
-        Some(Over { whose, ending, detail, is_callers, prompt, told, took })
+        if let Some(at) = open.unwritten {
+            self.unwritten.remove(&(at, run.to_owned()));
+        }
+        self.concluding.push(run.to_owned());
+        Some(open.over())
     }
+}
+
+/// The calls that were refused, and not only noted.
+fn refused(record: &Record) -> Vec<(String, String)> {
+    let refused = record.calls_refused.iter().filter(|call| !call.noted);
+    refused.map(|call| (call.tool.clone(), call.rule.clone())).collect()
 }
 
 /// No more of what a run was shown or refused is kept.
@@ -409,6 +608,7 @@ mod tests {
             detail: None,
             path_end: None,
             wait: Duration::from_secs(wait),
+            longest: Duration::from_secs(FAR),
             cost_micros: 250,
             is_callers: false,
             prompt: (!body.is_empty()).then_some(prompt),
@@ -447,6 +647,90 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_run_ends_by_its_age_once_nothing_of_it_is_under_way() {
+        let endings = Endings::default();
+        let ago = |seconds: i64| Some(Timestamp::now() - jiff::SignedDuration::from_secs(seconds));
+        let at_work = |began: Option<Timestamp>| Left {
+            longest: Duration::from_secs(100),
+            told: Told { began, ..Told::default() },
+            ..left(Role::Main, Ending::Abandoned, FAR, b"one")
+        };
+        let ends =
+            async || tokio::time::timeout(Duration::from_millis(50), endings.next()).await.map(|over| over.ending);
+        endings.begun(&whose("a"));
+        endings.left("a", at_work(ago(90)));
+        assert!(ends().await.is_err());
+        endings.begun(&whose("a"));
+        endings.begun(&whose("a"));
+        endings.left("a", at_work(ago(101)));
+        assert!(ends().await.is_err(), "a sub-agent is at work");
+        endings.left("a", Left { told: Told::default(), ..left(Role::Sub, Ending::Quiet, FAR, b"") });
+        assert_eq!(ends().await, Ok(Ending::Aged));
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_before_it_was_read_ends_a_run() {
+        for (first, then, how) in [
+            (Role::Main, Role::Unread, Ending::Refused),
+            (Role::Aside, Role::Unread, Ending::Refused),
+            (Role::Main, Role::Sub, Ending::Quiet),
+            (Role::Main, Role::Aside, Ending::Quiet),
+        ] {
+            let endings = Endings::default();
+            for (role, ending) in [(first, Ending::Quiet), (then, Ending::Refused)] {
+                endings.begun(&whose("a"));
+                endings.left("a", left(role, ending, 0, b""));
+            }
+            assert_eq!(endings.next().await.ending, how, "{first:?} {then:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_open_is_written_down_now_and_then_and_taken_up_again() {
+        let endings = Endings::default();
+        let mut leaves = left(Role::Main, Ending::Cut, FAR, b"one");
+        leaves.told = Told { agent: Some("codex"), step: Some(String::from("plan")), ..Told::default() };
+        leaves.told.refused.push((String::from("Bash"), String::from("deny")));
+        endings.begun(&whose("a"));
+        endings.left("a", leaves);
+        let Task::Keep(facts, prompt) = endings.next_task().await else { panic!("it is open") };
+        assert_eq!((facts.run.as_str(), prompt.unwrap().body), ("a", Bytes::from("one")));
+        // An agent at work is written down no more often than it must, and whatever is left at the end.
+        endings.begun(&whose("a"));
+        assert_eq!(endings.held(), ["a"]);
+        endings.left("a", left(Role::Main, Ending::Failed, FAR, b"two"));
+        assert!(tokio::time::timeout(Duration::from_millis(50), endings.next_task()).await.is_err());
+        let Some(Task::Keep(later, prompt)) = endings.last_task() else { panic!("it is open") };
+        assert_eq!((later.id.as_str(), prompt.unwrap().body), (facts.id.as_str(), Bytes::from("two")));
+        assert!(endings.last_task().is_none() && endings.held().is_empty());
+
+        let text = serde_json::to_string(&later).unwrap();
+        let after = Endings::default();
+        let due = Timestamp::now() + jiff::SignedDuration::from_secs(2 * i64::try_from(FAR).unwrap());
+        after.take_up(serde_json::from_str(&text).unwrap(), due);
+        let over = after.next().await;
+        assert_eq!((over.id.as_str(), over.ending, &over.whose), (facts.id.as_str(), Ending::Failed, &whose("a")));
+        assert_eq!((over.took, over.told.agent), (Took { turns: 2, cost_micros: 500 }, Some("codex")));
+        assert_eq!((over.told.step.as_deref(), over.told.refused.len(), over.gone), (Some("plan"), 1, None));
+        assert_eq!(after.held(), ["a"]);
+        after.concluded("a", Some(&over.id));
+        assert!(matches!(after.next_task().await, Task::Forget { run, id } if run == "a" && id == over.id));
+        assert!(after.held().is_empty());
+    }
+
+    #[tokio::test]
+    async fn what_a_caller_pays_for_is_kept_by_nobody() {
+        let endings = Endings::default();
+        endings.begun(&whose("a"));
+        endings.left("a", Left { is_callers: true, ..left(Role::Main, Ending::Quiet, FAR, b"one") });
+        let Task::Keep(facts, prompt) = endings.next_task().await else { panic!("it is open") };
+        assert!(prompt.is_none());
+        assert_eq!(facts.over().gone, Some(Unasked::Credential));
+        // Here it is known as long as it is open.
+        assert!(matches!(endings.end(("wizard", "ada"), "a"), Said::Now(over) if over.prompt.is_some()));
+    }
+
+    #[tokio::test]
     async fn of_more_runs_than_are_known_at_once_the_soonest_ends() {
         let endings = Endings::default();
         for number in 0..=MOST_RUNS {
@@ -462,13 +746,32 @@ mod tests {
     fn a_run_is_ended_by_its_own_caller_alone() {
         let endings = Endings::default();
         endings.begun(&whose("a"));
-        assert!(endings.end(("wizard", "bob"), "a").is_none());
-        assert!(endings.end(("coding", "ada"), "a").is_none());
-        assert!(endings.end(("wizard", "ada"), "b").is_none());
-        assert_eq!(endings.end(("wizard", "ada"), "a").map(|over| over.ending), Some(Ending::Told));
-        // Its exchange is over only now, and begins no run.
-        endings.left("a", left(Role::Main, Ending::Quiet, 1, b"late"));
+        endings.left("a", left(Role::Main, Ending::Quiet, FAR, b"one"));
+        for (whose, run) in [(("wizard", "bob"), "a"), (("coding", "ada"), "a"), (("wizard", "ada"), "b")] {
+            assert!(matches!(endings.end(whose, run), Said::Unknown), "{whose:?}");
+        }
+        let Said::Now(over) = endings.end(("wizard", "ada"), "a") else {
+            panic!("it is theirs, and nothing is under way")
+        };
+        assert_eq!(over.ending, Ending::Told);
         assert_eq!((endings.open(), endings.known().bytes), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn what_is_under_way_when_somebody_ends_a_run_is_waited_for_and_no_longer() {
+        let endings = Endings::default();
+        endings.begun(&whose("a"));
+        endings.begun(&whose("a"));
+        assert!(matches!(endings.end(("wizard", "ada"), "a"), Said::Later));
+        endings.left("a", left(Role::Aside, Ending::Quiet, FAR, b"title"));
+        assert!(tokio::time::timeout(Duration::from_millis(50), endings.next()).await.is_err());
+        endings.left("a", left(Role::Main, Ending::Abandoned, FAR, b"late"));
+        let over = tokio::time::timeout(Duration::from_secs(5), endings.next()).await.unwrap();
+        assert_eq!((over.ending, over.prompt.unwrap().body), (Ending::Told, Bytes::from("late")));
+        // What comes later is told nothing.
+        endings.begun(&whose("a"));
+        endings.left("a", left(Role::Main, Ending::Quiet, 0, b"more"));
+        assert_eq!(endings.next().await.ending, Ending::Quiet);
     }
 
     #[test]

@@ -159,6 +159,11 @@ impl Exchange {
         self.record.model = Some(short(&asked.model));
         self.record.stream = asked.stream;
         self.streams = asked.stream;
+        self.belongs_to(run);
+    }
+
+    /// In which run it is.
+    pub fn belongs_to(&mut self, run: &str) {
         self.span.record("run", run);
         self.record.run = Some(run.to_owned());
     }
@@ -178,15 +183,16 @@ impl Exchange {
             user: record.user.clone().unwrap_or_default(),
             team: record.team.clone(),
         };
-        if self.jetway.endings.begun(&whose) {
+        let is_first = self.jetway.endings.begun(&whose);
+        if is_first {
             self.jetway.metrics.runs.started.with_label_values(&[whose.policy.as_str()]).inc();
         }
         if let State::Shared(_) = &self.jetway.state {
             let (jetway, run) = (Arc::clone(&self.jetway), whose.run.clone());
-            let seen = async move { jetway.state.seen(&run, jetway.endings.here()).await };
+            let seen = async move { seen(&jetway, &run, is_first).await };
             self.jetway.tasks.spawn(seen.instrument(self.span()));
         }
-        self.record.role = Some(role.name());
+        self.record.role = role.name();
         self.part = Some(Part { whose, role, waits, path_end: None, calls: false, is_callers: false, prompt: None });
     }
 
@@ -512,6 +518,17 @@ impl Ended {
         for owed in std::mem::take(&mut self.owed) {
             owed.settle(&jetway).await;
         }
+    }
+}
+
+/// A request of a run is served here: the others of a fleet are to know, and what it was told by them is to
+/// be known here.
+async fn seen(jetway: &Jetway, run: &str, is_first: bool) {
+    jetway.state.seen(run, jetway.endings.here()).await;
+    jetway.state.hold_open(vec![run.to_owned()]).await;
+    let kept = if is_first { jetway.state.kept_facts(run).await } else { None };
+    if let Some(facts) = kept.and_then(|text| serde_json::from_str(&text).ok()) {
+        jetway.endings.take_up(facts, Timestamp::now());
     }
 }
 

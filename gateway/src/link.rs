@@ -12,7 +12,7 @@ use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType}
 use redis::{
     AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, ErrorKind, FromRedisValue, IntoConnectionInfo,
     RedisConnectionInfo, RedisError, RedisResult, Script, ScriptInvocation, ServerErrorKind, TlsCertificates, TlsMode,
-    Value,
+    ToRedisArgs, Value,
 };
 use secrecy::ExposeSecret;
 use tokio::sync::Notify;
@@ -104,7 +104,7 @@ impl Link {
         &self,
         script: &Script,
         keys: &[String],
-        args: &[String],
+        args: &[impl ToRedisArgs],
     ) -> Result<T, Unreachable> {
         let mut invocation = script.prepare_invoke();
         invocation.key(keys).arg(args);

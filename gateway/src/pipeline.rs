@@ -10,6 +10,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use jetway_core::policy::desk::Desk;
+use jetway_core::policy::identity::Caller;
 use jetway_core::policy::models::Allowed;
 use jetway_core::stream::hide::HideUsage;
 use jetway_core::stream::meter::Meter;
@@ -25,7 +26,7 @@ use jetway_core::wire::route::{Endpoint, NoRoute, likely_dialect, route};
 use jetway_core::wire::turn::Turn;
 use tracing::Instrument;
 
-use crate::call::{Answer, BodyError, Call, role_of, session_of, speaker_of, text};
+use crate::call::{Answer, BodyError, Call, is_sub_agent, role_of, session_of, speaker_of, text};
 use crate::config::Policy;
 use crate::converse::Talk;
 use crate::dispatch::{Sent, Target, path_of, send, targets};
@@ -39,7 +40,7 @@ use crate::runs::{Decision, Outcome, What};
 use crate::stage::breadcrumbs::{Shelf, Trail, Wants, Who};
 use crate::stage::budget::{Hold, Low, Short};
 use crate::stage::context::Told;
-use crate::stage::identity::Identified;
+use crate::stage::identity::{Identified, Unidentified};
 use crate::stage::models::{Admitted, StepDenied};
 use crate::stage::render::{Draft, Outbound};
 use crate::stage::{breadcrumbs, budget, context, identity, interrogation, lockdown, models, overlay};
@@ -164,20 +165,8 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     let Call { gate, policy, head, .. } = call;
     let jetway = Arc::clone(exchange.jetway());
     let is_reply = call.endpoint.is_reply();
-    if !exchange.take_place() {
-        return Err(Refusal::Full);
-    }
-    // Identified before its body is read: strangers cannot make us hold megabytes.
-    let identified = identity::identify((&jetway, gate), policy, head).await?;
+    let (identified, asked) = received(call, body, exchange).await?;
     let caller = &identified.caller;
-    exchange.called_by(caller);
-    // Counting tokens is free, and agents do it by the dozen.
-    if is_reply {
-        exchange.keeps(jetway.rates.admit(&policy.name, &policy.budget.rates, caller)?);
-    }
-    let bytes = receive::body(&head.headers, body, &gate.config.limits).await?;
-    exchange.received(bytes.len());
-    let asked = Asked::read(call.dialect, Json::read(bytes)?)?;
     let run = match caller.run() {
         Some(run) => run.to_owned(),
         None => run_of(&jetway, policy, caller.user(), (&asked, head)),
@@ -237,6 +226,56 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     };
     let (outbound, targets, hold) = secured;
     Ok(Prepared { asked, conversation, desk, trail, outbound, targets, hold })
+}
+
+/// Who calls, and what is asked. A refusal before that is known belongs to the run that its headers or its
+/// token name, where that is under way: it may be what ends it.
+async fn received(
+    call: Call<'_>,
+    body: &mut Incoming,
+    exchange: &mut Exchange,
+) -> Result<(Identified, Asked), Refusal> {
+    let jetway = Arc::clone(exchange.jetway());
+    if !exchange.take_place() {
+        return Err(Refusal::Full);
+    }
+    // Identified before its body is read: strangers cannot make us hold megabytes.
+    let identified = identity::identify((&jetway, call.gate), call.policy, call.head).await.inspect_err(|why| {
+        if let Unidentified::Denied(_, Some(was)) = why {
+            interrupts(call, was, exchange);
+        }
+    })?;
+    exchange.called_by(&identified.caller);
+    let read = read(call, &identified.caller, body, exchange).await;
+    let asked = read.inspect_err(|_| interrupts(call, &identified.caller, exchange))?;
+    Ok((identified, asked))
+}
+
+async fn read(call: Call<'_>, caller: &Caller, body: &mut Incoming, exchange: &mut Exchange) -> Result<Asked, Refusal> {
+    // Counting tokens is free, and agents do it by the dozen.
+    if call.endpoint.is_reply() {
+        let rates = &exchange.jetway().rates;
+        exchange.keeps(rates.admit(&call.policy.name, &call.policy.budget.rates, caller)?);
+    }
+    let bytes = receive::body(&call.head.headers, body, &call.gate.config.limits).await?;
+    exchange.received(bytes.len());
+    Ok(Asked::read(call.dialect, Json::read(bytes)?)?)
+}
+
+/// A request is refused before it is read. Only a run that is open here is interrupted by it: names that
+/// somebody makes up are not to fill what is known of runs.
+fn interrupts(call: Call<'_>, caller: &Caller, exchange: &mut Exchange) {
+    let jetway = Arc::clone(exchange.jetway());
+    let named = || {
+        session_of(&call.head.headers).map(|session| jetway.run_of_session(&call.policy.name, caller.user(), session))
+    };
+    let run = caller.run().map(str::to_owned).or_else(named);
+    if let Some(run) = run.filter(|run| call.endpoint.is_reply() && jetway.endings.is_open(run)) {
+        exchange.called_by(caller);
+        exchange.belongs_to(&run);
+        let role = if is_sub_agent(&call.head.headers) { Role::Sub } else { Role::Unread };
+        exchange.takes_part(role, interrogation::waits(call.policy));
+    }
 }
 
 /// Says in the exchange where its run is on its path. Where the step has a model or an effort of its

@@ -87,7 +87,7 @@ impl From<Unreadable> for Refusal {
 impl From<Unidentified> for Refusal {
     fn from(error: Unidentified) -> Self {
         match error {
-            Unidentified::Denied(denied) => Self::Identity(denied),
+            Unidentified::Denied(denied, _) => Self::Identity(denied),
             Unidentified::Store(error) => Self::Store(error),
             Unidentified::Unreachable(error) => Self::Unreachable(error),
         }

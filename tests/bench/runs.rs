@@ -16,6 +16,7 @@ use jetway::runs::body::Body;
 use jetway::runs::log::Log;
 use jetway::runs::read::{Filter, Line, Reader};
 use jetway::runs::{CallRefused, Ended, Outcome, Passage, Record};
+use jetway_core::policy::desk::By;
 use jetway_support::postgres;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -51,6 +52,7 @@ fn record(begun: Timestamp, run: usize, turn: usize) -> Record {
         source: format!("docs/page-{n}.md#Section"),
         hash: String::from("0123456789ab"),
         page: None,
+        by: By::Task,
     };
     Record {
         id: format!("x_{run:06}_{turn}"),
@@ -92,7 +94,7 @@ async fn store(name: &str, runs: Runs) {
             run: format!("run_{run:06}"),
             at: Timestamp::now(),
             ending: "quiet",
-            exchange: format!("e_{run}"),
+            id: format!("e_{run}"),
             ..Ended::default()
         };
         log.end(&ended).await.unwrap();
@@ -166,14 +168,18 @@ async fn replays() {
     for run in 0..REPLAYED {
         let id = format!("run_{run:06}");
         let exchanges = reader.show(&id).await.unwrap().unwrap().1;
-        let bills = replay::bills(&gate, policy, &exchanges.iter().collect::<Vec<&Line>>());
         let mut bodies = reader.bodies(&id).await.unwrap();
         let with_body = |exchange: Line| {
-            let sent = bodies.remove(exchange["id"].as_str().unwrap()).map(|said| said.sent);
-            Recorded { exchange, sent }
+            let (sent, said) =
+                bodies.remove(exchange["id"].as_str().unwrap()).map(|kept| (kept.sent, kept.said)).unzip();
+            Recorded { exchange, sent, said: said.flatten() }
         };
         let recorded: Vec<Recorded> = exchanges.into_iter().map(with_body).collect();
-        calls += replay::replay(&gate, policy, &recorded, &bills).calls.len();
+        let mut replayed = replay::replay(&gate, policy, &recorded);
+        let lines: Vec<&Line> = recorded.iter().map(|recorded| &recorded.exchange).collect();
+        let bills = replay::bills(&gate, policy, &lines, std::slice::from_ref(&replayed));
+        replayed.pay(lines.into_iter(), &bills);
+        calls += replayed.calls.len();
     }
     let seconds = clock.elapsed().as_secs_f64();
     let rate = REPLAYED as f64 / seconds;

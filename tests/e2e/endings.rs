@@ -1,11 +1,15 @@
 //! Runs end in every way that there is, and each is asked, behind what its model saw, what stood in
 //! its way.
 
+mod kept;
+
+use std::time::Duration;
+
 use jetway_scripted::Provider;
 use jetway_support::agent::goes_on;
-use jetway_support::client::{Answer, post};
+use jetway_support::client::{Answer, post, read};
 use jetway_support::redis::Redis;
-use jetway_support::{Jetway, Setup, eventually, provider};
+use jetway_support::{Jetway, OPEN, Setup, eventually, provider};
 use serde_json::{Value, json};
 
 /// How a question is told from what agents ask.
@@ -199,6 +203,27 @@ fn a_run_ends_when_its_caller_says_so_and_nobody_else() {
 }
 
 #[test]
+fn a_run_that_is_ended_while_a_reply_is_under_way_ends_with_that() {
+    // As a hook does that an agent runs when it stops: its last reply may still be written.
+    let slow = json!([{ "name": "slow", "turns": [{ "text": "Done. ".repeat(40), "pace": "60ms" }] }]);
+    let provider = scripted(ANSWER, &slow);
+    let jetway = House::new(setup(&provider, "quiet: 1h, abandoned: 1h", ""));
+    let mut asks = body("Add it.");
+    asks["stream"] = true.into();
+    let asked = post("/v1/messages", asks.to_string()).header("x-api-key", &jetway.key).header("x-jetway-run", "job");
+    let reply = asked.open(jetway.data);
+    eventually(|| !provider.seen().is_empty());
+    std::thread::sleep(Duration::from_secs(1));
+    let end = post("/v1/runs/job/end", "").header("x-api-key", &jetway.key).send(jetway.data);
+    assert_eq!(end.status, 200, "{}", end.text());
+    assert!(jetway.metrics().contains("jetway_open_exchanges 1"), "the reply was over before: {}", jetway.metrics());
+    assert!(read(reply).text().contains("message_stop"));
+    ends(&jetway, "told", "answered");
+    // Behind all that was said.
+    assert!(questions(&provider).remove(0)["messages"][1].to_string().contains("Done. Done."));
+}
+
+#[test]
 fn a_run_whose_budget_is_used_up_is_asked_all_the_same() {
     let provider = plain();
     let caps = "budget: { caps: [{ per: user, usd: 0.02, every: day }] }";
@@ -213,6 +238,61 @@ fn a_run_whose_budget_is_used_up_is_asked_all_the_same() {
     let question = questions(&provider).remove(0);
     assert!(question["messages"].to_string().contains("the next request was refused"), "{question}");
     assert_eq!(question["messages"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_request_that_is_refused_before_it_was_read_ends_its_run() {
+    let check = |sections: &str, more: &str, (second, status): (&Value, u16), why: &str| {
+        let provider = plain();
+        let mut setup = setup(&provider, WAITS, sections);
+        setup.more = more.to_owned();
+        let jetway = House::new(setup);
+        assert_eq!(jetway.send(&body("Add it.")).status, 200);
+        assert_eq!(jetway.send(second).status, status);
+        let run = ends(&jetway, "refused", "answered");
+        assert_eq!(run["turns"], 2, "{run}");
+        let question = questions(&provider).remove(0);
+        assert!(question["messages"].to_string().contains(why), "{question}");
+    };
+    let rates = "budget: { rates: [{ per: user, requests: 1, every: day }] }";
+    check(rates, "", (&body("Add it."), 429), "requests");
+    let long = body(&"Add it. ".repeat(1000));
+    check("", "limits: { body: 4KiB }", (&long, 413), "larger than 4 KiB");
+}
+
+#[test]
+fn a_token_that_expires_in_the_middle_of_its_run_ends_it() {
+    let provider = plain();
+    let mut setup = setup(&provider, "quiet: 1h, abandoned: 1h", "");
+    setup.policies[0].1 = setup.policies[0].1.replace("[keys, passthrough]", "[keys, runs]");
+    setup.policies[0].1 = setup.policies[0].1.replace("quiet: 1h", "quiet: 2s");
+    let jetway = setup.start();
+    let wish = json!({ "policy": "open", "user": "ada", "cap": { "usd": 1 }, "ttl": "1s" });
+    let mint = post("/v1/tokens", wish.to_string()).header("authorization", &format!("Bearer {}", jetway.token()));
+    let minted = mint.send(jetway.admin);
+    let token = minted.json()["token"].as_str().unwrap_or_else(|| panic!("{}", minted.text())).to_owned();
+    let send = || post("/v1/messages", body("Go.").to_string()).header("x-api-key", &token).send(jetway.data);
+    assert_eq!(send().status, 200);
+    std::thread::sleep(Duration::from_millis(1100));
+    assert_eq!(send().status, 401);
+    ends(&jetway, "refused", "answered");
+    assert!(questions(&provider).remove(0).to_string().contains("expired"));
+    // One that is over is opened by nobody whose token is.
+    assert_eq!(send().status, 401);
+    assert_eq!(jetway.json(&["runs", "--json"])[0]["ended_by"], "refused");
+}
+
+#[test]
+fn a_run_that_goes_on_for_too_long_ends_by_its_age() {
+    let script = json!([{ "name": "calls", "turns": [{ "calls": [{ "tool": "Bash", "input": {} }] }] }]);
+    let provider = scripted(ANSWER, &script);
+    let jetway = House::new(setup(&provider, "abandoned: 1h, longest: 1s", ""));
+    assert_eq!(jetway.send(&body("Go.")).status, 200);
+    std::thread::sleep(Duration::from_millis(1100));
+    assert!(questions(&provider).is_empty(), "it ends only as a request does");
+    assert_eq!(jetway.send(&body("Go on.")).status, 200);
+    ends(&jetway, "aged", "answered");
+    assert!(questions(&provider).remove(0).to_string().contains("counts as another run"));
 }
 
 #[test]
@@ -307,6 +387,21 @@ fn the_last_step_ends_a_run_and_so_does_one_that_took_too_long() {
     }
 }
 
+#[test]
+fn a_finding_speaks_of_the_step_that_its_run_had_come_to() {
+    let path = "breadcrumbs: [{ id: first, prompt: steps/1.md }, { id: second, prompt: steps/2.md }]";
+    let complete = json!({ "tool": "complete_step", "input": { "summary": "It is done." } });
+    // The reply that completes the first step is the last.
+    let turns = json!([{ "calls": [complete] }, { "text": "I stop here." }]);
+    let provider = scripted(ANSWER, &json!([{ "name": "path", "turns": turns }]));
+    let setup = setup(&provider, WAITS, path).file("open/steps/1.md", "ALPHA").file("open/steps/2.md", "BETA");
+    let jetway = House::new(setup);
+    assert_eq!(jetway.send(&body("Go.")).status, 200);
+    ends(&jetway, "quiet", "answered");
+    assert_eq!(findings_step(&jetway).as_deref(), Some("second"));
+    assert!(questions(&provider).remove(0).to_string().contains("The step that it was at: second."));
+}
+
 fn findings_step(jetway: &Jetway) -> Option<String> {
     let run = jetway.json(&["runs", "--json"])[0]["id"].as_str().unwrap().to_owned();
     let shown = jetway.json(&["runs", "show", &run, "--json"]);
@@ -339,7 +434,10 @@ fn questions_have_an_account_of_their_own_and_no_more_than_is_in_it() {
         let id = answer.header("x-jetway-run").unwrap().to_owned();
         let mut asked = None;
         eventually(|| {
-            asked = jetway.json(&["runs", "show", &id, "--json"])["run"]["asked"].as_str().map(str::to_owned);
+            // It may not be in the log yet.
+            let runs = jetway.json(&["runs", "--json"]);
+            let run = runs.as_array().unwrap().iter().find(|run| run["id"] == id.as_str());
+            asked = run.and_then(|run| run["asked"].as_str()).map(str::to_owned);
             asked.is_some()
         });
         results.extend(asked);
@@ -455,6 +553,8 @@ fn what_agents_say_is_summed_up_and_held_against_the_last_change() {
     let asked =
         json!({ "name": "asked", "when": { "contains": TAG }, "by": "request", "turns": [{ "text": answer(&later) }] });
     provider.play(jetway_scripted::Script::parse(&json!({ "scenarios": [asked] }).to_string()).unwrap());
+    let file = jetway.folder.path().join("policies/open/policy.yaml");
+    let before = std::fs::read_to_string(&file).unwrap();
     jetway.edit(&format!("{asks}budget: {{ output_limit: 900 }}"));
     job("three", 3);
     let groups = jetway.json(&["feedback", "--json"]);
@@ -473,4 +573,16 @@ fn what_agents_say_is_summed_up_and_held_against_the_last_change() {
     assert!(report.contains("## New since the last change") && report.contains("\\<b\\>v1"), "{report}");
     assert!(text(&["feedback", "--policy", "other"]).starts_with("Nothing in the last 30d."));
     assert!(text(&["runs", "show", groups[0]["examples"][0].as_str().unwrap()]).contains("its agent said"));
+
+    // What was changed back is a change: what was said under the version between is gone.
+    let again = json!({ "name": "asked", "when": { "contains": TAG }, "by": "request", "turns": [{ "text": answer(&[("missing", django)]) }] });
+    provider.play(jetway_scripted::Script::parse(&json!({ "scenarios": [again] }).to_string()).unwrap());
+    jetway.edit(before.strip_prefix(OPEN).unwrap());
+    job("four", 4);
+    let expect = [
+        format!("\"open\" 3 {django:?}"),
+        format!("\"gone\" 3 {:?}", later[0].1),
+        String::from("\"gone\" 1 \"<b>v1</b> is gone.\""),
+    ];
+    assert_eq!(short(&jetway.json(&["feedback", "--json"])), expect);
 }

@@ -152,8 +152,10 @@ fn runs_are_told_apart_and_shown() {
     let provider = provider("scenarios: []");
     let jetway = Setup::new(&provider.url()).start();
     for (session, times) in [("one", 2), ("two", 1)] {
-        for _ in 0..times {
-            post("/v1/messages", BODY).header("x-claude-code-session-id", session).send(jetway.data);
+        for turn in 0..times {
+            // What is sent again is no turn.
+            let body = BODY.replace("hi", &format!("hi {turn}"));
+            post("/v1/messages", body).header("x-claude-code-session-id", session).send(jetway.data);
         }
     }
     assert_eq!(jetway.exchanges(3).len(), 3);

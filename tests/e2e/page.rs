@@ -195,6 +195,13 @@ fn runs_are_listed_filtered_and_told_and_nothing_of_them_is_markup() {
     let next = again.send(jetway.admin);
     assert_eq!((next.status, next.text().contains("id=\"turn-3\"")), (200, true));
 
+    // What came before an exchange is told by where that stands.
+    let exchange = &jetway.json(&["runs", "show", id, "--json"])["exchanges"][1];
+    let at: jiff::Timestamp = exchange["at"].as_str().unwrap().parse().unwrap();
+    let place = format!("{}.{}", at.as_millisecond(), exchange["id"].as_str().unwrap());
+    let past = look(&jetway, &cookie, &format!("/runs/{id}?before={place}")).text();
+    assert!(past.contains("id=\"turn-1\"") && !past.contains("id=\"turn-2\""), "{past}");
+
     let budgets = look(&jetway, &cookie, "/budgets").text();
     assert!(budgets.contains("<a href=\"/runs?user=ada\"") && budgets.contains("$5.00"), "{budgets}");
     let policies = look(&jetway, &cookie, "/policies").text();
@@ -218,10 +225,25 @@ fn a_log_in_postgresql_is_shown_as_well_and_when_it_is_away_that_is_said() {
     assert!(look(&jetway, &cookie, "/policies").text().contains("in force"));
     assert!(look(&jetway, &cookie, "/feedback").text().contains("Nobody has said anything yet"));
 
+    // Nobody connects anew for a look.
+    let pids = "SELECT string_agg(pid::text, ' ' ORDER BY pid) FROM pg_stat_activity WHERE application_name = 'jetway'";
+    let before = server.query("postgres", pids);
+    for _ in 0..10 {
+        assert_eq!(look(&jetway, &cookie, "/runs?fragment").status, 200);
+        assert_eq!(look(&jetway, &cookie, &format!("/runs/{run}?fragment")).status, 200);
+    }
+    assert_eq!(server.query("postgres", pids), before);
+
     server.kill();
     let away = look(&jetway, &cookie, "/runs");
     assert_eq!((away.status, away.text().contains("the run log cannot be read")), (503, true), "{}", away.text());
     assert_eq!(look(&jetway, &cookie, "/budgets").status, 200);
+    server.restart();
+    eventually(|| look(&jetway, &cookie, "/runs").status == 200);
+    // Once more, with nobody looking while it is away: what is open is of no use, and is not asked twice.
+    server.restart();
+    let told = look(&jetway, &cookie, &format!("/runs/{run}"));
+    assert_eq!((told.status, told.text().contains("id=\"turn-1\"")), (200, true), "{}", told.text());
 }
 
 #[test]

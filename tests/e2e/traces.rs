@@ -186,7 +186,7 @@ fn refusals_and_failures_are_spans_that_failed_and_say_whose_they_are() {
     let (provider, collector) = (provider(script), Collector::start());
     let jetway = setup(&provider, &format!("traces: {{ otlp: {}, users: true }}", collector.url())).start();
     assert_eq!(ask(&jetway, "Hello.", &[]).status, 400);
-    // It does not say which model, and so is refused before its run is known.
+    // It does not say which model, and so is refused before it is read: in the run that is open.
     let refused = post("/v1/messages", "{}").header("x-jetway-run", "job").send(jetway.data);
     assert_eq!(refused.status, 400, "{}", refused.text());
     let no_turn = jetway_support::client::get("/v1/models").send(jetway.data);
@@ -198,7 +198,7 @@ fn refusals_and_failures_are_spans_that_failed_and_say_whose_they_are() {
     assert_eq!(failed.error.as_deref(), Some("provider_refused"));
     assert!(failed.says("user.id").is_string() && failed.parent.len() == 16, "{failed:?}");
     assert_eq!(refused.says("error.type"), &json!(refused.error));
-    assert_eq!((refused.name.as_str(), refused.kind, refused.parent.as_str()), ("chat", SpanKind::Internal, ""));
+    assert_eq!((refused.name.as_str(), refused.kind, &refused.parent), ("chat", SpanKind::Internal, &failed.parent));
     eventually(|| counted(&jetway, "sent") == 2);
     assert_eq!(collector.spans().len(), 2);
 }

@@ -2,7 +2,6 @@
 
 use jetway_core::policy::interrogation::{Finding, Group, Kind, Noted, Severity, Version, report};
 use jiff::Timestamp;
-use serde_json::Value;
 
 use crate::runs::read::{self, Line, Reader};
 use crate::store::StoreError;
@@ -14,7 +13,7 @@ use crate::store::StoreError;
 pub async fn gather(reader: &Reader, policy: Option<&str>, since: Timestamp) -> Result<Vec<Group>, StoreError> {
     let findings = reader.findings_since(policy, since).await?;
     let noted: Vec<Noted> = findings.iter().filter_map(noted).collect();
-    let versions: Vec<Version> = reader.versions(Timestamp::UNIX_EPOCH).await?.iter().filter_map(version).collect();
+    let versions: Vec<Version> = reader.endings_by_version().await?.iter().filter_map(version).collect();
     Ok(report(&noted, &versions))
 }
 
@@ -42,10 +41,12 @@ fn noted(line: &Line) -> Option<Noted> {
 }
 
 fn version(line: &Line) -> Option<Version> {
+    let moment = |name: &str| text(line, name)?.parse().ok();
     Some(Version {
         policy: text(line, "policy")?,
         version: text(line, "policy_version")?,
-        since: text(line, "at")?.parse().ok()?,
-        answered: line.get("answered").and_then(Value::as_u64)?,
+        since: moment("at")?,
+        last: moment("last")?,
+        answered: moment("answered"),
     })
 }

@@ -6,6 +6,7 @@ mod erased;
 pub mod feedback;
 mod journal;
 pub mod log;
+pub mod open;
 mod path;
 pub mod pending;
 mod postgres;
@@ -20,7 +21,7 @@ mod tally;
 use std::sync::Arc;
 
 use jetway_core::policy::breadcrumbs::{How, Left, Path};
-use jetway_core::policy::desk::Shown;
+use jetway_core::policy::desk::{By, Shown};
 use jetway_core::policy::interrogation::Finding;
 use jetway_core::retrieval::profile::Profile;
 use jetway_core::wire::event::Usage;
@@ -180,6 +181,8 @@ pub const QUESTION: &str = "question";
 /// A run that ended, and what its agent said of it.
 #[derive(Debug, Clone, Default)]
 pub struct Ended {
+    /// Written twice, it is there once.
+    pub id: String,
     pub run: String,
     pub at: Timestamp,
     pub policy: String,
@@ -269,12 +272,15 @@ pub struct Passage {
     /// The version of the page that it is of. Records of older versions of Jetway have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub page: Option<String>,
+    /// What brought it.
+    #[serde(default, skip_serializing_if = "By::is_unknown")]
+    pub by: By,
 }
 
 impl Passage {
     #[must_use]
     pub fn of(shown: &Shown) -> Self {
-        Self { source: shown.source.clone(), hash: Self::hash(&shown.text), page: shown.page.clone() }
+        Self { source: shown.source.clone(), hash: Self::hash(&shown.text), page: shown.page.clone(), by: shown.by }
     }
 
     /// What a passage of this text is called.

@@ -1,5 +1,7 @@
 //! Reading the run log, of whichever store.
 
+mod part;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,12 +13,14 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 use serde_json::{Map, Value};
 
+pub use part::{MOST_SPENDING, Part, Place};
+
 use crate::config::{Postgres, Runs};
 use crate::runs::body::unpack;
 use crate::runs::postgres::Wire;
 use crate::runs::row::Cell;
 use crate::runs::schema::{self, Dialect};
-use crate::runs::{Ended, QUESTION, log};
+use crate::runs::{Ended, log};
 use crate::store::StoreError;
 
 /// A row as JSON: columns by name.
@@ -81,7 +85,7 @@ const JSON: &[&str] = &[
     "decisions",
 ];
 /// Columns that hold a moment, in milliseconds since 1970.
-const TIMES: &[&str] = &["at", "started", "ended", "until", "last"];
+const TIMES: &[&str] = &["at", "started", "ended", "until", "last", "answered"];
 
 /// Runs, with how each ended and whether its agent was asked; one that went on since is open again.
 const RUNS: &str = "SELECT run.*,
@@ -193,14 +197,8 @@ impl Reader {
     /// # Errors
     /// When the log cannot be read.
     pub async fn show(&self, id: &str) -> Result<Option<(Line, Vec<Line>)>, StoreError> {
-        let given = [Cell::from(id)];
-        let mut found = self.rows("SELECT id FROM run WHERE id = $1", &given).await?;
-        if found.is_empty() {
-            let begins = "SELECT id FROM run WHERE substr(id, 1, length($1)) = $1 LIMIT 2";
-            found = self.rows(begins, &given).await?;
-        }
-        let (Some(one), true) = (found.pop(), found.is_empty()) else { return Ok(None) };
-        let full = [Cell::from(text(&one, "id").unwrap_or_default())];
+        let Some(full) = self.full(id).await? else { return Ok(None) };
+        let full = [full];
         let mut exchanges = self.rows("SELECT * FROM exchange WHERE run = $1 ORDER BY at, id", &full).await?;
         // Behind its exchanges, of which more may have come meanwhile: its sums are of all that are shown.
         let Some(run) = self.rows(&format!("{RUNS} WHERE id = $1"), &full).await?.pop() else { return Ok(None) };
@@ -213,6 +211,18 @@ impl Reader {
             exchange.insert(String::from("retried_by"), by.into());
         }
         Ok(Some((run, exchanges)))
+    }
+
+    /// The id of the one run that begins so.
+    async fn full(&self, id: &str) -> Result<Option<Cell>, StoreError> {
+        let given = [Cell::from(id)];
+        let mut found = self.rows("SELECT id FROM run WHERE id = $1", &given).await?;
+        if found.is_empty() {
+            let begins = "SELECT id FROM run WHERE substr(id, 1, length($1)) = $1 LIMIT 2";
+            found = self.rows(begins, &given).await?;
+        }
+        let (Some(one), true) = (found.pop(), found.is_empty()) else { return Ok(None) };
+        Ok(text(&one, "id").map(Cell::from))
     }
 
     /// What a table has of a user, by id.
@@ -284,7 +294,7 @@ impl Reader {
                 user: text(line, "user"),
                 ending: Ending::Abandoned.name(),
                 // Whoever finds it, it is the same.
-                exchange: format!("{run}.{last}"),
+                id: format!("{run}.{last}"),
                 run,
                 ..Ended::default()
             })
@@ -311,16 +321,28 @@ impl Reader {
         self.rows(&format!("SELECT * FROM finding {} ORDER BY at, id", query.conditions()), &query.cells).await
     }
 
-    /// The versions of policies that were in use since then, from when to when, and how many agents have answered under each.
+    /// The versions of policies that were in use since then, from when to when. No exchange before then is
+    /// looked at: there are very many.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub async fn versions(&self, since: Timestamp) -> Result<Vec<Line>, StoreError> {
-        let sql = "SELECT policy, policy_version, min(at) AS at, max(at) AS last, count(*) AS exchanges,
-                count(CASE WHEN endpoint = $1 AND outcome = 'complete' THEN 1 END) AS answered
-            FROM exchange WHERE policy IS NOT NULL AND policy_version IS NOT NULL GROUP BY policy, policy_version
-            HAVING max(at) >= $2";
-        self.rows(sql, &[Cell::from(QUESTION), since.into()]).await
+        let sql = "SELECT policy, policy_version, min(at) AS at, max(at) AS last, count(*) AS exchanges
+            FROM exchange WHERE at >= $1 AND policy IS NOT NULL AND policy_version IS NOT NULL
+            GROUP BY policy, policy_version";
+        self.rows(sql, &[since.into()]).await
+    }
+
+    /// The versions of policies under which runs have ended, from when to when, and when an agent answered
+    /// last: of endings, for there is one where there are many exchanges.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn endings_by_version(&self) -> Result<Vec<Line>, StoreError> {
+        let sql = "SELECT policy, policy_version, min(at) AS at, max(at) AS last,
+                max(CASE WHEN asked = 'answered' THEN at END) AS answered
+            FROM ending WHERE policy_version IS NOT NULL GROUP BY policy, policy_version";
+        self.rows(sql, &[]).await
     }
 
     /// What operators changed by hand, the newest first.

@@ -146,7 +146,7 @@ impl Row {
     /// How a run ended, and what its agent said of it.
     pub(super) fn of_ending(ended: &Ended) -> Vec<Self> {
         let cells = [
-            ("id", (&ended.exchange).into()),
+            ("id", (&ended.id).into()),
             ("at", ended.at.into()),
             ("run", (&ended.run).into()),
             ("policy", (&ended.policy).into()),
@@ -158,7 +158,7 @@ impl Row {
         let found = ended.found.iter().enumerate().map(|(number, found)| {
             let Found { finding, document_hash } = found;
             let cells = [
-                ("id", Cell::Text(format!("{}.{number}", ended.exchange))),
+                ("id", Cell::Text(format!("{}.{number}", ended.id))),
                 ("at", ended.at.into()),
                 ("run", (&ended.run).into()),
                 ("exchange", (&ended.exchange).into()),

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use crate::link::{Link, Unreachable};
-use crate::runs::{Passage, path};
+use crate::runs::{Passage, open, path};
 use crate::store::{self, Durability, Store, StoreError, Timing};
 
 const TABLES: &[&str] = &[
@@ -40,6 +40,7 @@ const TABLES: &[&str] = &[
     ALTER TABLE edits ADD COLUMN run TEXT;
     CREATE INDEX edits_run ON edits (run);
 ",
+    open::TABLE,
 ];
 
 /// Conversations are forgotten when they were begun this long ago.
@@ -72,7 +73,7 @@ impl State {
     /// [`StoreError`] when the file cannot be used.
     pub fn open(path: &Path, now: Timestamp) -> Result<Self, StoreError> {
         let connection = store::open(path, Durability::Relaxed, TABLES)?;
-        forget(&connection, now.as_second() - KEPT)
+        forget(&connection, now.as_second())
             .map_err(|error| StoreError::Database { path: path.to_owned(), why: error.to_string() })?;
         Ok(Self::Embedded(Store::start(path, connection)?))
     }
@@ -92,8 +93,7 @@ impl State {
     /// [`StoreError`] when the database cannot be written.
     pub async fn purge(&self, now: Timestamp) -> Result<(), StoreError> {
         let Self::Embedded(store) = self else { return Ok(()) };
-        let before = now.as_second() - KEPT;
-        store.call(move |transaction| forget(transaction, before)).await
+        store.call(move |transaction| forget(transaction, now.as_second())).await
     }
 
     /// What this conversation was given, if it was given anything yet. Where Redis cannot be asked
@@ -321,11 +321,13 @@ pub(super) fn known<T>(answer: Result<T, Unreachable>) -> Option<T> {
     answer.inspect_err(|error| tracing::warn!(%error, "what is kept of a conversation is not known now")).ok()
 }
 
-fn forget(connection: &rusqlite::Connection, before: i64) -> rusqlite::Result<()> {
+fn forget(connection: &rusqlite::Connection, now: i64) -> rusqlite::Result<()> {
+    let before = now - KEPT;
     connection.execute("DELETE FROM inserted WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM edits WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM path WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM spent WHERE at < ?1", [before])?;
+    connection.execute("DELETE FROM open_run WHERE at < ?1", [now - open::OLDEST])?;
     Ok(())
 }
 
@@ -465,7 +467,14 @@ mod tests {
             lease: std::time::Duration::from_secs(3),
         };
         let link = Arc::new(Link::new(&settings).unwrap());
-        trims(&State::Shared(Arc::clone(&link))).await;
+        let state = State::Shared(Arc::clone(&link));
+        for number in 0..9 {
+            let large = edit(&number.to_string(), MOST_BYTES / 4);
+            state.remember(("run_a", "c"), large, Timestamp::now()).await.unwrap();
+        }
+        // With what it takes to write an edit down, four quarters are too much.
+        assert_eq!(server.cli(&["LLEN", &edits("c")]).trim(), "3");
+        trims(&state).await;
         let keys = server.cli(&["KEYS", "*run_a*"]);
         assert!(keys.trim().is_empty(), "{keys}");
         assert_eq!(server.cli(&["KEYS", "*state:c*"]).trim(), "");

@@ -2,6 +2,7 @@
 
 mod again;
 mod erasing;
+mod story;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -246,6 +247,7 @@ async fn how_a_run_ended_holds_until_it_goes_on(place: &Place) {
         document_hash: Some("abc".into()),
     };
     let ended = |exchange: &str, at: Timestamp| Ended {
+        id: exchange.into(),
         run: "run_a".into(),
         at,
         policy: "wizard".into(),
@@ -280,6 +282,9 @@ async fn how_a_run_ended_holds_until_it_goes_on(place: &Place) {
     assert_eq!(reader.findings_since(Some("coding"), Timestamp::UNIX_EPOCH).await.unwrap().len(), 0);
     let groups = feedback::gather(&reader, Some("wizard"), Timestamp::UNIX_EPOCH).await.unwrap();
     assert_eq!(groups.iter().map(|group| group.count).collect::<Vec<_>>(), [1, 1]);
+    let versions = reader.endings_by_version().await.unwrap();
+    assert_eq!((versions.len(), &versions[0]["answered"]), (1, &versions[0]["last"]));
+    assert!(reader.versions(later(3600)).await.unwrap().is_empty());
 
     // Of a run that nobody ended nothing was heard for days.
     open.log.write(&Record { at: later(-86_400 * 3), ..record("x_old", "run_left") }).await.unwrap();
@@ -423,6 +428,7 @@ async fn all(place: fn() -> Place) {
     how_a_run_ended_holds_until_it_goes_on(&place()).await;
     bodies_are_kept_for_so_long_and_in_so_much_room(&place()).await;
     what_is_old_is_forgotten(&place()).await;
+    story::a_long_run_is_told_in_parts_and_its_sums_are_of_all(&place()).await;
 }
 
 fn random(place: &Place) {

@@ -8,7 +8,7 @@ use jetway_core::overlay::Edit;
 use jetway_core::policy::breadcrumbs::{
     Change, How, Laid, Left, Path, Progress, Seen, Step, StepGuard, complete_tool, said,
 };
-use jetway_core::policy::context::{self, Asked, airplanes};
+use jetway_core::policy::context::{self, Wanted};
 use jetway_core::policy::desk::{Answer, Clerk, DeskTool};
 use jetway_core::policy::interrogation::Ending;
 use jetway_core::policy::lockdown::place::Folders;
@@ -57,18 +57,9 @@ impl Shelf {
     fn tell(&self, path: &Path, at: usize) -> Answer {
         let mut more = Answer::default();
         if let (Some(step), Some(rules)) = (path.steps().get(at), &self.rules) {
-            let now = Timestamp::now();
-            if let Some(index) = &self.index {
-                let queries = step.docs.join("\n");
-                // By words alone: they are an operator's, who can say what the pages say.
-                let asked = Asked { task: &queries, profile: &self.profile, now, nearness: None };
-                let chosen = context::decide(rules, index, asked);
-                more.text.push_str(&context::render(&chosen, now));
-                more.shown.extend(context::shown(&chosen));
-            }
-            let files = airplanes::for_step(&self.airplanes, &self.profile, (&step.id, rules.allowance()));
-            more.text.push_str(&files.text);
-            more.shown.extend(files.shown);
+            let wanted = Wanted { step: &step.id, docs: &step.docs };
+            let project = (&*self.profile, Timestamp::now());
+            more = context::for_step(rules, self.index.as_deref(), &self.airplanes, wanted, project);
         }
         Answer { text: path.tell(at, &self.profile, &more.text), shown: more.shown }
     }

@@ -26,8 +26,9 @@ pub struct Identified {
 /// Why nobody is recognised.
 #[derive(Debug, thiserror::Error)]
 pub enum Unidentified {
-    #[error(transparent)]
-    Denied(#[from] Denied),
+    /// With whom a credential was for that would count, had it not expired.
+    #[error("{0}")]
+    Denied(Denied, Option<Box<Caller>>),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -49,7 +50,9 @@ pub async fn identify(
     let choice = choice::choose(&policy.identity, &carried);
     let secret = choice.secret();
     let presented = presented((jetway, gate), policy, (choice, shown)).await?;
-    let caller = identity::decide(&policy.identity, &policy.name, presented)?;
+    let was = || identity::was(&policy.identity, &policy.name, presented.clone()).map(Box::new);
+    let caller = identity::decide(&policy.identity, &policy.name, presented.clone());
+    let caller = caller.map_err(|denied| Unidentified::Denied(denied, was()))?;
     let is_ours = |text: &str| Some(text) == secret || choice::is_ours(&policy.identity, text);
     Ok(Identified { caller, onward: headers::outbound(&head.headers, is_ours) })
 }

@@ -1,6 +1,8 @@
 //! Runs end, and their agents are asked what could have been done better: behind the whole
 //! conversation as the model saw it, when nobody waits for it any more.
 
+pub mod kept;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -61,9 +63,13 @@ fn lot(run: &str) -> f64 {
     u32::from_str_radix(&digits, 16).map_or(0.0, |lot| f64::from(lot) / (f64::from(u32::MAX) + 1.0))
 }
 
-/// Sees to the runs that end, until it is stopped. Those that are open then are not asked.
+/// Sees to the runs that end, until it is stopped. Those that are open then are kept for whoever comes
+/// after it.
 pub async fn tend(jetway: Arc<Jetway>, stop: CancellationToken) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
+    kept::take_up(&jetway).await;
+    jetway.tending.spawn(kept::keep(Arc::clone(&jetway)));
+    jetway.tending.spawn(kept::stand_in(Arc::clone(&jetway), Arc::clone(&places), stop.clone()));
     loop {
         let over = tokio::select! {
             () = stop.cancelled() => break,
@@ -82,15 +88,18 @@ pub fn begin(jetway: &Arc<Jetway>, over: Over, places: Option<Arc<Semaphore>>) {
             Some(places) => places.acquire_owned().await.ok(),
             None => None,
         };
-        conclude(&jetway, over).await;
+        let (run, id) = (over.whose.run.clone(), over.id.clone());
+        let is_ours = conclude(&jetway, over).await;
+        jetway.endings.concluded(&run, is_ours.then_some(&id));
     };
     tasks.spawn(concluding.instrument(span));
 }
 
-/// Writes down how a run ended, and asks its agent where the policy says so.
-async fn conclude(jetway: &Jetway, mut over: Over) {
+/// Writes down how a run ended, and asks its agent where the policy says so. Returns whether it was ours
+/// to do: another Jetway may have served it since.
+async fn conclude(jetway: &Jetway, mut over: Over) -> bool {
     match jetway.state.last(&over.whose.run).await {
-        Last::At(place) if place != jetway.endings.here() => return,
+        Last::At(place) if place != jetway.endings.here() => return false,
         Last::Ended => over.ending = Ending::Told,
         Last::At(_) | Last::Unknown => {}
     }
@@ -99,6 +108,7 @@ async fn conclude(jetway: &Jetway, mut over: Over) {
     let gate = jetway.gate.load_full();
     let own = gate.config.policies.get(&policy).and_then(|policy| policy.interrogation.clone());
     let mut ended = Ended {
+        id: over.id.clone(),
         run: over.whose.run.clone(),
         at: Timestamp::now(),
         policy: policy.clone(),
@@ -111,6 +121,7 @@ async fn conclude(jetway: &Jetway, mut over: Over) {
         ..Ended::default()
     };
     if let Some(own) = own {
+        kept::recall(jetway, &mut over).await;
         let (result, findings) = match asked(jetway, &gate, (&own, &over), &ended.exchange).await {
             Ok(findings) => ("answered", findings),
             Err(why) => (why.name(), Vec::new()),
@@ -130,6 +141,7 @@ async fn conclude(jetway: &Jetway, mut over: Over) {
     if let Err(error) = jetway.log.end(&ended).await {
         write_again(jetway, Unwritten::Ending(&ended), error).await;
     }
+    true
 }
 
 /// A finding with what is known of what it speaks of.
@@ -151,7 +163,9 @@ async fn asked(
     exchange: &str,
 ) -> Result<Vec<Finding>, Unasked> {
     let facts = Facts { lot: lot(&over.whose.run), is_known: over.prompt.is_some(), is_callers: over.is_callers };
-    own.rules.decide(&facts)?;
+    // Why that is not known is more telling than that it is not.
+    let gone = |why| if why == Unasked::Unknown { over.gone.unwrap_or(why) } else { why };
+    own.rules.decide(&facts).map_err(gone)?;
     let prompt = over.prompt.as_ref().ok_or(Unasked::Unknown)?;
     let policy = gate.config.policies.get(&over.whose.policy).ok_or(Unasked::Unknown)?;
     let (upstream, headers) = target(gate, policy, &own.rules, (over, prompt))?;

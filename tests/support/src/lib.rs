@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
 
 pub mod agent;
+pub mod alternate;
 pub mod client;
 pub mod collector;
 pub mod dashboards;

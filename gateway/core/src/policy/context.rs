@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::policy::context::frame::framed;
-use crate::policy::desk::{Answer, Shown};
+use crate::policy::desk::{Answer, By, Shown};
 use crate::policy::prose;
 use crate::retrieval::airplane::Airplane;
 use crate::retrieval::host::{Barred, Hosts};
@@ -257,6 +257,37 @@ pub fn compose(rules: &Rules, index: &Index, airplanes: &[Airplane], asked: Aske
     Given { answer: Answer { text, shown: [shown(&chosen), plane.shown].concat() }, ages, left_out }
 }
 
+/// A step of a run's path, and what it looks up in the documentation.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub step: &'a str,
+    pub docs: &'a [String],
+}
+
+/// What goes with a step: the sections that its queries find, and the files of a model airplane that
+/// are for it.
+#[must_use]
+pub fn for_step(
+    rules: &Rules,
+    index: Option<&Index>,
+    planes: &[Airplane],
+    wanted: Wanted<'_>,
+    (profile, now): (&Profile, Timestamp),
+) -> Answer {
+    let mut answer = Answer::default();
+    if let Some(index) = index {
+        let queries = wanted.docs.join("\n");
+        // By words alone: they are an operator's, who can say what the pages say.
+        let chosen = decide(rules, index, Asked { task: &queries, profile, now, nearness: None });
+        answer.text.push_str(&render(&chosen, now));
+        answer.shown.extend(shown(&chosen));
+    }
+    let files = airplanes::for_step(planes, profile, (wanted.step, rules.allowance()));
+    answer.text.push_str(&files.text);
+    answer.shown.extend(files.shown);
+    answer.by(By::Step)
+}
+
 fn behind_lead(room: usize) -> usize {
     room.saturating_sub(tokens::estimate(LEAD) + tokens::estimate(NO_REQUEST))
 }
@@ -358,8 +389,14 @@ const OURS: &str = "<jetway_";
 /// A text of a request that was sent, without what was put behind it by us.
 #[must_use]
 pub fn without_ours(text: &str) -> &str {
-    let end = [LEAD, OURS].iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
-    text[..end].trim_end()
+    text[..text.len() - ours(text).len()].trim_end()
+}
+
+/// What was put behind a text of a request by us.
+#[must_use]
+pub fn ours(text: &str) -> &str {
+    let begin = [LEAD, OURS, airplanes::LEAD].iter().filter_map(|mark| text.find(mark)).min().unwrap_or(text.len());
+    &text[begin..]
 }
 
 /// What is shown with these sections, for the log.
@@ -369,6 +406,7 @@ pub fn shown(chosen: &[Hit<'_>]) -> Vec<Shown> {
         source: format!("{}#{}", hit.chunk.page, hit.chunk.path()),
         text: hit.chunk.text.clone(),
         page: hit.page.map(|page| page.version.clone()),
+        by: By::Task,
     };
     chosen.iter().map(shown).collect()
 }

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 use crate::policy::breadcrumbs::StepGuard;
 use crate::policy::lockdown::{Refused, Warden};
 use crate::stream::guard::{Judge, Ruling};
@@ -18,6 +20,31 @@ pub struct Shown {
     pub text: String,
     /// The version of the page that it is of, where that has one.
     pub page: Option<String>,
+    pub by: By,
+}
+
+/// What brought it before the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum By {
+    /// The task of its conversation.
+    Task,
+    /// A step of its run's path.
+    Step,
+    /// The model itself, which asked for it.
+    Search,
+    /// It stands in every conversation.
+    Standing,
+    /// Records of older versions of Jetway do not say.
+    #[default]
+    Unknown,
+}
+
+impl By {
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        *self == Self::Unknown
+    }
 }
 
 /// What a call is answered with.
@@ -26,6 +53,15 @@ pub struct Answer {
     pub text: String,
     /// What of it is shown from documents, for the log.
     pub shown: Vec<Shown>,
+}
+
+impl Answer {
+    /// The same, brought by this.
+    #[must_use]
+    pub fn by(mut self, by: By) -> Self {
+        self.shown.iter_mut().for_each(|shown| shown.by = by);
+        self
+    }
 }
 
 /// Answers a call by its arguments, which are a JSON object; or says why not, in a sentence for

@@ -5,11 +5,15 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::policy::breadcrumbs::is_ours;
-use crate::policy::lockdown::{Rules, Setting, Warden};
+use crate::policy::lockdown::replace::AgentTools;
+use crate::policy::lockdown::{Mode, Rules, Setting, Warden};
 use crate::stream::guard::Judge;
 use crate::wire::event::Call;
 use crate::wire::history::{self, Told};
-use crate::wire::request::Request;
+use crate::wire::json::Json;
+use crate::wire::patch::Patch;
+use crate::wire::request::{Request, Tool};
+use crate::wire::tools::offer::{NewTool, Offer};
 
 /// No more of what a call was made with is kept.
 const LONGEST: usize = 300;
@@ -31,6 +35,15 @@ pub struct Judged {
     /// What it was made with, shortened.
     pub input: String,
     pub fate: Fate,
+}
+
+/// What would become of the tools of a request.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tools {
+    /// Those of the agent's that its model would not see.
+    pub hidden: Vec<String>,
+    /// By how many bytes the request would be longer.
+    pub growth: i64,
 }
 
 /// What was read of a conversation by now.
@@ -71,19 +84,49 @@ impl Reader {
         judged
     }
 
-    /// The tools of a request that its model would not see.
+    /// The calls of the reply to the last request that was read of a conversation, which no request tells.
+    /// `said` is the reply as [`crate::wire::turn::Turn::told`] gives it.
+    pub fn read_reply(&mut self, request: &Request, said: &str) -> Vec<Judged> {
+        let mut patch = Patch::default();
+        history::append(request.dialect, &request.json, said, &mut patch);
+        let told = patch.apply(&request.json).ok().and_then(|bytes| Json::read(bytes).ok());
+        let told = told.and_then(|json| Request::read(request.dialect, json).ok());
+        // It is of the same conversation, whatever stands in its opening.
+        let told = told.map(|told| Request { opening: request.opening.clone(), ..told });
+        told.map(|told| self.read(&told, false)).unwrap_or_default()
+    }
+
+    /// What would become of the tools of a request as it was sent. `offered`: tools of Jetway's own that
+    /// would be offered with it.
     #[must_use]
-    pub fn hidden(&self, request: &Request) -> Vec<String> {
-        let Some(rules) = &self.rules else { return Vec::new() };
+    pub fn tools(&self, request: &Request, offered: &[NewTool]) -> Tools {
         let tools = request.tools();
-        let hidden = tools.iter().filter(|tool| rules.offer(tool, &request.json).is_err());
-        hidden.filter_map(|tool| tool.name.clone()).collect()
+        let is_named = |name: &str| tools.iter().any(|tool| tool.name.as_deref() == Some(name));
+        let added: Vec<NewTool> = offered.iter().filter(|own| !is_named(own.name())).cloned().collect();
+        let is_replaced = |rules: &Rules, name: &str| {
+            rules.replace.hides(name).is_some() && !rules.replace.offered(&AgentTools::of(request)).is_empty()
+        };
+        let keeps = |tool: &Tool| match (tool.name.as_deref(), &self.rules) {
+            (Some(name), _) if is_ours(name) => offered.iter().any(|own| own.name() == name),
+            (_, None) => true,
+            (Some(name), Some(rules)) if rules.replace.find(name).is_some() => true,
+            (Some(name), Some(rules)) => !is_replaced(rules, name) && rules.offers_sent(tool, &request.json),
+            (None, Some(rules)) => rules.offers_sent(tool, &request.json),
+        };
+        // Looking on changes nothing of the agent's.
+        let is_shadow = self.rules.as_ref().is_some_and(|rules| rules.mode == Mode::Shadow);
+        let stays = |tool: &Tool| is_shadow && !tool.name.as_deref().is_some_and(is_ours) || keeps(tool);
+        let mut patch = Patch::default();
+        request.reshelve(&|tool| if stays(tool) { Offer::Keep } else { Offer::Drop }, &added, &mut patch);
+        let hidden = tools.iter().filter(|tool| !keeps(tool)).filter_map(|tool| tool.name.clone());
+        Tools { hidden: hidden.filter(|name| !is_ours(name)).collect(), growth: patch.growth() }
     }
 
     /// Whether a model would see a tool of this name, as far as its name says.
     #[must_use]
     pub fn would_offer(&self, tool: &str) -> bool {
-        self.rules.as_ref().is_none_or(|rules| rules.offers_name(tool))
+        let offers = |rules: &Arc<Rules>| rules.offers_name(tool) && rules.replace.hides(tool).is_none();
+        self.rules.as_ref().is_none_or(offers)
     }
 }
 
@@ -109,7 +152,6 @@ fn judge(rules: Option<&Arc<Rules>>, setting: &Setting, (told, input): (&Told, &
 mod tests {
     use super::*;
     use crate::wire::Dialect;
-    use crate::wire::json::Json;
     use serde_json::{Value, json};
 
     fn request(calls: &[(&str, Value)]) -> Request {
@@ -138,7 +180,7 @@ mod tests {
         let ls = ("Bash", json!({ "command": "ls" }));
         let ours = ("complete_step", json!({ "summary": "s" }));
         let fates = |judged: Vec<Judged>| judged.into_iter().map(|judged| judged.fate).collect::<Vec<_>>();
-        assert_eq!(reader.hidden(&request(&[])), ["WebFetch"]);
+        assert_eq!(reader.tools(&request(&[]), &[]).hidden, ["WebFetch"]);
         assert!(reader.would_offer("Bash") && !reader.would_offer("WebFetch"));
         assert_eq!(fates(reader.read(&request(&[]), false)), []);
         let refused = Fate::Refused(String::from("deny reads(**/.env*)"));
@@ -155,6 +197,51 @@ mod tests {
         let judged = reader.read(&request(&[("Bash", json!({ "command": "cat .env" }))]), false);
         let expect = Judged { tool: "Bash".into(), input: r#"{"command":"cat .env"}"#.into(), fate: Fate::Allowed };
         assert_eq!(judged, [expect]);
-        assert!(reader.hidden(&request(&[])).is_empty());
+        assert_eq!(reader.tools(&request(&[]), &[]), Tools::default());
+    }
+
+    #[test]
+    fn the_calls_of_a_reply_that_no_request_tells_are_judged_too() {
+        let mut reader = Reader::new(rules("{ allow: ['*'], deny: ['reads(**/.env*)'] }"), "wizard");
+        let ls = ("Bash", json!({ "command": "ls" }));
+        let last = request(std::slice::from_ref(&ls));
+        assert_eq!(reader.read(&last, false).len(), 1);
+        let call = |line: &str| json!({ "role": "assistant", "content": [{ "type": "tool_use", "id": "x", "name": "Bash", "input": { "command": line } }] });
+        let judged = reader.read_reply(&last, &call("cat .env").to_string());
+        let fates: Vec<&Fate> = judged.iter().map(|judged| &judged.fate).collect();
+        assert_eq!(fates, [&Fate::Refused(String::from("deny reads(**/.env*)"))]);
+        // What cannot be told again says nothing.
+        assert_eq!(reader.read_reply(&last, "{"), []);
+    }
+
+    #[test]
+    fn tools_of_ours_are_none_of_the_agent_s_and_make_a_request_longer_or_shorter() {
+        let tool = |name: &str| NewTool::new(name, "Searches.", r#"{"type":"object"}"#).unwrap();
+        let with = |name: &str| {
+            let sent = request(&[]).json;
+            let search = json!({ "name": name, "description": "Searches.", "input_schema": { "type": "object" } });
+            let body = String::from_utf8(sent.bytes().to_vec()).unwrap();
+            let body = body.replacen("\"tools\":[", &format!("\"tools\":[{search},"), 1);
+            Request::read(Dialect::Messages, Json::read(body.into()).unwrap()).unwrap()
+        };
+        let length = |request: &Request| request.json.bytes().len() as i64;
+        let check = |yaml: &str, request: &Request, offered: &[NewTool], hidden: &[&str], longer: bool| {
+            let found = Reader::new(rules(yaml), "wizard").tools(request, offered);
+            assert_eq!(
+                (found.hidden.as_slice(), found.growth.signum()),
+                (&hidden.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>()[..], i64::from(longer)),
+                "{yaml}"
+            );
+        };
+        let (plain, ours) = (request(&[]), with("search_docs"));
+        let narrow = "{ allow: [Bash, WebFetch] }";
+        check(narrow, &ours, &[tool("search_docs")], &[], false);
+        check(narrow, &plain, &[tool("search_docs")], &[], true);
+        let without = Reader::new(rules(narrow), "wizard").tools(&ours, &[]);
+        assert_eq!((without.hidden.len(), without.growth), (0, length(&plain) - length(&ours)));
+        // A tool that stands in for others is none of the agent's either, and what is narrowed is not narrowed twice.
+        let replaced = with("list_keys");
+        let own = "{ allow: [Bash, WebFetch], replace: { list_keys: { description: Lists., becomes: { shell: ls }, result: { lines: ok, otherwise: No. } } } }";
+        check(own, &replaced, &[], &[], false);
     }
 }

@@ -2,7 +2,9 @@
 //! `cat .env` and a policy with `deny: [reads(**/.env*)]`: that call would be refused, by that rule.
 
 mod calls;
+mod prompt;
 mod spend;
 
-pub use calls::{Fate, Judged, Reader};
+pub use calls::{Fate, Judged, Reader, Tools};
+pub use prompt::{Growth, Ours, length};
 pub use spend::{Paid, Spend};

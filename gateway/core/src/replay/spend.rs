@@ -26,6 +26,20 @@ pub struct Spend {
 }
 
 impl Spend {
+    /// Whether each cap has as much left as an exchange costs. One that has less refuses none here, for the
+    /// last reply before a budget ends goes over it.
+    #[must_use]
+    pub fn has_room(&self, caps: &[Cap], paid: Paid<'_>) -> bool {
+        caps.iter().all(|cap| {
+            let amount = cap.cost(paid.cost, paid.usage);
+            let account = self.accounts.get(&cap.account(paid.payer));
+            let left = account.map_or(cap.count(), |account| {
+                account.standing(cap.every, cap.every.number(paid.at), cap.count()).left()
+            });
+            amount <= left
+        })
+    }
+
     /// Charges an exchange to all caps, or to none: what it cost is known, so it is admitted where
     /// anything is left, as the last reply before a budget ends is. Exchanges come in their order.
     ///
@@ -83,6 +97,23 @@ mod tests {
         let run = caps("{ per: run, tokens: 150, every: run }");
         assert_eq!(paid(&run, &[(0, "a"), (1, "b"), (9 * day, "a")]), [true, true, false]);
         assert_eq!(paid(&[], &[(0, "a"), (1, "a")]), [true, true]);
+    }
+
+    #[test]
+    fn there_is_room_for_what_is_left_and_no_more() {
+        let (user, usage) = (caps("{ per: user, usd: 1, every: day }"), Usage::default());
+        let payer = Payer { policy: "p".into(), user: "a".into(), ..Payer::default() };
+        let mut spend = Spend::default();
+        let paid = |cost: u64, day: i64| Paid {
+            at: Timestamp::from_second(day * 86_400).unwrap(),
+            payer: &payer,
+            cost,
+            usage: &usage,
+        };
+        assert!(spend.has_room(&user, paid(1_000_000, 0)) && !spend.has_room(&user, paid(1_000_001, 0)));
+        spend.charge(&user, paid(600_000, 0)).unwrap();
+        assert!(spend.has_room(&user, paid(400_000, 0)) && !spend.has_room(&user, paid(400_001, 0)));
+        assert!(spend.has_room(&user, paid(1_000_000, 1)) && spend.has_room(&[], paid(u64::MAX, 0)));
     }
 
     #[test]

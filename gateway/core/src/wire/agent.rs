@@ -12,6 +12,15 @@ pub enum Agent {
 }
 
 impl Agent {
+    /// Every one of them.
+    const ALL: [Self; 5] = [Self::ClaudeCode, Self::Codex, Self::Opencode, Self::QwenCode, Self::Other];
+
+    /// The one that [`Agent::name`] calls so.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|agent| agent.name() == name)
+    }
+
     /// Recognises an agent by its `user-agent`.
     #[must_use]
     pub fn of(user_agent: &str) -> Self {
@@ -77,5 +86,6 @@ mod tests {
         assert_eq!(of("QwenCode/0.15.10 (linux; x64)"), Agent::QwenCode);
         assert_eq!(of("Anthropic/Python 2.12.0"), Agent::Other);
         assert_eq!(of(""), Agent::Other);
+        assert!(Agent::ALL.into_iter().all(|agent| Agent::named(agent.name()) == Some(agent)));
     }
 }

@@ -33,6 +33,13 @@ impl Patch {
         changes
     }
 
+    /// By how many bytes the document becomes longer.
+    #[must_use]
+    pub fn growth(&self) -> i64 {
+        let length = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.edits.iter().map(|(span, text)| length(text.len()) - length(span.len())).sum()
+    }
+
     pub fn replace(&mut self, span: Range<usize>, text: impl Into<String>) {
         self.edits.push((span, text.into()));
     }

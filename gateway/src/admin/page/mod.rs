@@ -30,6 +30,7 @@ use crate::admin::Admin;
 use crate::runs::read::text;
 use crate::secret;
 use ask::{Asked, FILTERS, RARER};
+use data::Readers;
 use entry::{Entry, Tried};
 use html::Parts;
 use story::Story;
@@ -40,6 +41,8 @@ use view::{InForce, Told};
 pub(super) struct Page {
     parts: Parts,
     entry: Entry,
+    /// Open readers of the run log.
+    readers: Readers,
 }
 
 /// What is asked for to be read, and not sent as a form: path, query, headers.
@@ -73,7 +76,7 @@ impl Page {
     /// # Errors
     /// When a template is none.
     pub(super) fn new() -> Result<Self, minijinja::Error> {
-        Ok(Self { parts: Parts::new()?, entry: Entry::default() })
+        Ok(Self { parts: Parts::new()?, entry: Entry::default(), readers: Readers::default() })
     }
 }
 
@@ -130,7 +133,7 @@ async fn runs(admin: &Admin, visit: &Visit<'_>) -> Made {
     let asked = &visit.asked;
     let limit = asked.number("limit", RUNS.0, RUNS.1);
     let (filter, wrong) = asked.runs(visit.now, limit);
-    let runs = data::runs(&admin.jetway, filter).await.map_err(unavailable)?;
+    let runs = data::runs(admin, filter).await.map_err(unavailable)?;
     let kept = asked.kept(&FILTERS);
     let more = (runs.len() >= limit as usize && limit < RUNS.1).then(|| format!("{kept}&limit={}", RUNS.1));
     let is_filtered = !kept.is_empty();
@@ -154,14 +157,15 @@ async fn run(admin: &Admin, visit: &Visit<'_>, id: &str) -> Made {
     if id.is_empty() || id.len() > 100 || !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
         return Err(none());
     }
-    let found = data::run(&admin.jetway, id.to_owned()).await.map_err(unavailable)?;
-    let (run, exchanges, findings) = found.ok_or_else(none)?;
-    let ended = text(&run, "ended").and_then(|at| at.parse::<Timestamp>().ok()).unwrap_or_default();
-    let before = visit.asked.get("before").and_then(|before| before.parse().ok());
-    let is_live = before.is_none() && text(&run, "ended_by").is_none() && visit.now.duration_since(ended) < FOLLOWED;
-    let story = Story::of(run, &exchanges, &findings, before);
+    let before = visit.asked.get("before").and_then(story::place);
+    let is_past = before.is_some();
+    let found = data::run(admin, id.to_owned(), before).await.map_err(unavailable)?;
+    let (part, findings) = found.ok_or_else(none)?;
+    let ended = text(&part.run, "ended").and_then(|at| at.parse::<Timestamp>().ok()).unwrap_or_default();
+    let is_live = !is_past && text(&part.run, "ended_by").is_none() && visit.now.duration_since(ended) < FOLLOWED;
+    let story = Story::of(part, &findings);
     let id = story.id().to_owned();
-    let facts = context! { story => Serde(&story), is_live, is_past => before.is_some() };
+    let facts = context! { story => Serde(&story), is_live, is_past };
     let told = admin.page.parts.fill("story", facts).map_err(broken)?;
     let etag = etag(&told);
     if visit.asked.has("fragment") {
@@ -173,7 +177,7 @@ async fn run(admin: &Admin, visit: &Visit<'_>, id: &str) -> Made {
 
 async fn budgets(admin: &Admin, visit: &Visit<'_>) -> Made {
     let asked = &visit.asked;
-    let books = data::budgets(&admin.jetway).await.map_err(unavailable)?;
+    let books = data::budgets(admin).await.map_err(unavailable)?;
     let (policy, user, is_close) = (asked.get("policy"), asked.get("user"), asked.has("close"));
     let scopes = view::scopes(&books.accounts, |of, who, state| {
         policy.is_none_or(|policy| policy == of)
@@ -195,7 +199,7 @@ async fn feedback(admin: &Admin, visit: &Visit<'_>) -> Made {
     let (policy, kind, status) = (asked.get("policy"), asked.get("kind"), asked.get("status"));
     let since = asked.since(visit.now);
     let from = since.clone().unwrap_or_default().unwrap_or(visit.now - LOOKED_BACK);
-    let mut groups = data::feedback(&admin.jetway, policy.map(str::to_owned), from).await.map_err(unavailable)?;
+    let mut groups = data::feedback(admin, policy.map(str::to_owned), from).await.map_err(unavailable)?;
     groups.retain(|group| {
         kind.is_none_or(|kind| kind == group.kind.name()) && status.is_none_or(|status| status == group.status.name())
     });
@@ -210,8 +214,8 @@ async fn feedback(admin: &Admin, visit: &Visit<'_>) -> Made {
 }
 
 async fn policies(admin: &Admin) -> Made {
-    let versions = data::versions(&admin.jetway).await.map_err(unavailable)?;
-    let doubts = data::doubts(&admin.jetway).await.map_err(unavailable)?;
+    let versions = data::versions(admin).await.map_err(unavailable)?;
+    let doubts = data::doubts(admin).await.map_err(unavailable)?;
     let gate = admin.jetway.gate.load_full();
     let mut cards = Vec::new();
     for policy in gate.config.policies.values() {

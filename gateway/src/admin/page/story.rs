@@ -1,16 +1,16 @@
 //! A run as the page tells it. Given two turns that hid the same eleven tools and showed the same
 //! passages → the first says which, the second only what is new.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, from_str};
 
 use crate::runs::QUESTION;
-use crate::runs::read::{self, Line, number};
+use crate::runs::read::{self, Line, Part, Place, number};
 
 /// The most turns of one page.
-pub(super) const TURNS: usize = 300;
+pub(super) const TURNS: u32 = 300;
 
 /// A run: what it came to, and its turns.
 #[derive(Debug, Serialize)]
@@ -19,9 +19,11 @@ pub(super) struct Story {
     sum: Sum,
     turns: Vec<Turn>,
     /// Turns before the first that is shown.
-    earlier: usize,
-    /// The number of the first that is shown, by which those before are asked for.
+    earlier: i64,
+    /// The number of the first that is shown.
     first: i64,
+    /// Where it stands, by which those before are asked for.
+    place: String,
     /// What the agent said should be changed, asked at the end.
     said: Vec<Said>,
     /// How the run ended, and what came of asking.
@@ -37,13 +39,13 @@ struct Sum {
     read: i64,
     output: i64,
     millis: i64,
-    called: usize,
-    refused: usize,
-    replaced: usize,
+    called: i64,
+    refused: i64,
+    replaced: i64,
     redacted: i64,
     passages: usize,
     inner: i64,
-    steps: usize,
+    steps: i64,
 }
 
 /// One request of the run.
@@ -148,22 +150,18 @@ struct Said {
 }
 
 impl Story {
-    /// Tells a run: its last turns before this one, or its last.
-    pub(super) fn of(run: Line, exchanges: &[Line], findings: &[Line], before: Option<i64>) -> Self {
-        let end = before.map_or(exchanges.len(), |before| {
-            exchanges.iter().take_while(|exchange| number(exchange, "turn") < before).count()
-        });
-        let begin = end.saturating_sub(TURNS);
-        let longest = exchanges.iter().map(all_tokens).max().unwrap_or(0);
-        let turn = |at: usize| {
-            let previous = at.checked_sub(1).filter(|_| at > begin).map(|at| &exchanges[at]);
-            Turn::of(&exchanges[at], previous, longest)
-        };
-        let turns: Vec<Turn> = (begin..end).map(turn).collect();
+    /// Tells a part of a run, and what its agent said at the end.
+    pub(super) fn of(part: Part, findings: &[Line]) -> Self {
+        let Part { run, exchanges, earlier, sums, lists } = part;
+        let longest = number(&sums, "longest");
+        let previous = std::iter::once(None).chain(exchanges.iter().map(Some));
+        let turns = exchanges.iter().zip(previous).map(|(exchange, previous)| Turn::of(exchange, previous, longest));
+        let turns: Vec<Turn> = turns.collect();
         let first = turns.first().map_or(0, |turn| turn.number);
+        let place = exchanges.first().and_then(Place::of).as_ref().map(written).unwrap_or_default();
         let said = findings.iter().map(Said::of).collect();
         let ending = text(&run, "ended_by").map(|how| Ending { how, asked: text(&run, "asked") });
-        Self { sum: Sum::of(&run, exchanges), run, turns, earlier: begin, first, said, ending }
+        Self { sum: Sum::of(&run, &sums, &lists), run, turns, earlier, first, place, said, ending }
     }
 
     pub(super) fn id(&self) -> &str {
@@ -172,29 +170,40 @@ impl Story {
 }
 
 impl Sum {
-    fn of(run: &Line, exchanges: &[Line]) -> Self {
-        let all = |name: &str| exchanges.iter().map(|exchange| number(exchange, name)).sum::<i64>();
-        let lists = |name: &str| exchanges.iter().map(|exchange| items(exchange, name).len()).sum();
-        let cached = all("cache_read");
-        let read = all("input") + cached + all("cache_write");
-        let sources = exchanges.iter().flat_map(|exchange| items(exchange, "passages"));
-        let found = exchanges.iter().flat_map(|exchange| items(exchange, "redactions"));
-        let refused = exchanges.iter().flat_map(|exchange| items(exchange, "calls_refused"));
-        let steps: BTreeSet<String> = exchanges.iter().filter_map(|exchange| text(exchange, "step")).collect();
+    fn of(run: &Line, sums: &Line, lists: &[Line]) -> Self {
+        let cached = number(sums, "cache_read");
+        let read = number(sums, "input") + cached + number(sums, "cache_write");
+        let mut counts: BTreeMap<&str, i64> = BTreeMap::new();
+        let mut passages = BTreeSet::new();
+        for list in lists {
+            let items: Vec<Value> =
+                read::text(list, "items").map_or_else(Vec::new, |items| from_str(items).unwrap_or_default());
+            let name = read::text(list, "name").unwrap_or_default();
+            let each = |item: &Value| match name {
+                "redactions" => item.get("count").and_then(Value::as_i64).unwrap_or(0),
+                // What was only noted was not refused.
+                "calls_refused" => i64::from(item["noted"] != true),
+                _ => 1,
+            };
+            *counts.entry(name).or_default() += items.iter().map(each).sum::<i64>() * number(list, "times");
+            let hashes = items.iter().filter_map(|item| item.get("hash")?.as_str());
+            passages.extend(hashes.filter(|_| name == "passages").map(str::to_owned));
+        }
+        let count = |name: &str| counts.get(name).copied().unwrap_or(0);
         let moment = |name: &str| text(run, name)?.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_millisecond);
         Self {
             cached,
             cached_share: (cached * 100).checked_div(read).unwrap_or(0),
             read,
-            output: all("output"),
+            output: number(sums, "output"),
             millis: moment("ended").zip(moment("started")).map_or(0, |(ended, started)| ended - started),
-            called: lists("calls"),
-            refused: refused.filter(|call| call["noted"] != true).count(),
-            replaced: lists("calls_replaced"),
-            redacted: found.map(|found| found.get("count").and_then(Value::as_i64).unwrap_or(0)).sum(),
-            passages: sources.filter_map(|passage| passage.get("hash")?.as_str()).collect::<BTreeSet<_>>().len(),
-            inner: all("inner_turns"),
-            steps: steps.len(),
+            called: count("calls"),
+            refused: count("calls_refused"),
+            replaced: count("calls_replaced"),
+            redacted: count("redactions"),
+            passages: passages.len(),
+            inner: number(sums, "inner_turns"),
+            steps: number(sums, "steps"),
         }
     }
 }
@@ -292,8 +301,15 @@ fn bar(exchange: &Line, longest: i64) -> Vec<Piece> {
     pieces
 }
 
-fn all_tokens(exchange: &Line) -> i64 {
-    ["input", "cache_read", "cache_write", "output"].iter().map(|name| number(exchange, name)).sum()
+/// A place in a run, as an address has it.
+fn written(place: &Place) -> String {
+    format!("{}.{}", place.at, place.id)
+}
+
+/// The place that an address names.
+pub(super) fn place(text: &str) -> Option<Place> {
+    let (at, id) = text.split_once('.')?;
+    Some(Place { at: at.parse().ok()?, id: id.to_owned() })
 }
 
 /// What happened to tools, secrets and steps, the gravest first.

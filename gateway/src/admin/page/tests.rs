@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::ask::FILTERS;
 use super::html::Parts;
-use super::story::{Story, TURNS};
+use super::story::{self, Story};
 use super::view::{self, InForce, Told};
-use crate::runs::read::Line;
+use crate::runs::read::{Line, Part, Place};
 
 /// Would run, or close what it stands in, were it not made harmless.
 const EVIL: &str = "<script>top.hit=1</script>\"'><img src=x onerror=top.hit=1>\u{202e}\u{1b}[31m";
@@ -52,6 +52,16 @@ fn exchange(turn: i64) -> Line {
     let narrowed = json!({ "what": "narrowed", "of": "Plain", "rule": EVIL });
     exchange.insert(String::from("decisions"), json!([hidden, narrowed, refused(false), refused(true)]));
     exchange
+}
+
+/// A run with these exchanges behind so many, and what they came to.
+fn part(exchanges: &[Line], earlier: i64) -> Part {
+    let sums = json!({ "input": 100, "cache_read": 800, "cache_write": 50, "output": 50, "inner_turns": 2, "steps": 1, "longest": 1_000 });
+    let list = |name: &str| {
+        line(&json!({ "name": name, "items": exchanges.first().unwrap()[name].to_string(), "times": exchanges.len() }))
+    };
+    let lists = ["calls", "calls_refused", "calls_replaced", "redactions", "passages"].map(list).to_vec();
+    Part { run: run(), exchanges: exchanges.to_vec(), earlier, sums: line(&sums), lists }
 }
 
 fn finding() -> Line {
@@ -107,7 +117,7 @@ fn no_page_obeys_what_it_shows() {
         is_rare => true, endings => [EVIL], wanted => BTreeMap::from(FILTERS.map(|name| (name, EVIL))),
     };
     check(&fill("runs", filter), 10);
-    let story = Story::of(run(), &[exchange(1)], &[finding()], None);
+    let story = Story::of(part(&[exchange(1)], 0), &[finding()]);
     let told = fill("story", context! { story => Serde(&story), is_live => true, is_past => true });
     check(&told, 47);
     check(&fill("run", context! { told, etag => "", live => Some(EVIL), id => EVIL }), 48);
@@ -169,33 +179,36 @@ fn plain() -> crate::config::Policy {
 #[test]
 fn a_turn_says_what_is_new_and_a_long_run_has_pages() {
     let parts = Parts::new().unwrap();
-    let told = |exchanges: &[Line], before: Option<i64>| {
-        let story = Story::of(run(), exchanges, &[], before);
-        parts
-            .fill("story", context! { story => Serde(&story), is_live => false, is_past => before.is_some() })
-            .unwrap()
-            .to_string()
+    let told = |exchanges: &[Line], earlier: i64| {
+        let story = Story::of(part(exchanges, earlier), &[]);
+        let facts = context! { story => Serde(&story), is_live => false, is_past => false };
+        parts.fill("story", facts).unwrap().to_string()
     };
-    let two = told(&[exchange(1), exchange(2)], None);
+    let two = told(&[exchange(1), exchange(2)], 0);
     assert!(two.contains("1, the same as before") && two.contains(">Read × 2, "), "{two}");
     assert_eq!(two.matches("class=\"step\"").count(), 1);
     assert_eq!(two.matches(", retried</span>").count(), 2, "{two}");
     assert_eq!((two.matches("> would be refused<").count(), two.matches(">Plain<").count()), (0, 1), "{two}");
     assert!(two.contains("<dt>Within, 1</dt><dd>41 ms, 1,210 read (1,203 cached), 19 written"), "{two}");
 
-    let many: Vec<Line> = (1..=2 * TURNS as i64 + 50).map(exchange).collect();
-    let check = |before: Option<i64>, first: usize, last: usize, earlier: Option<&str>| {
-        let page = told(&many, before);
-        let rows = page.matches("id=\"turn-").count();
-        let has = |turn: usize| page.contains(&format!("id=\"turn-{turn}\""));
-        assert_eq!(rows, last - first + 1);
-        assert!(has(first) && has(last));
-        assert_eq!(page.contains("earlier turns"), earlier.is_some());
-        assert!(earlier.is_none_or(|earlier| page.contains(earlier)), "{page}");
+    assert!(!two.contains("earlier turns"), "{two}");
+    let mut first = exchange(351);
+    first.insert("at".to_owned(), "2026-11-25T10:00:00.123Z".into());
+    let later = told(&[first, exchange(352)], 350);
+    assert!(later.contains("id=\"turn-351\"") && later.contains("\">350 earlier turns"), "{later}");
+    assert!(later.contains("?before=1795600800123.%3Cscript%3E"), "{later}");
+}
+
+#[test]
+fn a_place_in_a_run_is_read_as_it_is_written() {
+    let check = |text: &str, expect: Option<(i64, &str)>| {
+        let place = expect.map(|(at, id)| Place { at, id: id.to_owned() });
+        assert_eq!(story::place(text), place, "{text}");
     };
-    check(None, TURNS + 51, 2 * TURNS + 50, Some("?before=351\">350 earlier turns"));
-    check(Some(351), 51, 350, Some("?before=51\">50 earlier turns"));
-    check(Some(51), 1, 50, None);
+    check("1795600800123.x_1.2", Some((1_795_600_800_123, "x_1.2")));
+    check("-5.", Some((-5, "")));
+    check("351", None);
+    check("a.x_1", None);
 }
 
 #[test]
@@ -205,7 +218,7 @@ fn bars_are_as_long_as_they_are_of_the_longest() {
     for (name, tokens) in [("input", 250), ("cache_read", 0), ("cache_write", 0), ("output", 1)] {
         small.insert(name.to_owned(), tokens.into());
     }
-    let story = Story::of(run(), &[exchange(1), small], &[], None);
+    let story = Story::of(part(&[exchange(1), small], 0), &[]);
     let html = parts
         .fill("story", context! { story => Serde(&story), is_live => false, is_past => false })
         .unwrap()

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::cli::out;
 use crate::cli::policy::{DiffArgs, against};
-use crate::cli::runs::recorded;
+use crate::cli::runs::{others, recorded};
 use crate::config::Config;
 use crate::replay::{self, Call, Replay};
 use crate::runs::read::{Filter, Line, Reader, text};
@@ -31,18 +31,26 @@ pub(super) async fn run(config: &Config, args: &DiffArgs) -> anyhow::Result<()> 
         // One that was forgotten meanwhile is left out.
         stories.extend(reader.show(text(run, "id").unwrap_or_default()).await?);
     }
-    let lines: Vec<&Line> = stories.iter().flat_map(|(_, exchanges)| exchanges).collect();
     let (old, new) = (&before.config.policies[&first], &after.config.policies[&second]);
-    let bills = [replay::bills(&before, old, &lines), replay::bills(&after, new, &lines)];
-    let mut replays = Vec::with_capacity(stories.len());
+    let (mut were, mut are) = (Vec::with_capacity(stories.len()), Vec::with_capacity(stories.len()));
     for (number, (run, exchanges)) in stories.iter().enumerate() {
         let recorded = recorded(&reader, run, exchanges.clone()).await?;
-        let [was, is] = &bills;
-        replays.push((replay::replay(&before, old, &recorded, was), replay::replay(&after, new, &recorded, is)));
+        were.push(replay::replay(&before, old, &recorded));
+        are.push(replay::replay(&after, new, &recorded));
         if (number + 1).is_multiple_of(100) {
             out::aside(&format!("{} of {} runs", number + 1, stories.len()));
         }
     }
+    let mut lines: Vec<&Line> = stories.iter().flat_map(|(_, exchanges)| exchanges).collect();
+    let others = others(&reader, &[old, new], &of, &lines).await?;
+    lines.extend(&others);
+    for (gate, policy, replays) in [(&before, old, &mut were), (&after, new, &mut are)] {
+        let bills = replay::bills(gate, policy, &lines, replays);
+        for (replay, (_, exchanges)) in replays.iter_mut().zip(&stories) {
+            replay.pay(exchanges.iter(), &bills);
+        }
+    }
+    let replays: Vec<(Replay, Replay)> = were.into_iter().zip(are).collect();
     let found = diff(&replays);
     if runs.len() == MOST_RUNS as usize {
         tracing::warn!("there are more runs than {MOST_RUNS}; the latest of them were looked at");
@@ -75,7 +83,10 @@ pub(super) struct Diff {
     pub(super) shown: BTreeMap<String, usize>,
     pub(super) not_shown: BTreeMap<String, usize>,
     pub(super) cost_micros: [u64; 2],
-    /// Runs that a budget would end.
+    /// Why requests would be refused under one of the two alone, and in how many runs.
+    pub(super) refused: BTreeMap<String, usize>,
+    pub(super) not_refused: BTreeMap<String, usize>,
+    /// Runs that would be refused before they came to their end.
     pub(super) ended: [usize; 2],
 }
 
@@ -116,6 +127,9 @@ pub(super) fn diff(replays: &[(Replay, Replay)]) -> Diff {
         only(&before.hidden, &after.hidden, &mut diff.offered);
         only(&after.passages, &before.passages, &mut diff.shown);
         only(&before.passages, &after.passages, &mut diff.not_shown);
+        let (were, are) = (before.why_refused(), after.why_refused());
+        only(&are, &were, &mut diff.refused);
+        only(&were, &are, &mut diff.not_refused);
         // Both were read from the same requests, so that the calls are the same, in the same order.
         for (was, is) in before.calls.iter().zip(&after.calls).filter(|(was, is)| fate(was) != fate(is)) {
             let entry = calls.entry((is.tool.clone(), fate(was), fate(is))).or_default();
@@ -181,6 +195,8 @@ impl Diff {
             ("offered now", &self.offered),
             ("shown now", &self.shown),
             ("not shown now", &self.not_shown),
+            ("refused now", &self.refused),
+            ("not refused now", &self.not_refused),
         ];
         for (label, counts) in lists {
             for (name, runs) in counts {
@@ -190,8 +206,8 @@ impl Diff {
         let [before, after] = self.cost_micros;
         let [ended_before, ended_after] = self.ended;
         _ = writeln!(text, "paid: {} before, {} after", dollars(before), dollars(after));
-        _ = writeln!(text, "ended by a budget: {ended_before} runs before, {ended_after} after");
-        if self.calls.is_empty() && lists.iter().all(|(_, counts)| counts.is_empty()) {
+        _ = writeln!(text, "refused before their end: {ended_before} runs before, {ended_after} after");
+        if self.calls.is_empty() && lists.iter().take(4).all(|(_, counts)| counts.is_empty()) {
             text.push_str("No call, tool or passage would have been another.\n");
         }
         text
@@ -207,7 +223,10 @@ mod tests {
     }
 
     fn run(id: &str, calls: Vec<Call>, cost: u64) -> Replay {
-        Replay { run: id.into(), exchanges: 2, bodies: 2, calls, cost_micros: cost, ..Replay::default() }
+        let mut replay = Replay::default();
+        (replay.run, replay.exchanges, replay.bodies) = (id.into(), 2, 2);
+        (replay.calls, replay.cost_micros) = (calls, cost);
+        replay
     }
 
     #[test]
@@ -242,7 +261,8 @@ mod tests {
     #[test]
     fn where_nothing_differs_it_says_so() {
         let same = run("a", vec![call("Bash", "ls", "allowed", None)], 7);
-        let bare = Replay { bodies: 0, ..same.clone() };
+        let mut bare = same.clone();
+        bare.bodies = 0;
         assert!(diff(&[(same.clone(), same)]).render().contains("No call, tool or passage"));
         assert!(diff(&[(bare.clone(), bare)]).render().starts_with("Of 2 exchanges 2 have no body"));
     }

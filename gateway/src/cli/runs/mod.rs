@@ -15,7 +15,7 @@ use crate::config::{self, Config};
 use crate::gate;
 use crate::runs::log::{Action, Log};
 use crate::runs::read::{Filter, Line, Reader};
-pub(super) use replay::recorded;
+pub(super) use replay::{others, recorded};
 pub(super) use timeline::{money, render};
 
 #[derive(Debug, clap::Args)]

@@ -2,19 +2,25 @@
 
 use std::fmt::Write;
 
+use std::collections::HashSet;
+use std::slice;
+
 use serde_json::Value;
 
 use crate::cli::out;
 use crate::cli::policy::against;
 use crate::cli::runs::found;
-use crate::config::Config;
+use crate::config::{Config, Policy};
 use crate::replay::{self, Recorded, Replay};
-use crate::runs::read::{Line, Reader};
+use crate::runs::read::{Line, MOST_SPENDING, Reader, text};
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Calls, tools and passages are known of exchanges whose bodies are kept (`runs.bodies`). What would be \
-paid is told by what was paid, up to the caps and the output limit of the policy."
+    after_help = "Calls, tools, passages and efforts are known of exchanges whose bodies are kept (`runs.bodies`). What would \
+be paid is told by what was paid, by the prices, the models, the output limit and the caps of the policy, and by how much \
+longer or shorter its prompts are; what others spent within the caps' windows counts. Not known: what a caller's own key \
+allows, what a model would ask for or say otherwise, how long a tool is that was hidden then, and what a task means (words \
+alone rank). Steps are the same where they have the same id."
 )]
 pub(super) struct Args {
     /// The run, or the beginning of its id.
@@ -32,14 +38,38 @@ pub(super) async fn run(config: &Config, reader: &Reader, args: &Args) -> anyhow
     let own = run.get("policy").and_then(Value::as_str).unwrap_or_default();
     let (gate, name) = against(config, args.policy.as_deref().unwrap_or(own))?;
     let policy = &gate.config.policies[&name];
-    let lines: Vec<&Line> = exchanges.iter().collect();
-    let bills = replay::bills(&gate, policy, &lines);
     let recorded = recorded(reader, &run, exchanges.clone()).await?;
-    let replayed = replay::replay(&gate, policy, &recorded, &bills);
+    let mut replayed = replay::replay(&gate, policy, &recorded);
+    let mut lines: Vec<&Line> = exchanges.iter().collect();
+    let others = others(reader, &[policy], own, &lines).await?;
+    lines.extend(&others);
+    let bills = replay::bills(&gate, policy, &lines, slice::from_ref(&replayed));
+    replayed.pay(exchanges.iter(), &bills);
     if args.json {
         return out::line(&serde_json::to_string_pretty(&replayed)?);
     }
     out::raw(render(&replayed).as_bytes())
+}
+
+/// What others spent under a policy within the windows of these policies' caps, by the time that the last of
+/// these exchanges began.
+pub(in crate::cli) async fn others(
+    reader: &Reader,
+    policies: &[&Policy],
+    own: &str,
+    exchanges: &[&Line],
+) -> anyhow::Result<Vec<Line>> {
+    let Some(from) = policies.iter().filter_map(|policy| replay::since(policy, exchanges)).min() else {
+        return Ok(Vec::new());
+    };
+    let ends = exchanges.iter().filter_map(|line| text(line, "at")?.parse().ok());
+    let mut found = reader.spending(Some(own), (from, ends.max().unwrap_or(from))).await?;
+    if found.len() as u64 == MOST_SPENDING {
+        tracing::warn!("more than {MOST_SPENDING} exchanges count for the caps; the latest of them were looked at");
+    }
+    let known: HashSet<&str> = exchanges.iter().filter_map(|line| text(line, "id")).collect();
+    found.retain(|line| text(line, "id").is_none_or(|id| !known.contains(id)));
+    Ok(found)
 }
 
 /// The exchanges of a run with their bodies.
@@ -51,8 +81,8 @@ pub(in crate::cli) async fn recorded(
     let mut bodies = reader.bodies(run.get("id").and_then(Value::as_str).unwrap_or_default()).await?;
     let with_body = |exchange: Line| {
         let id = exchange.get("id").and_then(Value::as_str).unwrap_or_default();
-        let sent = bodies.remove(id).map(|said| said.sent);
-        Recorded { exchange, sent }
+        let (sent, said) = bodies.remove(id).map(|kept| (kept.sent, kept.said)).unzip();
+        Recorded { exchange, sent, said: said.flatten() }
     };
     Ok(exchanges.into_iter().map(with_body).collect())
 }
@@ -84,16 +114,20 @@ fn render(replay: &Replay) -> String {
     let lists = [
         ("tools that would be hidden", replay.hidden.iter().collect::<Vec<_>>()),
         ("tools that would be offered again", replay.offered_again.iter().collect()),
-        ("passages that would be new", replay.passages.difference(&replay.passages_then).collect()),
-        ("passages that would not be shown", replay.passages_then.difference(&replay.passages).collect()),
+        ("passages that would be new", replay.passages_new().collect()),
+        ("passages that would not be shown", replay.passages_gone().collect()),
+        ("passages of which an older record does not say why they were shown", replay.passages_untold.iter().collect()),
     ];
     for (label, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {
         let names: Vec<String> = names.into_iter().map(|name| out::shown(name)).collect();
         _ = writeln!(text, "{label}: {}", names.join(", "));
     }
     _ = writeln!(text, "paid: {}; it was {}", replay.cost(), replay.cost_then());
-    if let Some((turn, cap)) = &replay.refused_from {
-        _ = writeln!(text, "refused from turn {turn} on, by the budget of {cap}");
+    if let Some((turn, why)) = &replay.refused_from {
+        _ = writeln!(text, "refused from turn {turn} on: {}", out::shown(why));
+    }
+    for (turn, why) in &replay.refused_apart {
+        _ = writeln!(text, "refused beside it, turn {turn}: {}", out::shown(why));
     }
     text
 }

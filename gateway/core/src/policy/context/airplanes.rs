@@ -5,12 +5,16 @@
 use std::sync::LazyLock;
 
 use crate::policy::context::frame::escaped;
-use crate::policy::desk::{Answer, Shown};
+use crate::policy::desk::{Answer, By, Shown};
 use crate::retrieval::airplane::Airplane;
 use crate::retrieval::profile::{Fit, Profile};
 use crate::tokens;
 use crate::wire::json::Json;
 use crate::wire::tools::offer::NewTool;
+
+/// How it is told of one unasked.
+pub(super) const LEAD: &str =
+    "A model airplane, a small application that runs and does what this task is about in a project like this one:\n";
 
 /// The name of the tool by which a model sees one.
 pub const SHOW_AIRPLANE: &str = "show_airplane";
@@ -48,8 +52,7 @@ pub fn unasked(airplanes: &[Airplane], profile: &Profile, can_ask: bool) -> Opti
     let is_sure = matches!(best.tags.fits(profile), Fit::Framework { .. });
     is_sure.then(|| {
         let mut answer = if can_ask { overview(best) } else { framed(best, "README.md", (&best.readme, &best.rev)) };
-        let about = "A model airplane, a small application that runs and does what this task is about in a project like this one:\n";
-        answer.text.insert_str(0, about);
+        answer.text.insert_str(0, LEAD);
         answer
     })
 }
@@ -75,6 +78,10 @@ pub fn for_step(airplanes: &[Airplane], profile: &Profile, (step, room): (&str, 
 /// # Errors
 /// A sentence for the model: what is not known yet, or which files there are.
 pub fn show(airplanes: &[Airplane], profile: &Profile, call: &Json) -> Result<Answer, String> {
+    asked_for(airplanes, profile, call).map(|answer| answer.by(By::Search))
+}
+
+fn asked_for(airplanes: &[Airplane], profile: &Profile, call: &Json) -> Result<Answer, String> {
     let path = call.root().get("path").and_then(|path| path.text().map(|path| path.trim().to_owned()));
     let fit = for_project(airplanes, profile);
     let Some(best) = fit.first() else { return Err(none_fits(profile)) };
@@ -116,7 +123,7 @@ fn framed(plane: &Airplane, path: &str, (text, rev): (&str, &str)) -> Answer {
         "<jetway_airplane name=\"{name}\" file=\"{path}\" rev=\"{rev}\">\n{}\n</jetway_airplane>\n",
         escaped.trim_end()
     );
-    let shown = Shown { source: format!("airplanes/{name}/{path}"), text: text.to_owned(), page: None };
+    let shown = Shown { source: format!("airplanes/{name}/{path}"), text: text.to_owned(), page: None, by: By::Task };
     Answer { text: framed, shown: vec![shown] }
 }
 

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 
 use super::{Asked, Rules, besides, passage, shown};
-use crate::policy::desk::Answer;
+use crate::policy::desk::{Answer, By};
 use crate::retrieval::profile::Profile;
 use crate::retrieval::search::{Hit, Index};
 use crate::wire::json::Json;
@@ -61,7 +61,7 @@ pub fn search(
     if text.is_empty() {
         text.push_str("Nothing in the documentation fits this query. Ask in other words, or go on without.");
     }
-    Ok(Answer { text, shown: shown(&chosen) })
+    Ok(Answer { text, shown: shown(&chosen) }.by(By::Search))
 }
 
 #[cfg(test)]

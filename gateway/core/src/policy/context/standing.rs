@@ -2,7 +2,7 @@
 //! its words at the end of the agent's own system text, the same bytes in every run.
 
 use super::frame::framed;
-use crate::policy::desk::Shown;
+use crate::policy::desk::{By, Shown};
 
 /// More would be paid for in every request.
 const MOST_BYTES: usize = 32_000;
@@ -47,7 +47,7 @@ impl Standing {
     /// What is shown, for the log.
     #[must_use]
     pub fn shown(&self) -> Shown {
-        Shown { source: self.file.clone(), text: self.text.clone(), page: None }
+        Shown { source: self.file.clone(), text: self.text.clone(), page: None, by: By::Standing }
     }
 
     /// Its name in the policy's folder.

@@ -468,5 +468,20 @@ pub fn decide(rules: &Rules, policy: &str, presented: Presented) -> Result<Calle
     }
 }
 
+/// Whom a credential was for that has expired and would be good else; it lets nobody in.
+#[must_use]
+pub fn was(rules: &Rules, policy: &str, presented: Presented) -> Option<Caller> {
+    let before = match presented {
+        Presented::Key(Some(key)) if key.expired => Presented::Key(Some(Key { expired: false, ..key })),
+        Presented::Jwt(Ok(claims), now) => {
+            let expired = claims::moment(&claims, "exp").ok().flatten()?;
+            let last = Timestamp::from_second(expired.checked_sub(1)?).ok()?;
+            Presented::Jwt(Ok(claims), last.min(now))
+        }
+        _ => return None,
+    };
+    decide(rules, policy, before).ok()
+}
+
 #[cfg(test)]
 mod tests;

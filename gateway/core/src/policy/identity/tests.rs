@@ -89,6 +89,40 @@ fn a_revoked_or_unknown_key_is_refused() {
 }
 
 #[test]
+fn whom_an_expired_credential_was_for_is_known_and_lets_nobody_in() {
+    let was = |accept: &str, sections: &str, presented: Presented| {
+        let rules = rules(accept, sections).unwrap();
+        assert!(decide(&rules, "wizard", presented.clone()).is_err());
+        super::was(&rules, "wizard", presented)
+            .map(|caller| (caller.user().to_owned(), caller.run().map(str::to_owned)))
+    };
+    let token = |policy: &str, revoked: bool| match key(policy, revoked) {
+        Presented::Key(Some(key)) => {
+            Presented::Key(Some(Key { expired: true, run: Some(String::from("run_1")), ..key }))
+        }
+        other => other,
+    };
+    let ada = |run: Option<&str>| Some((String::from("ada"), run.map(str::to_owned)));
+    assert_eq!(was(r#"["runs"]"#, "", token("wizard", false)), ada(Some("run_1")));
+    for (accept, presented) in [
+        (r#"["runs"]"#, token("coding", false)),
+        (r#"["runs"]"#, token("wizard", true)),
+        (r#"["keys"]"#, token("wizard", false)),
+    ] {
+        assert_eq!(was(accept, "", presented), None);
+    }
+    let jwt = |exp: &str, issuer: &str| {
+        let text = format!(r#"{{"iss":"{issuer}","aud":"jetway","sub":"ada","p":"wizard"{exp}}}"#);
+        Presented::Jwt(Ok(claims(&text)), now())
+    };
+    let ours = "https://id.example.com";
+    assert_eq!(was(r#"["jwt"]"#, JWT, jwt(r#","exp":500"#, ours)), ada(None));
+    assert_eq!(was(r#"["jwt"]"#, JWT, jwt(r#","exp":500"#, "https://evil.example.com")), None);
+    assert_eq!(was(r#"["jwt"]"#, JWT, jwt("", ours)), None);
+    assert_eq!(was(r#"["jwt"]"#, JWT, Presented::Jwt(Err(Unfit::Malformed), now())), None);
+}
+
+#[test]
 fn only_what_is_listed_is_accepted() {
     check(r#"["passthrough"]"#, "", foreign(), "pass:ab12 of - by passthrough");
     denies(

@@ -42,11 +42,13 @@ pub enum Ending {
     Stuck,
     /// The agent hung up, or never came back with the results of its calls.
     Abandoned,
+    /// It went on for longer than a run may.
+    Aged,
 }
 
 impl Ending {
     /// Every one of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Completed,
         Self::Quiet,
         Self::Told,
@@ -55,6 +57,7 @@ impl Ending {
         Self::Failed,
         Self::Stuck,
         Self::Abandoned,
+        Self::Aged,
     ];
 
     /// As logs and metrics name it.
@@ -69,6 +72,7 @@ impl Ending {
             Self::Failed => "failed",
             Self::Stuck => "stuck",
             Self::Abandoned => "abandoned",
+            Self::Aged => "aged",
         }
     }
 
@@ -83,22 +87,25 @@ impl Ending {
             Self::Failed => "the provider of the model failed, and you were not asked again",
             Self::Stuck => "a step took too long, and was ended",
             Self::Abandoned => "the program that you ran in went away in the middle",
+            Self::Aged => "it has gone on for so long that it counts as another run from here on",
         }
     }
 }
 
-/// How long it takes until a run of which nothing more is heard counts as ended.
+/// How long it takes until a run counts as ended: since nothing more is heard of it, or since it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Waits {
     /// After the model ended its turn.
     pub quiet: Duration,
     /// In the middle of its work.
     pub abandoned: Duration,
+    /// From its first request on, however busy it is.
+    pub longest: Duration,
 }
 
 impl Default for Waits {
     fn default() -> Self {
-        Self { quiet: quiet().0, abandoned: abandoned().0 }
+        Self { quiet: quiet().0, abandoned: abandoned().0, longest: longest().0 }
     }
 }
 
@@ -133,6 +140,10 @@ pub struct Document {
     /// How long an agent may stay away in the middle of its work before its run counts as abandoned.
     #[serde(default = "abandoned")]
     abandoned: Span,
+    /// How long a run may go on. One that is older ends when nothing of it is under way; what comes
+    /// later is another.
+    #[serde(default = "longest")]
+    longest: Span,
     /// Whether a question may be paid for by the credential that a caller passed through. It is kept
     /// in memory until the run has ended.
     #[serde(default)]
@@ -175,6 +186,10 @@ fn abandoned() -> Span {
     Span(Duration::from_secs(15 * 60))
 }
 
+fn longest() -> Span {
+    Span(Duration::from_secs(86_400))
+}
+
 /// As meant.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "Document")]
@@ -197,30 +212,34 @@ pub enum Problem {
     Rate(f64),
     #[error("`interrogation.max_tokens` is between 100 and 32000; {0} is not")]
     MaxTokens(u64),
-    #[error("`interrogation.{0}` is between 1s and 1d; {1} is not")]
-    Time(&'static str, Span),
+    #[error("`interrogation.{0}` is between 1s and {1}; {2} is not")]
+    Time(&'static str, Span, Span),
     #[error("`interrogation.allowance` is of all runs together, so it cannot be counted `every: run`")]
     EveryRun,
 }
 
 /// No ending is waited for longer.
-const LONGEST: Duration = Duration::from_secs(86_400);
+const LONGEST_WAIT: Span = Span(Duration::from_secs(86_400));
+/// What a run was shown and told is kept for as long.
+const LONGEST_RUN: Span = Span(Duration::from_secs(7 * 86_400));
 
 impl TryFrom<Document> for Rules {
     type Error = Problem;
 
     fn try_from(document: Document) -> Result<Self, Problem> {
-        let Document { ask, rate, allowance, most_usd, max_tokens, model, quiet, abandoned, callers_credential } =
-            document;
+        let Document { ask, rate, allowance, most_usd, max_tokens, model, callers_credential, .. } = document;
+        let Document { quiet, abandoned, longest, .. } = document;
         if !(0.0..=1.0).contains(&rate.0) {
             return Err(Problem::Rate(rate.0));
         }
         if !(100..=32_000).contains(&max_tokens) {
             return Err(Problem::MaxTokens(max_tokens));
         }
-        for (name, span) in [("quiet", quiet), ("abandoned", abandoned)] {
-            if !(Duration::from_secs(1)..=LONGEST).contains(&span.0) {
-                return Err(Problem::Time(name, span));
+        let spans =
+            [("quiet", quiet, LONGEST_WAIT), ("abandoned", abandoned, LONGEST_WAIT), ("longest", longest, LONGEST_RUN)];
+        for (name, span, most) in spans {
+            if !(Duration::from_secs(1)..=most.0).contains(&span.0) {
+                return Err(Problem::Time(name, most, span));
             }
         }
         let cap = allowance.of(Per::Policy);
@@ -234,7 +253,7 @@ impl TryFrom<Document> for Rules {
             most: most_usd.0,
             max_tokens,
             model,
-            waits: Waits { quiet: quiet.0, abandoned: abandoned.0 },
+            waits: Waits { quiet: quiet.0, abandoned: abandoned.0, longest: longest.0 },
             callers_credential,
         })
     }
@@ -258,6 +277,10 @@ pub enum Unasked {
     Sampled,
     /// Its model saw nothing, or nobody knows any more what.
     Unknown,
+    /// What its model saw was too large to be kept for whoever came after the Jetway that died.
+    Large,
+    /// There was too much of that.
+    Crowded,
     /// Only its caller's credential would pay for it.
     Credential,
     /// It could have cost more than one question may.
@@ -271,12 +294,27 @@ pub enum Unasked {
 }
 
 impl Unasked {
+    /// Every one of them.
+    pub const ALL: [Self; 9] = [
+        Self::Sampled,
+        Self::Unknown,
+        Self::Large,
+        Self::Crowded,
+        Self::Credential,
+        Self::Dear,
+        Self::Allowance,
+        Self::Failed,
+        Self::Silent,
+    ];
+
     /// As logs and metrics name it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Sampled => "sampled_out",
             Self::Unknown => "unknown",
+            Self::Large => "too_large",
+            Self::Crowded => "no_room",
             Self::Credential => "credential",
             Self::Dear => "too_dear",
             Self::Allowance => "allowance",
@@ -348,6 +386,8 @@ mod tests {
         check("{ allowance: { every: day } }", "usd");
         check("{ allowance: { usd: 1, every: day }, rate: 1.5 }", "between 0 and 1");
         check("{ allowance: { usd: 1, every: day }, quiet: 10ms }", "between 1s and 1d");
+        check("{ allowance: { usd: 1, every: day }, abandoned: 2d }", "between 1s and 1d");
+        check("{ allowance: { usd: 1, every: day }, longest: 8d }", "`interrogation.longest` is between 1s and 7d");
         check("{ allowance: { usd: 1, every: day }, max_tokens: 5 }", "between 100 and 32000");
         check("{ allowance: { usd: 1, every: day }, ask: ../ask.md }", "inside the policy's folder");
         check("{ allowance: { usd: 1, every: day }, sample: 1 }", "sample");

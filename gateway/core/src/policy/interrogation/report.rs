@@ -28,10 +28,11 @@ pub struct Noted {
 pub struct Version {
     pub policy: String,
     pub version: String,
-    /// When it was first in use.
+    /// When its first run ended, and its last.
     pub since: Timestamp,
-    /// Runs under it whose agent answered.
-    pub answered: u64,
+    pub last: Timestamp,
+    /// When the last of them ended whose agent answered.
+    pub answered: Option<Timestamp>,
 }
 
 /// How findings stand to the last change of their policy.
@@ -117,23 +118,40 @@ fn item(finding: &Finding) -> Item<'_> {
     }
 }
 
-/// When the newest version of a policy came into use, if there was another before it, and whether an
-/// agent has answered under it.
-fn change(policy: &str, versions: &[Version]) -> Option<(Timestamp, bool)> {
-    let mut own: Vec<&Version> = versions.iter().filter(|version| version.policy == policy).collect();
-    own.sort_by_key(|version| version.since);
-    match own.as_slice() {
-        [.., _, newest] => Some((newest.since, newest.answered > 0)),
-        _ => None,
+/// The last change of a policy.
+#[derive(Debug, Clone, Copy)]
+struct Change<'a> {
+    /// The version that it brought, or brought back.
+    version: &'a str,
+    at: Timestamp,
+    /// Whether an agent has answered since.
+    is_answered: bool,
+}
+
+impl Change<'_> {
+    /// Whether this was said behind it: a run that began before it may end later.
+    fn precedes(&self, one: &Noted) -> bool {
+        one.at >= self.at && one.policy_version.as_deref().is_none_or(|version| version == self.version)
     }
 }
 
+/// When the version of a policy that is in use now came into use, if there was another before it. One
+/// that was in use before came back when the others were no longer.
+fn change<'a>(policy: &str, versions: &'a [Version]) -> Option<Change<'a>> {
+    let own = || versions.iter().filter(|version| version.policy == policy);
+    let newest = own().max_by_key(|version| (version.last, version.since))?;
+    let others = || own().filter(|version| version.version != newest.version);
+    let is_back = others().map(|other| other.since).max()? > newest.since;
+    let at = if is_back { others().map(|other| other.last).max()? } else { newest.since };
+    Some(Change { version: &newest.version, at, is_answered: newest.answered.is_some_and(|answered| answered >= at) })
+}
+
 /// Findings of one group, the earliest first.
-fn sum(members: &[&Noted], change: Option<(Timestamp, bool)>) -> Option<Group> {
+fn sum(members: &[&Noted], change: Option<Change<'_>>) -> Option<Group> {
     let (first, last) = (members.first()?, members.last()?);
     let status = match change {
-        Some((since, _)) if first.at >= since => Status::New,
-        Some((since, true)) if last.at < since => Status::Gone,
+        Some(change) if members.iter().all(|one| change.precedes(one)) => Status::New,
+        Some(change) if change.is_answered && !members.iter().any(|one| change.precedes(one)) => Status::Gone,
         _ => Status::Open,
     };
     let counted = |name: &dyn Fn(&Noted) -> Option<String>| {
@@ -191,8 +209,14 @@ mod tests {
         }
     }
 
-    fn version(version: &str, second: i64, answered: u64) -> Version {
-        Version { policy: "wizard".into(), version: version.into(), since: at(second), answered }
+    fn version(version: &str, (since, last): (i64, i64), answered: Option<i64>) -> Version {
+        Version {
+            policy: "wizard".into(),
+            version: version.into(),
+            since: at(since),
+            last: at(last),
+            answered: answered.map(at),
+        }
     }
 
     const DJANGO: &str = "There was no page about the Django middleware.";
@@ -208,7 +232,7 @@ mod tests {
             noted(130, "c", Severity::Low, PORT),
             noted(120, "d", Severity::Low, PROXY),
         ];
-        let versions = [version("v2", 100, 2), version("v1", 0, 2)];
+        let versions = [version("v2", (100, 200), Some(130)), version("v1", (0, 110), Some(90))];
         let groups = report(&told, &versions);
         let short: Vec<_> = groups.iter().map(|g| (g.status, g.count, g.runs, g.severity)).collect();
         assert_eq!(
@@ -228,10 +252,33 @@ mod tests {
         let told = [noted(10, "a", Severity::Low, DJANGO)];
         let check = |versions: &[Version], expect: Status| assert_eq!(report(&told, versions)[0].status, expect);
         check(&[], Status::Open);
-        check(&[version("v1", 0, 1)], Status::Open);
-        check(&[version("v1", 0, 1), version("v2", 100, 0)], Status::Open);
-        check(&[version("v1", 0, 1), version("v2", 100, 1)], Status::Gone);
-        check(&[version("v0", 0, 1), version("v1", 5, 1)], Status::New);
+        check(&[version("v1", (0, 50), Some(50))], Status::Open);
+        check(&[version("v1", (0, 50), Some(50)), version("v2", (100, 150), None)], Status::Open);
+        check(&[version("v1", (0, 50), Some(50)), version("v2", (100, 150), Some(150))], Status::Gone);
+        check(&[version("v0", (0, 4), Some(4)), version("v1", (5, 50), Some(50))], Status::New);
+    }
+
+    #[test]
+    fn a_version_that_came_back_is_the_last_change() {
+        let said = |second: i64, version: &str, text: &str| Noted {
+            policy_version: Some(version.into()),
+            ..noted(second, version, Severity::Low, text)
+        };
+        // v1 until 90, v2 until 195 (whose last run ended behind the change, at 205), then v1 again.
+        let versions = [version("v1", (0, 300), Some(300)), version("v2", (100, 205), Some(205))];
+        let check = |told: &[(i64, &str)], expect: Status| {
+            let told: Vec<Noted> = told.iter().map(|(second, version)| said(*second, version, PORT)).collect();
+            assert_eq!(report(&told, &versions)[0].status, expect, "{told:?}");
+        };
+        check(&[(150, "v2")], Status::Gone);
+        check(&[(205, "v2")], Status::Gone);
+        check(&[(50, "v1")], Status::Gone);
+        check(&[(50, "v1"), (250, "v1")], Status::Open);
+        check(&[(150, "v2"), (250, "v1")], Status::Open);
+        check(&[(250, "v1"), (260, "v1")], Status::New);
+        // Nobody was asked since: what was said before may be so still.
+        let unasked = [version("v1", (0, 300), Some(50)), version("v2", (100, 205), Some(205))];
+        assert_eq!(report(&[said(150, "v2", PORT)], &unasked)[0].status, Status::Open);
     }
 
     #[test]

@@ -156,6 +156,15 @@ impl Rules {
         Ok(self.narrow.change(tool).map_or(Offer::Keep, Offer::Change))
     }
 
+    /// Whether a model may see a tool of a request that was sent before, perhaps changed by rules like
+    /// these: what is changed can be held against no pin.
+    #[must_use]
+    pub fn offers_sent(&self, tool: &Tool, json: &Json) -> bool {
+        let kind = tool.name.as_deref().map_or(Kind::Unknown, |name| self.kind(name));
+        let fits = || self.narrow.change(tool).is_some() || self.narrow.check_pin(tool, json).is_ok();
+        self.set.offers(tool, kind) == Verdict::Allow && fits()
+    }
+
     /// Whether a tool of this name is one that these rules speak of by its name, or that is known anyway:
     /// then the name is no text of a caller's.
     #[must_use]
