@@ -95,7 +95,10 @@ mod tests {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        let file = folder.path().join("gateway.yaml");
+        let config = folder.path().join("config");
+        std::fs::create_dir_all(&config).unwrap();
+        std::fs::copy(jetway_support::root().join("config/prices.yaml"), config.join("prices.yaml")).unwrap();
+        let file = config.join("gateway.yaml");
         std::fs::write(&file, GATEWAY).unwrap();
         let gate = Config::load(&file, Secrets::Leave).and_then(Gate::build).unwrap();
         let found = findings(&gate, &gate.config.policies["p"]).unwrap();
