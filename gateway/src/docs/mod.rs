@@ -31,16 +31,25 @@ use crate::secret;
 /// The most fetches at once, of all policies together.
 pub const AT_ONCE: usize = 8;
 
-/// The pages that were written by hand, each by its file, from the policy's folder, and by its name.
+/// The pages that were written by hand, each by its file, from the policy's folder, and by the name
+/// that the index has for it.
 ///
 /// # Errors
 /// [`Problem`] when one cannot be read.
 pub fn written(policy: &Policy) -> Result<Vec<Written>, Problem> {
-    let mut written = Vec::new();
-    for source in policy.context.iter().flat_map(Rules::sources) {
+    let mut written: Vec<Written> = Vec::new();
+    let sources = || policy.context.iter().flat_map(Rules::sources);
+    let is_alone = sources().filter(|source| matches!(source.kind, Kind::Folder(_))).count() == 1;
+    for source in sources() {
         let Kind::Folder(folder) = &source.kind else { continue };
         for leaf in folder::read(&policy.folder.join(folder))? {
-            written.push(Written { file: format!("{folder}/{}", leaf.path), name: leaf.path, text: leaf.text });
+            let file = format!("{}/{}", folder.trim_end_matches('/'), leaf.path);
+            // As `Shelf` names them: pages of two folders may have one name.
+            let name = if is_alone { leaf.path } else { file.clone() };
+            // A folder that stands twice is one.
+            if !written.iter().any(|page| page.file == file) {
+                written.push(Written { file, name, text: leaf.text });
+            }
         }
     }
     Ok(written)

@@ -161,10 +161,10 @@ impl Rules {
         self.allowance as usize
     }
 
-    /// About how many bytes that are.
+    /// And what of them is left for sections, behind the words that come before those.
     #[must_use]
     pub fn room(&self) -> usize {
-        self.allowance as usize * BYTES_PER_TOKEN
+        behind_lead(self.allowance())
     }
 
     /// Hosts that are allowed by name.
@@ -178,8 +178,6 @@ impl Rules {
 const RANKED: usize = 24;
 /// And this far by those that are for other projects, of which there may be many.
 const SEARCHED: usize = 300;
-/// Bytes of documentation that make a token, as a rule of thumb.
-const BYTES_PER_TOKEN: usize = 4;
 
 /// What the choice of sections depends on, beside the sections.
 #[derive(Debug, Clone, Copy)]
@@ -290,6 +288,16 @@ pub fn for_step(
     answer.by(By::Step)
 }
 
+fn behind_lead(room: usize) -> usize {
+    room.saturating_sub(tokens::estimate(LEAD) + tokens::estimate(NO_REQUEST))
+}
+
+/// The tokens that a section takes as it is shown.
+#[must_use]
+pub fn size(hit: &Hit<'_>, now: Timestamp) -> usize {
+    tokens::estimate(&passage(hit, now))
+}
+
 /// Chooses within so many tokens, the words before the passages counted.
 fn within<'a>(
     room: usize,
@@ -299,7 +307,7 @@ fn within<'a>(
     was_shown: &dyn Fn(&Hit<'_>) -> bool,
 ) -> Chosen<'a> {
     let Asked { task, profile, now, nearness } = asked;
-    let mut left = room.saturating_sub(tokens::estimate(LEAD) + tokens::estimate(NO_REQUEST));
+    let mut left = behind_lead(room);
     let mut chosen: Vec<Hit<'a>> = Vec::new();
     let mut again: Vec<Hit<'a>> = Vec::new();
     let fits = |hit: Hit<'a>| Some((hit, fit(&hit, profile))).filter(|(_, fit)| fit.is_fit());
@@ -316,7 +324,7 @@ fn within<'a>(
     }
     for hit in hits {
         let is_new = chosen.iter().all(|other| other.chunk.text != hit.chunk.text);
-        let size = tokens::estimate(&passage(&hit, now));
+        let size = size(&hit, now);
         let is_refused = rules.stale == Stale::Refuse && hit.page.is_some_and(|page| page.is_stale(now));
         if !is_enough(rules, &hit) || size > left || !is_new {
             continue;
