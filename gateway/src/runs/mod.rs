@@ -6,6 +6,7 @@ mod erased;
 pub mod feedback;
 mod journal;
 pub mod log;
+mod marks;
 pub mod open;
 mod path;
 pub mod pending;

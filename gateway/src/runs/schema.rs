@@ -20,6 +20,14 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("{by day}", ") STRICT", ", PRIMARY KEY (id, at)) PARTITION BY RANGE (at)"),
     // From then on SQLite has bodies in a file of their own.
     ("{words of bodies}", "ALTER TABLE body RENAME TO moved_body", "ALTER TABLE body ADD COLUMN words TEXT"),
+    (
+        "{marks of bodies}",
+        "",
+        "ALTER TABLE body ADD COLUMN marks SMALLINT[];
+         ALTER TABLE body ALTER COLUMN marks SET STATISTICS 0;
+         CREATE INDEX body_marks ON body USING GIN (marks);
+         CREATE INDEX body_unmarked ON body (run) WHERE marks IS NULL AND words IS NOT NULL;",
+    ),
 ];
 
 /// In order, once each; never change one that was released, add another.
@@ -196,11 +204,13 @@ const TABLES: &[&str] = &[
     CREATE TABLE erased (id TEXT PRIMARY KEY, at {number} NOT NULL) {strict};
     {words of bodies};
     ",
+    "{marks of bodies}",
 ];
 
 /// Bodies as SQLite keeps them, likewise: in a file of their own, for to rewrite that takes long. A change
 /// of the table `body` above is for PostgreSQL alone.
-pub(super) const BODIES: &[&str] = &[r#"
+pub(super) const BODIES: &[&str] = &[
+    r#"
     CREATE TABLE body (
         id TEXT PRIMARY KEY,
         at INTEGER NOT NULL,
@@ -214,7 +224,18 @@ pub(super) const BODIES: &[&str] = &[r#"
     CREATE INDEX body_at ON body (at);
     CREATE INDEX body_run ON body (run, at);
     CREATE TABLE erased (id TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
-"#];
+"#,
+    // Marks go with their body, whoever deletes it.
+    "
+    ALTER TABLE body ADD COLUMN number INTEGER;
+    CREATE INDEX body_number ON body (number, run);
+    CREATE INDEX body_unmarked ON body (run) WHERE number IS NULL AND words IS NOT NULL;
+    CREATE VIRTUAL TABLE mark USING fts5 (marks, content = '', contentless_delete = 1, detail = none, tokenize = ascii);
+    CREATE TRIGGER body_forgotten AFTER DELETE ON body WHEN old.number IS NOT NULL BEGIN
+        DELETE FROM mark WHERE rowid = old.number;
+    END;
+    ",
+];
 
 /// The migrations as a store reads them.
 pub(super) fn migrations(dialect: Dialect) -> Vec<String> {
