@@ -2,7 +2,8 @@
 //!
 //! `CREATE TABLE run (id TEXT PRIMARY KEY, turns {number} NOT NULL) {strict}` is
 //! `turns INTEGER … STRICT` in SQLite and `turns BIGINT …` in PostgreSQL. Every column is a whole
-//! number or text. In PostgreSQL the table of exchanges is partitioned by the day they began on.
+//! number or text, but for the marks of bodies in PostgreSQL, which are a list. There the table of exchanges
+//! is partitioned by the day they began on.
 
 /// Which store a text of SQL is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +25,6 @@ const WORDS: &[(&str, &str, &str)] = &[
         "{marks of bodies}",
         "",
         "ALTER TABLE body ADD COLUMN marks SMALLINT[];
-         ALTER TABLE body ALTER COLUMN marks SET STATISTICS 0;
          CREATE INDEX body_marks ON body USING GIN (marks);
          CREATE INDEX body_unmarked ON body (run) WHERE marks IS NULL AND words IS NOT NULL;",
     ),
