@@ -139,6 +139,7 @@ fn it_can_be_read_wide_and_narrow_in_light_and_in_the_dark() {
         let runs = jetway.json(&["runs", "--json"]);
         runs.as_array().is_some_and(|runs| runs.len() == 2 && runs.iter().all(|run| run["ended_by"].is_string()))
     });
+    #[expect(clippy::disallowed_methods, reason = "the tests' own setting, not Jetway's")]
     let pictures = std::env::var_os("JETWAY_PICTURES").map(|folder| root().join(PathBuf::from(folder)));
     let browser = Browser::open();
     let found = RefCell::new(Vec::new());
