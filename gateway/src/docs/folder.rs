@@ -156,7 +156,9 @@ mod tests {
             std::fs::write(at(name), "# A\none\n").unwrap();
         }
         let allow = |mode: u32| {
-            ["b.md", "shut"].map(|name| std::fs::set_permissions(at(name), PermissionsExt::from_mode(mode)).unwrap());
+            for name in ["b.md", "shut"] {
+                std::fs::set_permissions(at(name), PermissionsExt::from_mode(mode)).unwrap();
+            }
         };
         allow(0o000);
         let (found, is_bound) = (read(folder.path()).unwrap(), std::fs::read(at("b.md")).is_err());

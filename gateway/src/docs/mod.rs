@@ -31,20 +31,28 @@ use crate::secret;
 /// The most fetches at once, of all policies together.
 pub const AT_ONCE: usize = 8;
 
-/// The pages that were written by hand, each by its file, from the policy's folder, and by its name; and
-/// why others cannot be read, by their files.
+/// The pages that were written by hand, each by its file, from the policy's folder, and by the name
+/// that the index has for it; and why others cannot be read, by their files.
 ///
 /// # Errors
 /// [`Problem`] when a folder cannot be read.
 pub fn written(policy: &Policy) -> Result<(Vec<Written>, Vec<(String, String)>), Problem> {
-    let (mut written, mut unread) = (Vec::new(), Vec::new());
-    for source in policy.context.iter().flat_map(Rules::sources) {
+    let (mut written, mut unread): (Vec<Written>, _) = (Vec::new(), Vec::new());
+    let sources = || policy.context.iter().flat_map(Rules::sources);
+    let is_alone = sources().filter(|source| matches!(source.kind, Kind::Folder(_))).count() == 1;
+    for source in sources() {
         let Kind::Folder(folder) = &source.kind else { continue };
         let found = folder::read(&policy.folder.join(folder))?;
         let file = |path: &str| format!("{}/{path}", folder.trim_end_matches('/'));
         unread.extend(found.unread.into_iter().map(|unread| (file(&unread.path), unread.why)));
         for leaf in found.leaves {
-            written.push(Written { file: format!("{folder}/{}", leaf.path), name: leaf.path, text: leaf.text });
+            let file = file(&leaf.path);
+            // As `Shelf` names them: pages of two folders may have one name.
+            let name = if is_alone { leaf.path } else { file.clone() };
+            // A folder that stands twice is one.
+            if !written.iter().any(|page| page.file == file) {
+                written.push(Written { file, name, text: leaf.text });
+            }
         }
     }
     Ok((written, unread))

@@ -1,11 +1,13 @@
-//! Prose that asks for what a rule of lockdown forbids: commands, and files to be read.
+//! Prose that asks for what a rule of lockdown forbids: commands, and files to be read or written.
 
 use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
 use serde_json::json;
 
-use super::{Facts, Finding, Line, Text, is_denied, lines, refused, refused_by_name};
+use super::judge::{Act, refused, refused_file, refused_tool};
+use super::prose::{Line, Prose, is_denied_fence, lines, prose, sentence};
+use super::{Facts, Finding, Text};
 use crate::policy::lockdown::Rules;
 
 const SHELLS: [&str; 5] = ["sh", "bash", "shell", "console", "zsh"];
@@ -15,20 +17,32 @@ const PROGRAMS: [&str; 16] = [
     "npx", "pip",
 ];
 static CODE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"`([^`]+)`").ok());
-/// ``read `.env` ``, ``open the file `app/.env.local` ``
+/// ``read `.env` ``, ``look in the file app/.env.local``, ``get the key from `.env` ``
 static READS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(?:read|open|print|show|look\s+(?:at|into)|inspect)\s+(?:the\s+)?(?:file\s+|contents?\s+of\s+)?`([\w./-]+)`").ok()
+    let of_file = r"read|open|print|show|display|dump|view|inspect|examine|check|look\s+(?:at|in|into|inside|through)";
+    let from_file = r"(?:get|take|fetch|copy|grab|extract|find|learn|look\s+up)\s[^.;:!?]{1,60}?\s(?:from|in|out\s+of)";
+    Regex::new(&format!(r"(?i)\b(?:{of_file}|{from_file})\s+{OF_IT}{PATH}")).ok()
 });
+/// ``write the key to `.env` ``, ``create `.env.local` ``
+static WRITES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let into_file = r"(?:write|add|put|save|append|store|paste|insert|set)\b[^.;:!?]{0,80}?\s(?:to|into|in)";
+    let of_file = "create|edit|change|update|modify|overwrite|delete|remove|write";
+    Regex::new(&format!(r"(?i)\b(?:{into_file}|{of_file})\s+{OF_IT}{PATH}")).ok()
+});
+/// What may stand between a verb and a file.
+const OF_IT: &str = r"(?:(?:the|your|its|a|an|this|existing|local|project's|app's|whole|hidden|files?|contents?|values?|of|in|env|environment)\s+)*";
+/// A path: in marks whatever it is, and bare one that can be nothing else.
+const PATH: &str = r#"(?:[`*"']+([\w./@~-]+)[`*"']|((?:[\w@-]+/)*\.[A-Za-z][\w-]*(?:\.[\w-]+)*|(?:[\w@.-]+/)+[\w-]+\.\w+|[\w-]+\.(?:json|ya?ml|toml|pem|key|txt|ini|cfg|conf)\b))"#;
 
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let Some(rules) = facts.lockdown else { return Vec::new() };
-    let shell = [("Bash", "command"), ("bash", "command"), ("exec_command", "cmd")];
-    let shell = shell.into_iter().find(|(name, _)| refused_by_name(rules, name).is_none());
+    let shell = [("Bash", "command"), ("bash", "command"), ("exec_command", "cmd"), ("run_shell_command", "command")];
+    let shell = shell.into_iter().find(|(name, _)| refused_tool(rules, name).is_none());
     facts.texts.iter().flat_map(|text| of_text(rules, shell, text)).collect()
 }
 
 fn of_text(rules: &Arc<Rules>, shell: Option<(&str, &str)>, text: &Text) -> Vec<Finding> {
-    let lines = lines(&text.text);
+    let all = prose(text);
     let finding = |line: usize, what: String| Finding {
         file: text.file.clone(),
         line,
@@ -37,38 +51,55 @@ fn of_text(rules: &Arc<Rules>, shell: Option<(&str, &str)>, text: &Text) -> Vec<
     };
     let mut found = Vec::new();
     if let Some((name, member)) = shell {
-        for (line, command) in commands(&lines) {
+        let told = fenced(&lines(&text.text), &all).into_iter().chain(all.iter().flat_map(spoken));
+        for (line, command) in told {
             if let Some(rule) = refused(rules, name, &json!({ member: command }).to_string()) {
                 let first = command.lines().next().unwrap_or_default();
-                found.push(finding(
-                    line,
-                    format!("Lockdown refuses the command `{first}` ({rule}), which it tells the agent to run."),
-                ));
+                let what = format!("Lockdown refuses the command `{first}` ({rule}), which it tells the agent to run.");
+                found.push(finding(line, what));
             }
         }
     }
-    let reads = [("Read", "file_path"), ("read", "filePath")];
-    let reads = reads.into_iter().find(|(name, _)| refused_by_name(rules, name).is_none());
-    if let (Some((name, member)), Some(pattern)) = (reads, READS.as_ref()) {
-        for line in lines.iter().filter(|line| line.fence.is_none() && !is_denied(line.text)) {
-            for path in pattern.captures_iter(line.text).filter_map(|path| path.get(1)) {
-                let path = path.as_str();
-                let input = json!({ member: path }).to_string();
-                if let Some(rule) = refused(rules, name, &input) {
-                    found.push(finding(
-                        line.number,
-                        format!("It asks the agent to read `{path}`, which lockdown refuses ({rule})."),
-                    ));
-                }
-            }
+    for paragraph in &all {
+        for (pattern, act, verb) in [(&READS, Act::Reads, "read"), (&WRITES, Act::Writes, "write")] {
+            found.extend(files(rules, paragraph, (pattern, act)).into_iter().map(|(line, path, rule)| {
+                finding(line, format!("It asks the agent to {verb} `{path}`, which lockdown refuses ({rule})."))
+            }));
         }
     }
     found
 }
 
-/// Commands that a text tells, with their lines: what stands in fences of a shell, as a whole, and
-/// code in sentences that is plainly one.
-fn commands(lines: &[Line<'_>]) -> Vec<(usize, String)> {
+/// The files that a paragraph asks for in vain, each with its line and the rule.
+fn files<'a>(
+    rules: &Arc<Rules>,
+    paragraph: &'a Prose,
+    (pattern, act): (&LazyLock<Option<Regex>>, Act),
+) -> Vec<(usize, &'a str, String)> {
+    let mut found = Vec::new();
+    let all = LazyLock::force(pattern).iter().flat_map(|pattern| pattern.captures_iter(&paragraph.text));
+    for asked in all {
+        let (Some(whole), Some(path)) = (asked.get(0), asked.get(1).or_else(|| asked.get(2))) else { continue };
+        let path_text = path.as_str().trim_end_matches(['.', '/']);
+        let behind = paragraph.text[path.end()..].trim_start_matches(['`', '*', '"', '\'']);
+        // "Check it in" is said of git.
+        let is_for_git = whole.as_str().to_lowercase().starts_with("check") && behind.starts_with(" in");
+        // A tool of the policy's own does it, and is named.
+        let (_, said) = sentence(&paragraph.text, whole.start());
+        let has_way =
+            said.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| rules.replace.find(word).is_some());
+        if is_for_git || has_way || path_text.is_empty() || paragraph.denies(whole.start(), path.end()) {
+            continue;
+        }
+        if let Some(rule) = refused_file(rules, path_text, act) {
+            found.push((paragraph.line_at(path.start()), path_text, rule));
+        }
+    }
+    found
+}
+
+/// The commands in fences of a shell, each fence as a whole, with the lines where they begin.
+fn fenced(lines: &[Line<'_>], prose: &[Prose]) -> Vec<(usize, String)> {
     let mut found: Vec<(usize, String)> = Vec::new();
     // The last line of the fence, and whether the last command is of it.
     let (mut last, mut is_open) = (0, false);
@@ -78,36 +109,32 @@ fn commands(lines: &[Line<'_>]) -> Vec<(usize, String)> {
         let text = text.trim_start();
         text.starts_with('#') || text.is_empty() || prompts && !text.starts_with("$ ")
     };
-    for line in lines {
-        match line.fence {
-            Some(word) if SHELLS.contains(&word) => {
-                is_open &= last + 1 == line.number;
-                last = line.number;
-                if is_beside(line.text) {
-                    continue;
-                }
-                let command = line.text.trim_start().strip_prefix("$ ").unwrap_or(line.text);
-                match found.last_mut().filter(|_| is_open) {
-                    Some((_, whole)) => {
-                        whole.push('\n');
-                        whole.push_str(command);
-                    }
-                    None => found.push((line.number, command.to_owned())),
-                }
-                is_open = true;
-            }
-            Some(_) => {}
-            None if is_denied(line.text) => {}
-            None => {
-                let code = CODE.as_ref().into_iter().flat_map(|code| code.captures_iter(line.text));
-                let code = code.filter_map(|code| code.get(1)).map(|code| code.as_str());
-                let is_command = |code: &&str| {
-                    code.split_once(' ').is_some_and(|(first, rest)| PROGRAMS.contains(&first) && !rest.contains('…'))
-                };
-                found.extend(code.filter(is_command).map(|code| (line.number, code.to_owned())));
-                is_open = false;
-            }
+    let shells = lines.iter().filter(|line| line.fence.is_some_and(|word| SHELLS.contains(&word)));
+    for line in shells.filter(|line| !is_denied_fence(prose, line.number)) {
+        is_open &= last + 1 == line.number;
+        last = line.number;
+        if is_beside(line.text) {
+            continue;
         }
+        let command = line.text.trim_start().strip_prefix("$ ").unwrap_or(line.text);
+        match found.last_mut().filter(|_| is_open) {
+            Some((_, whole)) => {
+                whole.push('\n');
+                whole.push_str(command);
+            }
+            None => found.push((line.number, command.to_owned())),
+        }
+        is_open = true;
     }
     found
+}
+
+/// The code in sentences that is plainly a command.
+fn spoken(paragraph: &Prose) -> Vec<(usize, String)> {
+    let code = CODE.iter().flat_map(|code| code.captures_iter(&paragraph.text)).filter_map(|code| code.get(1));
+    let is_command =
+        |code: &str| code.split_once(' ').is_some_and(|(first, rest)| PROGRAMS.contains(&first) && !rest.contains('…'));
+    code.filter(|code| is_command(code.as_str()) && !paragraph.denies(code.start(), code.end()))
+        .map(|code| (paragraph.line_at(code.start()), code.as_str().to_owned()))
+        .collect()
 }

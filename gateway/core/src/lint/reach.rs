@@ -2,67 +2,162 @@
 
 use std::collections::BTreeMap;
 
-use super::{Facts, Finding, line_of};
+use jiff::Timestamp;
+
+use super::audience::Audience;
+use super::prose::line_of;
+use super::steps::line_of_step;
+use super::{Facts, Finding};
+use crate::policy::context::airplanes::{for_step, unasked};
+use crate::policy::context::{self, Rules};
+use crate::retrieval::airplane::Airplane;
 use crate::retrieval::chunk::Chunk;
+use crate::retrieval::matter::front_matter_problem;
+use crate::retrieval::profile::{Kind, Tags, known};
+use crate::retrieval::search::{Hit, Index};
+use crate::tokens;
 
 /// So much of a passage's first words is what somebody might ask.
 const ASKED: usize = 200;
 
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
-    let (Some(rules), Some(index)) = (facts.context, facts.index) else { return Vec::new() };
+    let mut found = tags(facts);
+    let Some(rules) = facts.context else { return found };
+    found.extend(facts.index.into_iter().flat_map(|index| sections(facts, rules, index)));
+    found.extend(facts.airplanes.iter().flat_map(|plane| allowance(facts, rules, plane)));
+    found
+}
+
+fn sections(facts: &Facts<'_>, rules: &Rules, index: &Index) -> Vec<Finding> {
     let room = rules.room();
     let mut seen: BTreeMap<&str, &Chunk> = BTreeMap::new();
     let mut found = Vec::new();
     for chunk in index.chunks() {
-        let Some(text) = facts.texts.iter().find(|text| text.file.ends_with(&format!("/{}", chunk.page))) else {
-            continue;
-        };
+        let is_it = |page: &Option<String>| page.as_deref() == Some(chunk.page.as_str());
+        let Some(text) = facts.texts.iter().find(|text| is_it(&text.page)) else { continue };
         let heading = chunk.headings.last().map_or("", String::as_str);
-        let mut add = |rule: &'static str, sentence: String| {
+        let mut add = |sentence: String| {
             let line = line_of(&text.text, heading);
-            found.push(Finding { file: text.file.clone(), line, rule, sentence });
+            found.push(Finding { file: text.file.clone(), line, rule: "unreachable", sentence });
         };
-        let size = chunk.text.len() + chunk.path().len();
+        let size = size(index, chunk);
         if size > room {
-            add(
-                "unreachable",
-                format!(
-                    "The section `{heading}` has {size} bytes, and `context.allowance` has room for {room}: it is never shown. Cut it, or raise the allowance."
-                ),
-            );
+            add(format!(
+                "The section `{heading}` takes {size} tokens as it is shown, and `context.allowance` has room for {room}: it is never shown. Cut it, or raise the allowance."
+            ));
             continue;
         }
         if let Some(other) = seen.insert(&chunk.text, chunk) {
-            add(
-                "unreachable",
-                format!(
-                    "The section `{heading}` says what `{}` says, word for word; one of them is never shown.",
-                    other.path()
-                ),
-            );
+            add(format!(
+                "The section `{heading}` says what `{}` says, word for word; one of them is never shown.",
+                other.path()
+            ));
             continue;
         }
         let end = chunk.text.floor_char_boundary(ASKED);
         let asked = format!("{heading} {}", &chunk.text[..end]);
         let best = index.search(&asked, 50).into_iter().find(|hit| hit.chunk == chunk);
         if best.is_none_or(|hit| hit.score < rules.min_score()) {
-            add(
-                "unreachable",
-                format!(
-                    "Not even its own words find the section `{heading}` with a score of `min_score`. Give it a heading that says what it is about."
-                ),
-            );
+            add(format!(
+                "Not even its own words find the section `{heading}` with a score of `min_score`. Give it a heading that says what it is about."
+            ));
         }
     }
-    let planes = facts.airplanes.iter().filter(|plane| plane.readme.len() > room);
-    found.extend(planes.map(|plane| Finding {
-        file: format!("airplanes/{}/README.md", plane.name),
-        line: 1,
-        rule: "small-allowance",
-        sentence: format!(
-            "It has {} bytes, and `context.allowance` has room for {room}, so it does not come with a task. Cut it, or raise the allowance.",
-            plane.readme.len()
-        ),
-    }));
+    found
+}
+
+/// The tokens that a section takes as it is shown, while its page is fresh.
+fn size(index: &Index, chunk: &Chunk) -> usize {
+    let page = index.pages().get(&chunk.page);
+    let now = page.map_or(Timestamp::UNIX_EPOCH, |page| page.confirmed);
+    context::size(&Hit { chunk, page, score: 0.0, similarity: None }, now)
+}
+
+/// Tags of sources and of airplanes of which no project can ever be, such as `djnago`. What pages
+/// say themselves is told of their front matter.
+fn tags(facts: &Facts<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut add = |file: String, line: usize, name: &str| {
+        let sentence = format!(
+            "The tag `{name}` is one that no project is known by, so that nobody is shown this for it. Is it misspelt?"
+        );
+        found.push(Finding { file, line, rule: "unreachable", sentence });
+    };
+    let pages = facts.texts.iter().filter(|text| text.page.is_some() && front_matter_problem(&text.text).is_none());
+    for name in pages.filter_map(|text| text.tags.as_ref()).flat_map(unknown) {
+        add(String::from("policy.yaml"), line_with(facts.policy, name), name);
+    }
+    for plane in facts.airplanes {
+        for name in unknown(&plane.tags) {
+            add(format!("airplanes/{}/airplane.yaml", plane.name), 1, name);
+        }
+    }
+    found
+}
+
+/// Tags that are none, or of the other kind.
+fn unknown(tags: &Tags) -> impl Iterator<Item = &str> {
+    let of = |names, kind| std::iter::repeat(kind).zip::<&Vec<String>>(names);
+    let all = of(&tags.languages, Kind::Language).chain(of(&tags.frameworks, Kind::Framework));
+    all.filter(|(kind, name)| known(name) != Some(*kind)).map(|(_, name)| name.as_str())
+}
+
+/// The first line that has this word, or the first.
+fn line_with(text: &str, name: &str) -> usize {
+    let is_it = |line: &str| line.to_lowercase().split(|c: char| ",[]{}:\"' \t".contains(c)).any(|word| word == name);
+    text.lines().position(is_it).map_or(1, |at| at + 1)
+}
+
+/// What of an airplane does not come, since there is no room for it.
+fn allowance(facts: &Facts<'_>, rules: &Rules, plane: &Airplane) -> Vec<Finding> {
+    let room = rules.allowance();
+    let audience = Audience::of(plane.tags.clone());
+    let Some(project) = audience.project() else { return Vec::new() };
+    let planes = std::slice::from_ref(plane);
+    let mut found = Vec::new();
+    // What the first step shows stands in the same message, and comes first.
+    let first = facts.path.and_then(|path| path.steps().first());
+    let beside = first.map_or(0, |step| tokens::estimate(&for_step(planes, project, (&step.id, room)).text));
+    let overview = unasked(planes, project, rules.on_demand).map_or(0, |answer| tokens::estimate(&answer.text));
+    let left = room - beside.min(room);
+    if overview > left {
+        found.push(Finding {
+            file: format!("airplanes/{}/README.md", plane.name),
+            line: 1,
+            rule: "small-allowance",
+            sentence: format!(
+                "It takes {overview} tokens as it is shown, and `context.allowance` has room for {left} beside what the first step shows, so it does not come with a task. Cut it, or raise the allowance."
+            ),
+        });
+    }
+    for step in facts.path.into_iter().flat_map(|path| path.steps()) {
+        let all = for_step(planes, project, (&step.id, usize::MAX));
+        let come = for_step(planes, project, (&step.id, room));
+        let is_left = |source: &&String| come.shown.iter().all(|shown| shown.source != **source);
+        let prefix = format!("airplanes/{}/", plane.name);
+        let left: Vec<String> = all
+            .shown
+            .iter()
+            .map(|shown| &shown.source)
+            .filter(is_left)
+            .map(|source| format!("`{}`", source.trim_start_matches(&prefix)))
+            .collect();
+        if left.is_empty() {
+            continue;
+        }
+        found.push(Finding {
+            file: String::from("policy.yaml"),
+            line: line_of_step(facts.policy, &step.id),
+            rule: "small-allowance",
+            sentence: format!(
+                "The step `{}` shows {} tokens of the airplane `{}`, and `context.allowance` has room for {room}, so that {} {} left out. Hide what is not needed between airplane:hide and airplane:show, or raise the allowance.",
+                step.id,
+                tokens::estimate(&all.text),
+                plane.name,
+                left.join(", "),
+                if left.len() == 1 { "is" } else { "are" }
+            ),
+        });
+    }
     found
 }

@@ -1,25 +1,68 @@
 //! For each rule what is wrong and what is not.
 
+mod disagree;
+
 use super::*;
+use crate::retrieval::airplane::File;
 use crate::retrieval::chunk;
 use crate::retrieval::profile::Tags;
 
 const LOCKDOWN: &str =
     "{ allow: ['{Bash,Read,Write}'], deny: ['mcp__*', 'WebFetch', { rule: 'reads(**/.env*)', reason: No. }] }";
 
+/// What is looked at.
+#[derive(Default)]
 struct Case {
+    /// The rules of `lockdown`, if not the ones above.
+    lockdown: &'static str,
+    /// The steps, as in `breadcrumbs`.
     policy: String,
     texts: Vec<Text>,
+    airplanes: Vec<Airplane>,
+    files: Vec<String>,
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn tagged(file: &str, (languages, frameworks): (&[&str], &[&str]), text: &str) -> Text {
+    let tags = Tags { languages: owned(languages), frameworks: owned(frameworks) };
+    let page = Some(file.trim_start_matches("docs/").to_owned());
+    Text { file: file.into(), text: text.into(), tags: Some(tags), page }
 }
 
 fn page(file: &str, languages: &[&str], text: &str) -> Text {
-    let languages = languages.iter().map(|name| (*name).to_owned()).collect();
-    Text { file: file.into(), text: text.into(), tags: Some(Tags { languages, frameworks: Vec::new() }) }
+    tagged(file, (languages, &[]), text)
+}
+
+/// Prose that is no page.
+fn prose(file: &str, text: &str) -> Text {
+    Text { file: file.into(), text: text.into(), tags: None, page: None }
+}
+
+/// An airplane `plane` with these files, all of them for the step `look`.
+fn plane((language, framework): (&str, &str), readme: &str, files: &[(&str, &str)]) -> Airplane {
+    let file = |(path, text): &(&str, &str)| File {
+        path: (*path).to_owned(),
+        shows: String::from("Where it starts."),
+        steps: owned(&["look"]),
+        text: (*text).to_owned(),
+        rev: String::new(),
+    };
+    Airplane {
+        name: "plane".into(),
+        about: String::new(),
+        tags: Tags { languages: owned(&[language]), frameworks: owned(&[framework]) },
+        readme: readme.to_owned(),
+        rev: String::new(),
+        files: files.iter().map(file).collect(),
+    }
 }
 
 impl Case {
     fn of(texts: Vec<Text>) -> Self {
-        Self { policy: String::new(), texts }
+        Self { texts, ..Self::default() }
     }
 
     fn one(text: &str) -> Self {
@@ -29,11 +72,11 @@ impl Case {
     /// `file:line rule` of all that is found.
     #[track_caller]
     fn check(&self, context: &str, expect: &[&str]) -> Vec<Finding> {
-        let lockdown: Arc<Rules> = Arc::new(serde_saphyr::from_str(LOCKDOWN).unwrap());
+        let lockdown = if self.lockdown.is_empty() { LOCKDOWN } else { self.lockdown };
+        let lockdown: Arc<Rules> = Arc::new(serde_saphyr::from_str(lockdown).unwrap());
         let context: context::Rules = serde_saphyr::from_str(&format!("{{ docs: docs, {context} }}")).unwrap();
-        let chunks = self.texts.iter().filter(|text| text.tags.is_some());
-        let name = |text: &Text| text.file.trim_start_matches("docs/").to_owned();
-        let index = Index::new(chunks.flat_map(|text| chunk::cut(&name(text), &text.text)).collect());
+        let chunks = self.texts.iter().filter_map(|text| Some(chunk::cut(text.page.as_ref()?, &text.text)));
+        let index = Index::new(chunks.flatten().collect());
         let path = (!self.policy.is_empty()).then(|| {
             let rules: breadcrumbs::Rules = serde_saphyr::from_str(&self.policy).unwrap();
             let texts =
@@ -45,9 +88,10 @@ impl Case {
             context: Some(&context),
             path: path.as_ref(),
             index: Some(&index),
-            airplanes: &[],
+            airplanes: &self.airplanes,
             texts: &self.texts,
             policy: &self.policy,
+            files: &self.files,
         };
         let found = lint(&facts);
         let told: Vec<String> =
@@ -78,6 +122,67 @@ fn tools_that_are_refused() {
     good("# A\nCall `captureException` with `error`.\n");
     good("# A\n```js\nuse(`WebFetch`) // tool\n```\n");
     good("# A\n<!-- lint: allow refused-tool -->\nLook it up with the `WebFetch` tool.\n");
+    good("---\ntitle: A\n---\n# A\n<!-- lint: allow refused-tool -->\nLook it up with the `WebFetch` tool.\n");
+    for named in [
+        "Use `Read` or `WebFetch`.",
+        "Look it up via `WebFetch`.",
+        "There is the tool `WebFetch` for it.",
+        "Use **WebFetch** for it.",
+        "Use WebFetch for it.",
+        "Take the WebFetch tool.",
+        "Take the tools `Read` and `WebFetch`.",
+        "Ask with `Read`, `Bash` or WebFetch.",
+        "Use\n`WebFetch` for it.",
+        "Do not guess, use `WebFetch`.",
+    ] {
+        let line = if named.starts_with("Use\n") { 3 } else { 2 };
+        bad(&format!("# A\n{named}\n"), &format!("docs/a.md:{line} refused-tool"));
+    }
+    for fine in [
+        "The `WebFetch` of old days.",
+        "Never use WebFetch.",
+        "Never guess, call or use `WebFetch`.",
+        "Never:\n- use `WebFetch`",
+        "Using `WebFetch` is refused here.",
+        "Use edit and replace as words, list them and wait.",
+        "Do not\nuse `WebFetch`.",
+        "Use `web/WebFetch.ts` for it.",
+    ] {
+        good(&format!("# A\n{fine}\n"));
+    }
+}
+
+#[test]
+fn tools_that_are_refused_by_what_they_do_or_in_another_spelling() {
+    let check = |lockdown: &'static str, text: &str, expect: &[&str]| {
+        let texts = vec![page("docs/a.md", &[], &format!("# A\n{text}\n"))];
+        Case { lockdown, texts, ..Case::default() }.check("min_score: 0", expect);
+    };
+    let told: &[&str] = &["docs/a.md:2 refused-tool"];
+    let fetches = "{ allow: ['*'], deny: [fetches] }";
+    check(fetches, "Look it up with the `WebFetch` tool.", told);
+    check(fetches, "Look it up with the `webfetch` tool.", told);
+    check(fetches, "Read it with the `Read` tool, or with `Bash`.", &[]);
+    check("{ allow: ['*'], deny: ['fetches(domain:a.com)'] }", "Use the `WebFetch` tool.", &[]);
+    check("{ allow: ['*'], deny: ['writes(*)'] }", "Use the `Edit` tool.", told);
+    check("{ allow: ['reads(src/**)'] }", "Use the `Write` tool.", told);
+    check("{ allow: ['reads(src/**)'] }", "Use the `Read` tool.", &[]);
+    let web = "{ allow: ['*'], deny: [WebFetch] }";
+    check(web, "Use `webfetch`.", told);
+    check(web, "Use web_fetch.", told);
+    check("{ allow: [webfetch, Read] }", "Use `webfetch`.", &[]);
+}
+
+#[test]
+fn tools_that_a_step_or_a_question_has_no_use_for() {
+    let check = |file: &str, text: &str, expect: &[&str]| {
+        let policy = "[{ id: look, prompt: look.md, tools: [Read] }, { id: write, prompt: write.md }]".into();
+        Case { policy, texts: vec![prose(file, text)], ..Case::default() }.check("min_score: 0", expect);
+    };
+    check("look.md", "Use the `Write` tool.", &["look.md:1 refused-tool"]);
+    check("look.md", "Use the `Read` tool, then call `complete_step`.", &[]);
+    check("write.md", "Use the `Write` tool.", &[]);
+    check("ask.md", "Look it up with the `WebFetch` tool.", &["ask.md:1 refused-tool"]);
 }
 
 #[test]
@@ -91,6 +196,59 @@ fn what_a_rule_forbids() {
     good("# A\nNever run `cat .env`. Do not read `.env`.\n");
     good("# A\nOpen `src/app.ts`. The `.env` file stays closed.\n");
     good("# A\n```text\ncat .env\n```\n");
+    for asked in [
+        "Read the .env file.",
+        "Read .env for the key.",
+        "Look in `.env`.",
+        "Get the key from `.env`.",
+        "Check `.env.local`.",
+        "If you do not know it, read `.env`.",
+        "If you do not know it, run `cat .env`.",
+        "Find the key in the file **app/.env**.",
+        "Open\n`.env`, and go on.",
+    ] {
+        let line = if asked.starts_with("Open\n") { 3 } else { 2 };
+        bad(&format!("# A\n{asked}\n"), &format!("docs/a.md:{line} forbidden"));
+    }
+    for fine in [
+        "Never open, print, `cat` or `source` a `.env` file, or read `.env`.",
+        "Never check `.env` in.",
+        "Check `.env` in, if you must.",
+        "Check that `.env` is ignored. Read the environment.",
+        "There is no need to read `.env`.",
+        "Do not:\n- read `.env`\n- open `.env.local`",
+        "## What not to do\nRead `.env`.",
+        "Never do this:\n```sh\ncat .env\n```",
+        "Read on. The key is not in README.md.",
+        "Write the key to `.env`.",
+        "Load `.env` with dotenv, then read `src/app.ts`.",
+    ] {
+        good(&format!("# A\n{fine}\n"));
+    }
+}
+
+#[test]
+fn files_that_no_tool_may_read_or_write() {
+    let check = |lockdown: &'static str, text: &str, expect: &[&str]| {
+        let texts = vec![page("docs/a.md", &[], &format!("# A\n{text}\n"))];
+        Case { lockdown, texts, ..Case::default() }.check("min_score: 0", expect);
+    };
+    let told: &[&str] = &["docs/a.md:2 forbidden"];
+    check("{ allow: [exec_command], deny: ['reads(**/.env*)'] }", "Read `.env` first.", told);
+    check("{ allow: [exec_command], deny: ['reads(**/.env*)'] }", "Read `.npmrc` first.", &[]);
+    let writes = "{ allow: ['*'], deny: ['writes(**/.env*)'] }";
+    check(writes, "Write the key to `.env`.", told);
+    check(writes, "Put key and host into the file .env.local.", told);
+    check(writes, "Create `.env`.", told);
+    check(writes, "Read `.env`. Add `.env` to `.gitignore`.", &[]);
+    check(writes, "Never write the key to `.env`.", &[]);
+    // One way is enough, and a shell that is there for something else is none.
+    check("{ allow: ['{Read,Grep}'], deny: ['Read'] }", "Read `a.txt`.", &[]);
+    check("{ allow: ['Bash(npm test)'] }", "Read `a.txt`.", &[]);
+    let own = "{ allow: [Write, Bash], deny: ['writes(**/.env*)'], replace: { set_keys: { description: Sets., inputs: \
+        { file: { type: path, description: A., allow: ['**/.env'] } }, becomes: { shell: 'true' }, result: { lines: ok, otherwise: No. } } } }";
+    check(own, "Write the key to `.env` with `set_keys`.", &[]);
+    check(own, "Write the key to `.env`.", told);
 }
 
 #[test]
@@ -103,6 +261,32 @@ fn code_in_another_language_than_the_page() {
     check(&["python"], python, &[]);
     check(&[], python, &[]);
     check(&["typescript"], "# A\n```js\nx\n```\n```json\n{}\n```\n```sh\nls\n```\n", &[]);
+    check(&["python"], "# A\n```html\n<p>\n```\n", &[]);
+}
+
+#[test]
+fn code_in_another_language_than_the_framework_or_the_airplane() {
+    let check = |frameworks: &[&str], word: &str, expect: &[&str]| {
+        let text = format!("# A\n```{word}\nx\n```\n");
+        Case::of(vec![tagged("docs/a.md", (&[], frameworks), &text)]).check("min_score: 0", expect);
+    };
+    let told: &[&str] = &["docs/a.md:2 fence-language"];
+    check(&["django"], "js", told);
+    check(&["django"], "python", &[]);
+    check(&["django", "react"], "js", &[]);
+    check(&["nextjs"], "python", told);
+    check(&["nextjs"], "tsx", &[]);
+    check(&["hugo"], "go", &[]);
+    let plane = |readme: &str, file: &str, expect: &[&str]| {
+        let plane = plane(("python", "flask"), readme, &[(file, "x = 1\n")]);
+        let readme = Text { tags: Some(plane.tags.clone()), ..prose("airplanes/plane/README.md", readme) };
+        Case { texts: vec![readme], airplanes: vec![plane], ..Case::default() }.check("min_score: 0", expect);
+    };
+    plane("# A\n```python\nx\n```\n", "app.py", &[]);
+    plane("# A\n```ts\nx\n```\n", "app.py", &["airplanes/plane/README.md:2 fence-language"]);
+    plane("# A\n", "app.ts", &["airplanes/plane/airplane.yaml:1 fence-language"]);
+    plane("# A\n", "templates/a.html", &[]);
+    plane("# A\n", "requirements.txt", &[]);
 }
 
 #[test]
@@ -127,21 +311,141 @@ fn links_that_lead_nowhere() {
 }
 
 #[test]
+fn links_however_they_are_written() {
+    let check = |text: &str, is_dead: bool| {
+        let texts = vec![
+            page("docs/a.md", &[], &format!("# A\n{text}\n")),
+            page("docs/b c.md", &[], "Under\n=====\nb\n## Trail ##\nt\n## In C#\nc\n## A `b` [c](a.md)\nd\n"),
+        ];
+        let files = owned(&["docs/a.md", "docs/b c.md", "docs/a.png", "docs/sub/index.md", "top.md"]);
+        let expect: &[&str] = if is_dead { &["docs/a.md:2 dead-link"] } else { &[] };
+        Case { texts, files, ..Case::default() }.check("min_score: 0", expect);
+    };
+    for dead in [
+        "[r]: none.md",
+        "[b](<none.md>)",
+        "<a href=\"none.md\">b</a>",
+        "<a class='x' href='none.md'>b</a>",
+        "![b](none.png)",
+        "<img src=\"none.png\">",
+        "[b](none)",
+        "[b](/docs/none.md)",
+        "[b](<b c.md#three>)",
+        "[b](none%20c.md)",
+    ] {
+        check(dead, true);
+    }
+    for fine in [
+        "[ref][r] and\n\n[r]: b%20c.md 'B'",
+        "[b](<b c.md>)",
+        "[b](b%20c.md#under)",
+        "[b](b%20c.md#trail)",
+        "[b](b%20c.md#in-c)",
+        "[b](b%20c.md#a-b-c)",
+        "<a href=\"a.md\">b</a> <a href='https://a.com/none.md'>c</a>",
+        "![b](a.png)",
+        "[b](sub) [b](sub/)",
+        "[b](a)",
+        "[b](/docs/a.md) [b](/a.md) [b](/top.md) [b](/pricing)",
+        "[b](../src/app.ts) [b](mailto:a@b.c) [b]({{ url }})",
+        "<a id=\"here\"></a> [b](#here)",
+        "[^1]: See none.md",
+    ] {
+        check(fine, false);
+    }
+}
+
+#[test]
 fn passages_that_nobody_is_shown() {
     let long = format!("# A\n## B\n{}\n", "word ".repeat(60));
-    let found = Case::one(&long).check("allowance: 50, min_score: 0", &["docs/a.md:2 unreachable"]);
-    assert!(found[0].sentence.contains("room for 200"), "{found:?}");
+    let found = Case::one(&long).check("allowance: 100, min_score: 0", &["docs/a.md:2 unreachable"]);
+    assert!(found[0].sentence.contains("room for 73"), "{found:?}");
     Case::one("# A\n## B\nsame words\n## C\nsame words\n").check("min_score: 0", &["docs/a.md:4 unreachable"]);
     Case::one("# A\n## B\nsame words\n## C\nother words\n").check("min_score: 0", &[]);
     Case::one("# A\n## B\nthe of and\n").check("min_score: 90", &["docs/a.md:2 unreachable"]);
+    // With what stands around it as it is shown, and behind the words before all of them.
+    let near = format!("# A\n## B\n{}\n", "x".repeat(180));
+    Case::one(&near).check("allowance: 50, min_score: 0", &["docs/a.md:2 unreachable"]);
+    Case::one(&near).check("allowance: 70, min_score: 0", &["docs/a.md:2 unreachable"]);
+    Case::one(&near).check("allowance: 90, min_score: 0", &[]);
+    // Of two pages whose names end alike, the one whose section it is.
+    let long = format!("# B\n{}\n", "word ".repeat(60));
+    let texts = vec![page("docs/x/a.md", &[], "# A\nshort\n"), page("docs/a.md", &[], &long)];
+    Case::of(texts).check("allowance: 100, min_score: 0", &["docs/a.md:1 unreachable"]);
+}
+
+#[test]
+fn tags_that_nobody_has() {
+    let check = |tags: (&[&str], &[&str]), text: &str, expect: &[&str]| {
+        let policy = "[{ id: look, prompt: a.md }] # docs: { folder: docs, frameworks: [djnago] }".into();
+        Case { policy, texts: vec![tagged("docs/a.md", tags, text)], ..Case::default() }.check("min_score: 0", expect);
+    };
+    check(
+        (&[], &["djnago"]),
+        "---\ntitle: A\nframeworks: [djnago]\n---\n# Apples\nApples and pears.\n",
+        &["docs/a.md:3 front-matter"],
+    );
+    check((&[], &["djnago"]), "# Apples\nApples and pears.\n", &["policy.yaml:1 unreachable"]);
+    check((&["django"], &[]), "# Apples\nApples and pears.\n", &["policy.yaml:1 unreachable"]);
+    check((&["python"], &["django"]), "# Apples\nApples and pears.\n", &[]);
+    check((&["ts", "c++"], &["next.js"]), "# Apples\nApples and pears.\n", &[]);
+    let plane = plane(("python", "falsk"), "# A\n", &[]);
+    Case { airplanes: vec![plane], ..Case::default() }
+        .check("min_score: 0", &["airplanes/plane/airplane.yaml:1 unreachable"]);
+}
+
+#[test]
+fn front_matter_that_cannot_be_read() {
+    let check = |matter: &str, expect: &[&str]| {
+        let text = format!("{matter}\n# Apples\nApples and pears.\n");
+        let tags = Tags::of(&text, &Tags::default());
+        let text = Text { tags: Some(tags), ..page("docs/a.md", &[], &text) };
+        Case::of(vec![text]).check("min_score: 0", expect)
+    };
+    let found = check("---\ntitle: A\nlanguage: pyhton\n---", &["docs/a.md:3 front-matter"]);
+    assert!(found[0].sentence.contains("`pyhton` in the front matter"), "{found:?}");
+    check("---\nlanguages: { a: b }\n---", &["docs/a.md:2 front-matter"]);
+    check("+++\nlanguages = ['python']\n+++", &["docs/a.md:2 front-matter"]);
+    check("---\nlanguages: python\n", &["docs/a.md:2 front-matter"]);
+    check("---\nlanguages: python, django\n---", &[]);
+    check("---\ntitle: [never closed\nlanguage: python\n---", &[]);
+    check("---\nlanguages: python\nframeworks: []\n---", &[]);
+    // Prose is shown as it stands.
+    Case::of(vec![prose("ask.md", "---\nlanguage: pyhton\n---\nGo.\n")]).check("min_score: 0", &[]);
+}
+
+#[test]
+fn airplanes_that_there_is_no_room_for() {
+    let check = |readme: usize, files: &[usize], expect: &[&str]| {
+        let texts: Vec<(String, String)> =
+            files.iter().enumerate().map(|(at, size)| (format!("{at}.py"), "x".repeat(*size))).collect();
+        let files: Vec<(&str, &str)> = texts.iter().map(|(path, text)| (path.as_str(), text.as_str())).collect();
+        let plane = plane(("python", "flask"), &"r".repeat(readme), &files);
+        let policy = "[{ id: look-on, prompt: a.md },\n { id: look, prompt: a.md }]".into();
+        Case { policy, airplanes: vec![plane], ..Case::default() }.check("allowance: 250, min_score: 0", expect)
+    };
+    check(500, &[200, 200], &[]);
+    check(2_500, &[], &["airplanes/plane/README.md:1 small-allowance"]);
+    // Not the README alone: its frame and the list of files come with it.
+    let found = check(1_400, &[10, 10], &["airplanes/plane/README.md:1 small-allowance"]);
+    assert!(!found[0].sentence.contains("takes 183 tokens"), "{found:?}");
+    // What the first step shows stands in the same message.
+    let plane = plane(("python", "flask"), &"r".repeat(500), &[("a.py", &"x".repeat(200)), ("b.py", &"x".repeat(200))]);
+    let policy = "[{ id: look, prompt: a.md }]".into();
+    let case = Case { policy, airplanes: vec![plane], ..Case::default() };
+    case.check("allowance: 250, min_score: 0", &["airplanes/plane/README.md:1 small-allowance"]);
+    case.check("allowance: 500, min_score: 0", &[]);
+    let found = check(100, &[800, 800, 100], &["policy.yaml:2 small-allowance"]);
+    assert!(found[0].sentence.contains("tokens of the airplane `plane`, and"), "{found:?}");
+    assert!(found[0].sentence.contains("room for 250, so that `1.py` is left out"), "{found:?}");
 }
 
 #[test]
 fn steps_that_nothing_can_complete() {
     let check = |done: &str, expect: &[&str]| {
         let policy = format!("[{{ id: look, prompt: a.md, done: {done} }}]");
-        Case { policy, texts: vec![page("docs/a.md", &[], "# Apples\nApples and pears.\n")] }
-            .check("min_score: 0.01", expect);
+        let texts = vec![page("docs/a.md", &[], "# Apples\nApples and pears.\n")];
+        Case { policy, texts, ..Case::default() }.check("min_score: 0.01", expect);
     };
     check("{ call: 'WebFetch(domain:a.com)' }", &["policy.yaml:1 hopeless-step"]);
     check("{ all: [complete_step, { call: Edit }] }", &["policy.yaml:1 hopeless-step"]);
@@ -150,28 +454,36 @@ fn steps_that_nothing_can_complete() {
     check("{ call: 'writes(**/plan.json)' }", &[]);
     check("complete_step, docs: [bridges]", &["policy.yaml:1 unreachable"]);
     check("complete_step, docs: [apples]", &[]);
+    let told: &[&str] = &["policy.yaml:1 hopeless-step"];
+    check("{ call: 'Write(**/x.json)' }, tools: [Read]", told);
+    check("{ call: 'Write(**/x.json)' }, tools: [Read, 'Write(src/**)']", &[]);
+    check("{ call: Write }, tools: [Read]", told);
+    check("{ call: 'runs(npm test *)' }, tools: ['Bash(npm *)']", &[]);
+    check("{ call: 'writes(**)' }, tools: [Read]", told);
+    check("{ call: 'Read(.env)' }", told);
+    check("{ call: 'Read(.env*)' }", told);
+    check("{ call: 'Read(**/{.env,.npmrc})' }", &[]);
+    check("{ call: 'reads(**/.env.local)' }", told);
+    check("{ call: 'Bash(cat .env)' }", told);
+    check("{ call: 'Bash(npm test *)' }", &[]);
+    check("{ call: 'fetches(domain:a.com)' }", &[]);
+    check("{ call: mcp__github__create }", told);
 }
 
 #[test]
-fn pages_that_disagree() {
-    let two = |one: &str, other: &str, languages: [&[&str]; 2], expect: &[&str]| {
-        let texts = vec![page("docs/a.md", languages[0], one), page("docs/b.md", languages[1], other)];
-        Case::of(texts).check("min_score: 0", expect);
+fn steps_that_a_rule_about_all_tools_makes_hopeless() {
+    let check = |lockdown: &'static str, done: &str, expect: &[&str]| {
+        let policy = format!("[{{ id: look, prompt: a.md, done: {done} }}]");
+        Case { lockdown, policy, ..Case::default() }.check("min_score: 0", expect);
     };
-    let import = |module: &str| format!("# {module}\n```ts\nimport {{ PostHogProvider }} from '{module}'\n```\n");
-    let ts: &[&str] = &["typescript"];
-    two(&import("posthog-js/react"), &import("@posthog/react"), [ts, ts], &["docs/b.md:3 disagreement"]);
-    two(&import("@posthog/react"), &import("@posthog/react"), [ts, ts], &["docs/b.md:1 unreachable"]);
-    two(&import("./own"), &import("@posthog/react"), [ts, ts], &[]);
-    let key = |name: &str| format!("# {name}\nSet `{name}` first.\n");
-    two(&key("POSTHOG_KEY"), &key("POSTHOG_TOKEN"), [ts, ts], &["docs/b.md:1 disagreement"]);
-    two(&key("POSTHOG_KEY"), &key("POSTHOG_HOST"), [ts, ts], &[]);
-    let router = |module: &str| format!("# {module}\n```ts\nimport {{ Router }} from '{module}'\n```\n");
-    two(&router("express"), &router("vue-router"), [ts, ts], &[]);
-    two(&key("STRIPE_KEY"), &format!("{}And `STRIPE_KEY`.\n", key("STRIPE_TOKEN")), [ts, ts], &[]);
-    let py: &[&str] = &["python"];
-    two(&key("POSTHOG_KEY"), &key("POSTHOG_TOKEN"), [ts, py], &[]);
-    let gone = "# A\n`identifyUser` was renamed to `identify`.\n";
-    two(gone, "# B\n```ts\nposthog.identifyUser('x')\n```\n", [ts, ts], &["docs/b.md:3 disagreement"]);
-    two(gone, "# B\n```ts\nposthog.identifyUserAgain('x')\n```\n", [ts, ts], &[]);
+    let told: &[&str] = &["policy.yaml:1 hopeless-step"];
+    let writes = "{ allow: ['*'], deny: ['writes(**/.env*)', fetches] }";
+    check(writes, "{ call: 'writes(**/.env)' }", told);
+    check(writes, "{ call: 'writes(**/plan.json)' }", &[]);
+    check(writes, "{ call: fetches }", told);
+    check(writes, "{ call: 'fetches(domain:*.a.com)' }", told);
+    check(writes, "{ call: WebFetch }", told);
+    check(writes, "{ call: own_tool }", &[]);
+    check("{ allow: ['Write(src/**)'] }", "{ call: 'Write(**/x.json)' }", &[]);
+    check("{ allow: ['Write(src/**)'] }", "{ call: 'Write(docs/x.json)' }", told);
 }

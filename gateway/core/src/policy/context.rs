@@ -166,10 +166,10 @@ impl Rules {
         self.allowance as usize
     }
 
-    /// About how many bytes that are.
+    /// And what of them is left for sections, behind the words that come before those.
     #[must_use]
     pub fn room(&self) -> usize {
-        self.allowance as usize * BYTES_PER_TOKEN
+        behind_lead(self.allowance())
     }
 
     /// Hosts that are allowed by name.
@@ -183,8 +183,6 @@ impl Rules {
 const RANKED: usize = 24;
 /// And this far by those that are for other projects, of which there may be many.
 const SEARCHED: usize = 300;
-/// Bytes of documentation that make a token, as a rule of thumb.
-const BYTES_PER_TOKEN: usize = 4;
 
 /// What the choice of sections depends on, beside the sections.
 #[derive(Debug, Clone, Copy)]
@@ -268,6 +266,16 @@ pub fn compose(rules: &Rules, index: &Index, airplanes: &[Airplane], asked: Aske
     Given { answer: Answer { text, shown: [shown(&chosen), plane.shown].concat() }, ages, left_out }
 }
 
+fn behind_lead(room: usize) -> usize {
+    room.saturating_sub(tokens::estimate(LEAD) + tokens::estimate(NO_REQUEST))
+}
+
+/// The tokens that a section takes as it is shown.
+#[must_use]
+pub fn size(hit: &Hit<'_>, now: Timestamp) -> usize {
+    tokens::estimate(&passage(hit, now))
+}
+
 /// Chooses within so many tokens, the words before the passages counted.
 fn within<'a>(
     room: usize,
@@ -277,7 +285,7 @@ fn within<'a>(
     was_shown: &dyn Fn(&Hit<'_>) -> bool,
 ) -> Chosen<'a> {
     let Asked { task, behind, profile, now, nearness } = asked;
-    let mut left = room.saturating_sub(tokens::estimate(LEAD) + tokens::estimate(NO_REQUEST));
+    let mut left = behind_lead(room);
     let mut chosen: Vec<Hit<'a>> = Vec::new();
     let mut again: Vec<Hit<'a>> = Vec::new();
     let fits = |hit: Hit<'a>| Some((hit, fit(&hit, profile))).filter(|(_, fit)| fit.is_fit());
@@ -297,7 +305,7 @@ fn within<'a>(
     let hits = hits.into_iter().map(|hit| (hit.0, counts(&hit))).collect();
     for hit in fuse(hits, nearest, weight_of_meaning) {
         let is_new = chosen.iter().all(|other| other.chunk.text != hit.chunk.text);
-        let size = tokens::estimate(&passage(&hit, now));
+        let size = size(&hit, now);
         let is_refused = rules.stale == Stale::Refuse && hit.page.is_some_and(|page| page.is_stale(now));
         if !is_enough(rules, &hit) || size > left || !is_new {
             continue;

@@ -1,6 +1,5 @@
 //! Cuts a markdown page at its headings. A code fence is never cut: a `#` in it is code.
 
-pub(crate) use crate::retrieval::markdown::Fence;
 use crate::retrieval::markdown::{self, Kind};
 
 /// A part of a page that stands on its own.

@@ -166,7 +166,8 @@ fn underline(line: &str) -> Option<usize> {
     text.chars().all(|c| c == mark).then_some(level)
 }
 
-fn is_item(line: &str) -> bool {
+/// Whether an item of a list begins with this line.
+pub(crate) fn is_item(line: &str) -> bool {
     let text = line.trim_start();
     item(text).is_some() || matches!(text.trim_end(), "-" | "*" | "+")
 }

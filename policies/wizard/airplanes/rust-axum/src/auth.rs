@@ -1,3 +1,4 @@
+// airplane:hide
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +9,9 @@ use axum::middleware::Next;
 use axum::response::{Redirect, Response};
 use axum_extra::extract::CookieJar;
 use axum_extra::extract::cookie::{Cookie, SameSite};
+// airplane:show
 use posthog_rs::RequestContext;
+// airplane:hide
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
@@ -24,6 +27,7 @@ pub struct Session {
     pub plan: &'static str,
 }
 
+// airplane:show
 /// Says who the user of a request is, to the handlers and to PostHogLayer.
 pub async fn authenticate(
     State(sessions): State<Sessions>,
@@ -41,6 +45,7 @@ pub async fn authenticate(
     next.run(request).await
 }
 
+// airplane:hide
 impl<S: Sync> FromRequestParts<S> for Session {
     type Rejection = StatusCode;
 
@@ -54,6 +59,7 @@ pub struct Credentials {
     email: String,
 }
 
+// airplane:show
 pub async fn log_in(
     State(sessions): State<Sessions>,
     cookies: CookieJar,
@@ -62,7 +68,9 @@ pub async fn log_in(
     // A fake: any e-mail and password will do. There is no database either, so the e-mail is the
     // user's ID; where there is one, the ID is the primary key, as a string.
     let session = Session { id: Uuid::new_v4(), user_id: form.email.clone(), plan: "free" };
+    // airplane:hide
     let cookie = Cookie::build(("session", session.id.to_string())).path("/").http_only(true).same_site(SameSite::Lax);
+    // airplane:show
 
     // The request began without a user, so its context does not know this one yet.
     let context = analytics::context().distinct_id(&session.user_id);

@@ -1,3 +1,4 @@
+// airplane:hide
 mod analytics;
 mod auth;
 mod pages;
@@ -7,21 +8,26 @@ mod reports;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
+// airplane:show
 use posthog_rs::tower::PostHogLayer;
+// airplane:hide
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
+// airplane:show
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     analytics::start().await?;
 
     let sessions = auth::Sessions::default();
     let app = Router::new()
+        // airplane:hide
         .route("/", get(reports::show))
         .route("/login", post(auth::log_in))
         .route("/upgrade", post(reports::upgrade))
         .route("/export", post(reports::export))
         .route("/logout", post(auth::log_out))
+        // airplane:show
         // The last layer is the outermost. `authenticate` says who the user is, PostHogLayer opens
         // a context with that user in it, and `report` captures errors inside of that context.
         .layer(from_fn(problems::report))
@@ -29,8 +35,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .layer(from_fn_with_state(sessions.clone(), auth::authenticate))
         .with_state(sessions);
 
+    // airplane:hide
     let port = std::env::var("PORT").map_or(Ok(3000), |port| port.parse())?;
     let listener = TcpListener::bind(("127.0.0.1", port)).await?;
+    // airplane:show
     axum::serve(listener, app).with_graceful_shutdown(stop()).await?;
 
     // Sends what is still in the queue. The global client is never dropped, so nobody else does.
@@ -38,6 +46,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
+// airplane:hide
 async fn stop() {
     let mut terminate = signal(SignalKind::terminate()).expect("signals can be listened for");
     tokio::select! {
@@ -45,3 +54,4 @@ async fn stop() {
         _ = tokio::signal::ctrl_c() => {}
     }
 }
+// airplane:show

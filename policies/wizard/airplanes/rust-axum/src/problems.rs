@@ -1,5 +1,6 @@
 //! What happens to an error that a handler returns.
 
+// airplane:hide
 use std::error::Error;
 use std::panic::Location;
 use std::pin::Pin;
@@ -9,11 +10,14 @@ use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+// airplane:show
 use posthog_rs::CaptureExceptionOptions;
 
+// airplane:hide
 use crate::auth::Session;
 use crate::pages;
 
+// airplane:show
 /// Any error, as the response of a handler. Handlers say `?`, and think no more about it.
 #[derive(Clone)]
 pub struct Problem {
@@ -57,16 +61,12 @@ pub async fn report(session: Result<Session, StatusCode>, request: Request, next
     let Some(problem) = response.extensions().get::<Problem>() else {
         return response;
     };
+    // airplane:hide
     eprintln!("error: {} ({})", problem.error, problem.place);
+    // airplane:show
     let _ = capture(problem).await;
 
-    match session {
-        Ok(session) => {
-            let problem = "Something went wrong on our side, and we have been told about it.";
-            (response.status(), pages::reports(&session, Some(problem))).into_response()
-        }
-        Err(_) => response,
-    }
+    page(session, response)
 }
 
 /// Runs inside of PostHogLayer, so the user and the path are those of the request's context.
@@ -75,3 +75,15 @@ async fn capture(problem: &Problem) -> Captured {
     let options = CaptureExceptionOptions::new().property("raised_at", problem.place.to_string())?;
     (*problem.error).capture(options).await // not that of the `Arc`
 }
+
+// airplane:hide
+fn page(session: Result<Session, StatusCode>, response: Response) -> Response {
+    match session {
+        Ok(session) => {
+            let problem = "Something went wrong on our side, and we have been told about it.";
+            (response.status(), pages::reports(&session, Some(problem))).into_response()
+        }
+        Err(_) => response,
+    }
+}
+// airplane:show

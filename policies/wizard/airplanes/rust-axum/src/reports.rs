@@ -1,3 +1,4 @@
+// airplane:hide
 use std::fmt;
 
 use axum::extract::State;
@@ -10,8 +11,10 @@ use crate::auth::{Session, Sessions};
 use crate::problems::Problem;
 use crate::{analytics, pages};
 
+// airplane:show
 const PRICE_OF_PRO: u32 = 20;
 
+// airplane:hide
 pub async fn show(session: Result<Session, StatusCode>) -> Markup {
     match session {
         Ok(session) => pages::reports(&session, None),
@@ -19,6 +22,7 @@ pub async fn show(session: Result<Session, StatusCode>) -> Markup {
     }
 }
 
+// airplane:show
 pub async fn upgrade(State(sessions): State<Sessions>, session: Session) -> Redirect {
     if let Some(session) = sessions.lock().unwrap().get_mut(&session.id) {
         session.plan = "pro";
@@ -33,6 +37,7 @@ pub async fn export(_: Session) -> Result<String, Problem> {
     Ok(write_csv(&[])?)
 }
 
+// airplane:hide
 fn write_csv(rows: &[Vec<String>]) -> Result<String, NoRows> {
     if rows.is_empty() {
         return Err(NoRows);
@@ -50,3 +55,4 @@ impl fmt::Display for NoRows {
 }
 
 impl std::error::Error for NoRows {}
+// airplane:show

@@ -1,0 +1,96 @@
+//! What code imports, and from where. Given `import posthog, { type Hook } from 'posthog-js'`: the
+//! symbols `posthog` and `Hook`, both of `posthog-js`.
+
+use std::sync::LazyLock;
+
+use regex::{Captures, Regex};
+
+/// `import whole, { one, two as three } from 'module'`, `import * as whole from 'module'`
+static IMPORT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let whole = r"(?:\*\s+as\s+)?([A-Za-z_$][\w$]*)\s*";
+    let named = r"\{([^}]*)\}\s*";
+    Regex::new(&format!(r#"\bimport\s+(?:type\s+)?(?:{whole}(?:,\s*{named})?|{named})from\s*['"]([^'"]+)['"]"#)).ok()
+});
+/// `const whole = require('module')`, `const { one, two: three } = await import('module')`
+static REQUIRE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r#"\b(?:const|let|var)\s+(?:([A-Za-z_$][\w$]*)|\{([^}]*)\})\s*=\s*(?:await\s+)?(?:require|import)\(\s*['"]([^'"]+)['"]\s*\)"#,
+    )
+    .ok()
+});
+/// `from module import one, two`, also in parentheses
+static PYTHON: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?m)^[ \t]*from\s+([A-Za-z_][\w.]*)\s+import\s+(?:\(([^)]*)\)|([\w, ]+))").ok());
+
+/// The symbols that code imports: where, what, and from which module. A project's own modules say
+/// nothing, and neither do symbols of three letters.
+pub(super) fn imported(code: &str) -> Vec<(usize, String, String)> {
+    let mut found = Vec::new();
+    let mut add = |captures: &Captures<'_>, names: &[usize], module: usize| {
+        let Some(module) = captures.get(module).map(|module| module.as_str()).filter(|module| !is_own(module)) else {
+            return;
+        };
+        let lists = names.iter().filter_map(|group| captures.get(*group));
+        for list in lists {
+            let mut at = list.start();
+            for name in list.as_str().split(',') {
+                let symbol = symbol(name);
+                if symbol.len() > 3 && symbol != "default" {
+                    let blank = name.len() - name.trim_start().len();
+                    found.push((at + blank, symbol.to_owned(), module.to_owned()));
+                }
+                at += name.len() + 1;
+            }
+        }
+    };
+    for captures in IMPORT.iter().flat_map(|import| import.captures_iter(code)) {
+        add(&captures, &[1, 2, 3], 4);
+    }
+    for captures in REQUIRE.iter().flat_map(|require| require.captures_iter(code)) {
+        add(&captures, &[1, 2], 3);
+    }
+    for captures in PYTHON.iter().flat_map(|import| import.captures_iter(code)) {
+        add(&captures, &[2, 3], 1);
+    }
+    found
+}
+
+/// The name that the module gives it: of `type Hook as Own` and of `Hook: own` it is `Hook`.
+fn symbol(name: &str) -> &str {
+    let name = name.split(" as ").next().unwrap_or_default();
+    let name = name.split(':').next().unwrap_or_default().trim();
+    name.strip_prefix("type ").unwrap_or(name).trim()
+}
+
+fn is_own(module: &str) -> bool {
+    module.starts_with(['.', '~', '$', '#']) || module.starts_with("@/")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn symbols_and_their_modules_are_read() {
+        let check = |code: &str, expect: &[&str]| {
+            let found: Vec<String> =
+                imported(code).into_iter().map(|(at, name, module)| format!("{at} {name} {module}")).collect();
+            assert_eq!(found, expect, "{code}");
+        };
+        check("import posthog from 'posthog-js'", &["7 posthog posthog-js"]);
+        check("import * as posthog from \"posthog-js\"", &["12 posthog posthog-js"]);
+        check("import posthog, { type Hook } from 'p'", &["7 posthog p", "18 Hook p"]);
+        check("import type {\n  Hook as Own,\n  Other,\n} from 'p'", &["16 Hook p", "31 Other p"]);
+        check("const posthog = require('posthog-js')", &["6 posthog posthog-js"]);
+        check("const { PostHog: Own } = await import('posthog-node')", &["8 PostHog posthog-node"]);
+        check(
+            "  from posthog import (\n    Posthog,\n    context as own,\n)\n",
+            &["28 Posthog posthog", "41 context posthog"],
+        );
+        check("from posthog import Posthog, x", &["20 Posthog posthog"]);
+        for own in ["./a", "~/a", "@/a", "$lib/a", "#a"] {
+            check(&format!("import posthog from '{own}'"), &[]);
+        }
+        check("import 'dotenv/config'", &[]);
+    }
+}
