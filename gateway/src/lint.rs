@@ -56,11 +56,11 @@ pub fn findings(gate: &Gate, policy: &Policy) -> Result<Vec<(PathBuf, Finding)>,
         policy: &written,
         files: if is_whole { &files } else { &[] },
     };
-    let unreadable = unread.into_iter().map(|(file, why)| Finding {
-        file,
+    let unreadable = unread.into_iter().map(|unread| Finding {
+        file: unread.path,
         line: 1,
         rule: "unreadable",
-        sentence: format!("It is left out: {why}."),
+        sentence: format!("It is left out: {}.", unread.why),
     });
     Ok(unreadable.chain(lint(&facts)).map(|finding| (policy.folder.join(&finding.file), finding)).collect())
 }

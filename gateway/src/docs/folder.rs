@@ -23,11 +23,11 @@ pub(super) struct Leaf {
 
 /// A page of a folder, or a folder in it, that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Unread {
+pub struct Unread {
     /// Its path in the folder.
-    pub(super) path: String,
+    pub path: String,
     /// A sentence: why, and what to do.
-    pub(super) why: String,
+    pub why: String,
 }
 
 /// What is in a folder.

@@ -26,6 +26,7 @@ use jetway_core::policy::context::Rules;
 use jetway_core::retrieval::source::Kind;
 
 use crate::config::{Policy, Problem};
+use crate::docs::folder::Unread;
 use crate::secret;
 
 /// The most fetches at once, of all policies together.
@@ -36,7 +37,7 @@ pub const AT_ONCE: usize = 8;
 ///
 /// # Errors
 /// [`Problem`] when a folder cannot be read.
-pub fn written(policy: &Policy) -> Result<(Vec<Written>, Vec<(String, String)>), Problem> {
+pub fn written(policy: &Policy) -> Result<(Vec<Written>, Vec<Unread>), Problem> {
     let (mut written, mut unread): (Vec<Written>, _) = (Vec::new(), Vec::new());
     let sources = || policy.context.iter().flat_map(Rules::sources);
     let is_alone = sources().filter(|source| matches!(source.kind, Kind::Folder(_))).count() == 1;
@@ -44,7 +45,7 @@ pub fn written(policy: &Policy) -> Result<(Vec<Written>, Vec<(String, String)>),
         let Kind::Folder(folder) = &source.kind else { continue };
         let found = folder::read(&policy.folder.join(folder))?;
         let file = |path: &str| format!("{}/{path}", folder.trim_end_matches('/'));
-        unread.extend(found.unread.into_iter().map(|unread| (file(&unread.path), unread.why)));
+        unread.extend(found.unread.into_iter().map(|unread| Unread { path: file(&unread.path), ..unread }));
         for leaf in found.leaves {
             let file = file(&leaf.path);
             // As `Shelf` names them: pages of two folders may have one name.

@@ -44,11 +44,6 @@ impl Set {
         Self { pages, questions: serde_saphyr::from_str(&questions).unwrap() }
     }
 
-    /// Whether its labels name sections, and not only pages.
-    pub(crate) fn has_sections(&self) -> bool {
-        self.questions.iter().any(|question| question.finds.iter().any(|finds| finds.contains('#')))
-    }
-
     /// The ranking that Jetway uses: sections with their headings, stemmed words, split identifiers.
     pub(crate) fn sections(&self) -> Index {
         Index::new(self.pages.iter().flat_map(|page| chunk::cut(&page.name, &page.markdown)).collect())
