@@ -158,6 +158,12 @@ impl Told {
         let value = self.input.map(|index| json.value(index));
         value.map(|value| value.text().unwrap_or_else(|| value.raw().into())).unwrap_or_default()
     }
+
+    /// Where in a body that stands; at its beginning where it was called with nothing.
+    #[must_use]
+    pub fn place(&self, json: &Json) -> usize {
+        self.input.map(|index| json.value(index).span().start).unwrap_or_default()
+    }
 }
 
 /// The calls in a request that were made by now.
