@@ -26,7 +26,7 @@ use uuid::Uuid;
 use crate::bill::Turn;
 use crate::bodies;
 use crate::config::Bodies;
-use crate::endings::{Left, Part, Role, Whose};
+use crate::endings::{self, Left, Part, Role, Whose};
 use crate::errand::Patience;
 use crate::gate::{Gate, Jetway};
 use crate::metrics::Labels;
@@ -188,8 +188,8 @@ impl Exchange {
             self.jetway.metrics.runs.started.with_label_values(&[whose.policy.as_str()]).inc();
         }
         if let State::Shared(_) = &self.jetway.state {
-            let (jetway, run) = (Arc::clone(&self.jetway), whose.run.clone());
-            let seen = async move { seen(&jetway, &run, is_first).await };
+            let (jetway, whose) = (Arc::clone(&self.jetway), whose.clone());
+            let seen = async move { seen(&jetway, &whose).await };
             self.jetway.tasks.spawn(seen.instrument(self.span()));
         }
         self.record.role = role.name();
@@ -526,12 +526,19 @@ impl Ended {
 
 /// A request of a run is served here: the others of a fleet are to know, and what it was told by them is to
 /// be known here.
-async fn seen(jetway: &Jetway, run: &str, is_first: bool) {
-    jetway.state.seen(run, jetway.endings.here()).await;
-    jetway.state.hold_open(vec![run.to_owned()]).await;
-    let kept = if is_first { jetway.state.kept_facts(run).await } else { None };
+async fn seen(jetway: &Jetway, whose: &Whose) {
+    let (run, here) = (&whose.run, jetway.endings.here());
+    let (id, next) = (jetway.endings.id(run).unwrap_or_default(), endings::opening());
+    let seen = jetway.state.seen(run, here, (&whose.policy, &whose.user), (&id, &next)).await;
+    jetway.state.hold_open(vec![run.clone()]).await;
+    let Some((id, before)) = seen else { return };
+    jetway.endings.called(run, &id, before.as_ref().is_some_and(|before| before.is_over));
+    let kept = match before {
+        Some(before) if before.by != here && !before.is_over => jetway.state.kept_facts(run).await,
+        _ => None,
+    };
     if let Some(facts) = kept.and_then(|text| serde_json::from_str(&text).ok()) {
-        jetway.endings.take_up(facts, Timestamp::now());
+        jetway.endings.take_up_from_elsewhere(facts, Timestamp::now());
     }
 }
 
