@@ -386,8 +386,7 @@ impl Endings {
 
     /// Another Jetway has served a run since this one did, if this one ever did: what it knows is newer.
     pub fn take_up_from_elsewhere(&self, facts: Facts, now: Timestamp) {
-        // Not what it has learned meanwhile.
-        if let Some(open) = self.known().runs.get_mut(&facts.run).filter(|open| open.busy > 0) {
+        if let Some(open) = self.known().runs.get_mut(&facts.run) {
             open.is_own = false;
         }
         self.take_up(facts, now);
@@ -538,9 +537,11 @@ impl Endings {
         open.at_once = Some(Ending::Told);
         if open.busy == 0 {
             known.put_off(run, Some(Instant::now()));
+            known.write_down(run);
         }
         drop(known);
         self.changed.notify_one();
+        self.owing.notify_one();
         true
     }
 

@@ -20,6 +20,7 @@ use jetway_core::wire::request::Request;
 use jetway_core::wire::turn::Called;
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
@@ -74,6 +75,8 @@ pub struct Exchange {
     placed: usize,
     /// What it does in its run; none of what asks for no reply.
     pub part: Option<Part>,
+    /// Until the others of a fleet know that its run is served here.
+    seen: Option<JoinHandle<()>>,
     /// The step of its run that pays for it, where that has an allowance.
     pub account: Option<Account>,
     /// What was sent and said, where it is kept.
@@ -111,6 +114,7 @@ impl Exchange {
             lesser: Lesser::default(),
             placed: 0,
             part: None,
+            seen: None,
             account: None,
             body: None,
             done: false,
@@ -190,7 +194,7 @@ impl Exchange {
         if let State::Shared(_) = &self.jetway.state {
             let (jetway, whose) = (Arc::clone(&self.jetway), whose.clone());
             let seen = async move { seen(&jetway, &whose).await };
-            self.jetway.tasks.spawn(seen.instrument(self.span()));
+            self.seen = Some(self.jetway.tasks.spawn(seen.instrument(self.span())));
         }
         self.record.role = role.name();
         self.part = Some(Part { whose, role, waits, path_end: None, calls: false, is_callers: false, prompt: None });
@@ -407,7 +411,8 @@ impl Exchange {
         let account = self.account.take();
         let (jetway, gate) = (Arc::clone(&self.jetway), Arc::clone(&self.gate));
         let owed = std::mem::take(&mut self.owed);
-        let ended = Ended { jetway, gate, record, owed, last, account, left, is_inner };
+        let seen = self.seen.take();
+        let ended = Ended { jetway, gate, record, owed, last, account, left, seen, is_inner };
         self.jetway.tasks.spawn(ended.conclude().in_current_span());
     }
 
@@ -484,6 +489,8 @@ struct Ended {
     account: Option<Account>,
     /// What it leaves behind in its run, and which that is.
     left: Option<(String, Left)>,
+    /// Until the others of a fleet know that its run was served here.
+    seen: Option<JoinHandle<()>>,
     /// Whether the last turn is one of several.
     is_inner: bool,
 }
@@ -507,6 +514,11 @@ impl Ended {
             spend(&jetway, account, &self.record).await;
         }
         if let Some((run, left)) = self.left.take() {
+            // What it leaves behind comes after what others knew of the run.
+            if let Some(seen) = self.seen.take() {
+                let seen = seen.await;
+                tracing::trace!(is_seen = seen.is_ok(), "others know that this run was served here");
+            }
             jetway.endings.left(&run, Left { cost_micros: self.record.cost_micros, ..left });
         }
         let rules = self.gate.config.policies.get(&policy).and_then(|policy| policy.lockdown.as_deref());

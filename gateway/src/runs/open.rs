@@ -225,26 +225,34 @@ pub(super) const KEYS: [&str; 5] =
 pub(super) const TOLD: &str = "jetway:{open}:told";
 
 /// By the clock of the server, for those of the Jetways differ: what comes last is what holds. What the
-/// model saw stays, where nothing new came.
+/// model saw stays, where nothing new came. Who knows of a title alone leaves what is known of the main
+/// conversation.
 static KEEP: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
         local run, facts, prompt = ARGV[1], ARGV[2], ARGV[3]
         local erased = redis.call('HGET', KEYS[5], ARGV[8])
         if erased and tonumber(ARGV[9]) <= tonumber(erased) then return 1 end
-        local before = redis.call('HGET', KEYS[2], run)
-        if #prompt == 0 and ARGV[4] == '0' and before and cjson.decode(before).id == cjson.decode(facts).id then
-            prompt = redis.call('HGET', KEYS[3], run) or ''
-        end
         local time = redis.call('TIME')
-        local now = time[1] * 1000 + math.floor(time[2] / 1000)
+        local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[5])
+        local before, now = redis.call('HGET', KEYS[2], run), cjson.decode(facts)
+        before = before and cjson.decode(before)
+        if before and before.id == now.id then
+            if before.has_main and not now.has_main then
+                if due > tonumber(redis.call('ZSCORE', KEYS[1], run) or 0) then
+                    redis.call('ZADD', KEYS[1], due, run)
+                end
+                return 1
+            end
+            if #prompt == 0 and ARGV[4] == '0' then prompt = redis.call('HGET', KEYS[3], run) or '' end
+        end
         local others = tonumber(redis.call('GET', KEYS[4]) or '0') - redis.call('HSTRLEN', KEYS[3], run)
         local room = 1
         if others + #prompt > tonumber(ARGV[6]) then prompt, room = '', 0 end
         if #prompt > 0 then redis.call('HSET', KEYS[3], run, prompt) else redis.call('HDEL', KEYS[3], run) end
         redis.call('SET', KEYS[4], others + #prompt)
         redis.call('HSET', KEYS[2], run, facts)
-        redis.call('ZADD', KEYS[1], now + tonumber(ARGV[5]), run)
+        redis.call('ZADD', KEYS[1], due, run)
         for at = 1, 4 do redis.call('EXPIRE', KEYS[at], ARGV[7]) end
         return room
         ",

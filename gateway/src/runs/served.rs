@@ -76,7 +76,7 @@ impl State {
     /// what comes opens it again.
     pub async fn ends(&self, run: &str, here: &str) -> bool {
         let Self::Shared(link) = self else { return true };
-        known(link.script::<bool>(&ENDS, &[last(run)], &[here]).await).unwrap_or(true)
+        known(link.script::<bool>(&ENDS, &[last(run)], &[here.to_owned(), EXPIRES.to_string()]).await).unwrap_or(true)
     }
 
     /// Has whoever is at a run end it. Returns whether that could be said.
@@ -122,6 +122,7 @@ static SEEN: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
+/// ARGV: the Jetway, and for how many seconds it is kept.
 static ENDS: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -129,7 +130,7 @@ static ENDS: LazyLock<Script> = LazyLock::new(|| {
         if not before then return 1 end
         local by, over = string.match(before, '^(%S+) %S+ %S+( ?%S*)$')
         if by and by ~= ARGV[1] then return 0 end
-        if by and over == '' then redis.call('SET', KEYS[1], before .. ' over', 'KEEPTTL') end
+        if by and over == '' then redis.call('SET', KEYS[1], before .. ' over', 'EX', ARGV[2]) end
         return 1
         ",
     )

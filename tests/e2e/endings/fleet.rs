@@ -2,10 +2,10 @@
 
 use super::*;
 
-/// Two Jetways on one Redis, and Ada's key.
+/// Two Jetways on one Redis, and Ada's key for each.
 struct Fleet {
     both: [Jetway; 2],
-    key: String,
+    keys: [String; 2],
     redis: Redis,
 }
 
@@ -22,12 +22,13 @@ impl Fleet {
                 format!("secret: {{ file: {secret} }}\nledger: {{ redis: {{ urls: ['{url}'], timeout: 5s }} }}");
             setup.start()
         });
-        let key = both[0].key("open", "ada").1;
-        Self { both, key, redis }
+        let keys = [0, 1].map(|at| both[at].key("open", "ada").1);
+        Self { both, keys, redis }
     }
 
     fn send(&self, at: usize, body: &Value, headers: &[(&str, &str)]) -> Answer {
-        let asks = post("/v1/messages", body.to_string()).header("x-api-key", &self.key).header("x-jetway-run", "job");
+        let asks =
+            post("/v1/messages", body.to_string()).header("x-api-key", &self.keys[at]).header("x-jetway-run", "job");
         let answer = headers.iter().fold(asks, |asks, (name, value)| asks.header(name, value)).send(self.both[at].data);
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer
@@ -53,7 +54,7 @@ impl Fleet {
         std::thread::sleep(Duration::from_secs(9));
         let (ended, asked) = (self.endings(), questions(provider));
         assert_eq!((ended.len(), asked.len()), (1, 1), "{ended:?}");
-        assert_eq!((&ended[0]["ending"], &ended[0]["asked"]), (&json!(how), &json!("answered")));
+        assert_eq!((&ended[0]["how"], &ended[0]["asked"]), (&json!(how), &json!("answered")));
         assert!(asked[0].to_string().contains(behind), "{}", asked[0]);
         assert_eq!(self.redis.cli(&["HLEN", "jetway:{open}:facts"]), "0");
     }
@@ -149,14 +150,13 @@ fn of_a_fleet_too_a_run_is_ended_at_once_by_its_own_caller_alone_and_not_twice()
     }
     std::thread::sleep(Duration::from_secs(3));
     assert!(fleet.endings().is_empty(), "{:?}", fleet.endings());
-    let ada = fleet.both[1].key("open", "ada").1;
-    assert_eq!(fleet.end(1, "", &ada, &run), 200);
+    assert_eq!(fleet.end(1, "", &fleet.keys[1], &run), 200);
     fleet.ends(&provider, "told", "Go.");
-    for (at, key) in [(0, &fleet.key), (1, &ada)] {
+    for (at, key) in fleet.keys.iter().enumerate() {
         assert_eq!(fleet.end(at, "", key, &run), 404, "it is over");
     }
     // What comes later opens it again, by whomever it is served, and that ends too.
     fleet.send(1, &body("Go."), &[]);
-    assert_eq!(fleet.end(0, "", &fleet.key, "job"), 200);
+    assert_eq!(fleet.end(0, "", &fleet.keys[0], "job"), 200);
     eventually(|| fleet.endings().len() == 2);
 }

@@ -51,7 +51,7 @@ fn runs_that_wait_to_be_asked_are_open_and_kept_and_others_do_not_wait_for_them(
     let next = both().start_in(jetway.kill());
     eventually(|| kept::endings(&next).len() == 10);
     assert_eq!(questions(&provider).len(), 9);
-    let told = kept::endings(&next).into_iter().filter(|ended| ended["ending"] == "told").count();
+    let told = kept::endings(&next).into_iter().filter(|ended| ended["how"] == "told").count();
     assert_eq!(told, 2);
 }
 

@@ -128,6 +128,7 @@ pub(super) async fn compare(jetway: &Jetway, over: &mut Over) -> Option<Duration
         if !over.is_said {
             (over.ending, over.detail) = (known.ending, known.detail);
         }
+        over.prompt = None;
         (over.is_callers, over.gone) = (over.is_callers || known.is_callers, known.gone.or(over.gone));
     }
     None
