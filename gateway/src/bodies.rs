@@ -9,7 +9,7 @@ use tracing::Instrument;
 
 use crate::config::{Bodies, Policy};
 use crate::gate::{Gate, Jetway};
-use crate::runs::body::{Body, mapped, words};
+use crate::runs::body::{Body, mapped, mapped_said, words};
 
 /// Bytes that wait to be written at once; of more, bodies are shed.
 const MOST_WAITING: usize = 64 << 20;
@@ -61,10 +61,8 @@ fn redacted(jetway: &Jetway, policy: Option<&Policy>, body: Body) -> Result<Body
     let policy = policy.ok_or("its policy is gone, and with it what secrets are")?;
     let searcher = jetway.searchers.always(policy)?;
     let exchange = |text: &str| searcher.search(text).text.clone();
-    let text = |json: &[u8]| mapped(json, &exchange).map_err(|error| error.to_string());
-    let said = match &body.said {
-        Some(said) => String::from_utf8(text(said.as_bytes())?).ok(),
-        None => None,
-    };
-    Ok(Body { sent: Bytes::from(text(&body.sent)?), said, ..body })
+    let unread = |error: serde_json::Error| error.to_string();
+    let said = body.said.as_ref().map(|said| mapped_said(said, &exchange)).transpose().map_err(unread)?;
+    let sent = mapped(&body.sent, &exchange).map_err(unread)?;
+    Ok(Body { sent: Bytes::from(sent), said, ..body })
 }

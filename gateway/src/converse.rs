@@ -22,6 +22,7 @@ use jiff::Timestamp;
 
 use crate::call::text;
 use crate::exchange::Exchange;
+use crate::runs::state::Origin;
 use crate::stage::breadcrumbs::Trail;
 use crate::stage::budget::{self, Hold, Short};
 use crate::upstream::{Outgoing, Upstream};
@@ -177,8 +178,14 @@ impl Talk {
         let Some(anchor) = history::anchor(&self.request, &made.given) else { return };
         let edit = Edit { anchor, told: made.told, answers: made.answers, substituted: made.substituted };
         let state = &exchange.jetway().state;
-        let run = exchange.record.run.as_deref().unwrap_or_default();
-        if let Err(error) = state.remember((run, &self.conversation), edit, Timestamp::now()).await {
+        let record = &exchange.record;
+        let origin = Origin {
+            run: record.run.as_deref().unwrap_or_default(),
+            conversation: &self.conversation,
+            user: record.user.as_deref().unwrap_or_default(),
+            began: record.at,
+        };
+        if let Err(error) = state.remember(origin, edit, Timestamp::now()).await {
             let policy = exchange.labels().policy;
             exchange.jetway().metrics.docs.prefix_breaks.with_label_values(&[policy, "store"]).inc();
             tracing::error!(%error, "what the agent was not told could not be kept");

@@ -17,6 +17,7 @@ use jetway_core::stream::meter::Reading;
 use jetway_core::wire;
 use jetway_core::wire::limits::Allowance;
 use jetway_core::wire::request::Request;
+use jetway_core::wire::turn::Called;
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::{Instrument, Span};
@@ -170,8 +171,7 @@ impl Exchange {
 
     /// Which model it is sent to.
     pub fn sends_to(&mut self, model: &str) {
-        let model = short(model);
-        self.record.sent_model = Some(model).filter(|model| self.record.model.as_ref() != Some(model));
+        self.record.sent_model = Some(short(model));
     }
 
     /// It is a turn of its run, which does not end while it is under way.
@@ -216,9 +216,10 @@ impl Exchange {
 
     /// The model has said all: a turn, and with it and those before it these calls, of which the agent
     /// got those that were not kept back.
-    pub fn said(&mut self, turn: &wire::turn::Turn, mut calls: Vec<String>, judges: Option<&Judges>) {
+    pub fn said(&mut self, turn: &wire::turn::Turn, mut calls: Vec<Called>, judges: Option<&Judges>) {
         for kept_back in judges.iter().flat_map(|judges| judges.kept_back()) {
-            if let Some(at) = calls.iter().position(|call| call == kept_back) {
+            let is_it = |call: &Called| call == kept_back || kept_back.id.is_empty() && call.name == kept_back.name;
+            if let Some(at) = calls.iter().position(is_it) {
                 calls.remove(at);
             }
         }
@@ -234,7 +235,8 @@ impl Exchange {
         let Some(part) = &mut self.part else { return };
         part.calls = !calls.is_empty();
         calls.truncate(MOST_CALLS);
-        self.record.calls = calls.iter().map(|call| short(call)).collect();
+        self.record.calls = calls.iter().map(|call| short(&call.name)).collect();
+        self.record.call_ids = calls.iter().map(|call| short(&call.id)).collect();
     }
 
     /// Where its run is on its path.
@@ -386,6 +388,7 @@ impl Exchange {
         let mut record = std::mem::take(&mut self.record);
         record.outcome = Some(outcome);
         record.total_millis = millis(self.begun.elapsed());
+        self.jetway.traces.calls(&record);
         let left = self.part.take().map(|part| (part.whose.run.clone(), part.leave(&record, outcome)));
         // Where a reply had several turns and another was sent, it is the last.
         let is_inner = record.inner.last().is_some_and(|before| before.to_micros <= self.inner().from_micros);

@@ -172,6 +172,9 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         None => run_of(&jetway, policy, caller.user(), (&asked, head)),
     };
     exchange.asks(&asked, &run);
+    if is_reply {
+        jetway.traces.results(&run, &asked);
+    }
     let role = role_of(&head.headers, &asked);
     let conversation = conversation_of(&jetway, &run, &asked);
     if is_reply {

@@ -31,6 +31,11 @@ impl<K: Hash + Eq, V: Clone> Recent<K, V> {
         Some(found)
     }
 
+    /// The value of a key, which is not kept any more.
+    pub fn take(&mut self, key: &K) -> Option<V> {
+        self.new.remove(key).or_else(|| self.old.remove(key))
+    }
+
     /// Keeps a value, in place of what the key had.
     pub fn keep(&mut self, key: K, value: V, weight: usize) {
         self.weight += weight;
@@ -57,5 +62,6 @@ mod tests {
         assert_eq!(recent.find("b", |_| 1), None);
         assert_eq!(recent.find("a", |_| 1), Some("a"));
         assert!(recent.new.len() + recent.old.len() <= 4);
+        assert_eq!((recent.take(&"a"), recent.take(&"a"), recent.find("a", |_| 1)), (Some("a"), None, None));
     }
 }

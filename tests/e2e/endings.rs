@@ -261,22 +261,33 @@ fn a_request_that_is_refused_before_it_was_read_ends_its_run() {
 }
 
 #[test]
-fn a_token_that_expires_in_the_middle_of_its_run_ends_it() {
+fn a_token_that_expires_or_is_revoked_in_the_middle_of_its_run_ends_it() {
+    let revoke = |jetway: &Jetway, id: &str| {
+        let delete = post(&format!("/v1/tokens/{id}"), "").method("DELETE");
+        let delete = delete.header("authorization", &format!("Bearer {}", jetway.token()));
+        assert_eq!(delete.send(jetway.admin).status, 200);
+    };
+    a_token_dies("1s", "expired", &|_, _| std::thread::sleep(Duration::from_millis(1100)));
+    a_token_dies("1h", "revoked", &revoke);
+}
+
+fn a_token_dies(ttl: &str, why: &str, dies: &dyn Fn(&Jetway, &str)) {
     let provider = plain();
     let mut setup = setup(&provider, "quiet: 1h, abandoned: 1h", "");
     setup.policies[0].1 = setup.policies[0].1.replace("[keys, passthrough]", "[keys, runs]");
     setup.policies[0].1 = setup.policies[0].1.replace("quiet: 1h", "quiet: 2s");
     let jetway = setup.start();
-    let wish = json!({ "policy": "open", "user": "ada", "cap": { "usd": 1 }, "ttl": "1s" });
+    let wish = json!({ "policy": "open", "user": "ada", "cap": { "usd": 1 }, "ttl": ttl });
     let mint = post("/v1/tokens", wish.to_string()).header("authorization", &format!("Bearer {}", jetway.token()));
     let minted = mint.send(jetway.admin);
     let token = minted.json()["token"].as_str().unwrap_or_else(|| panic!("{}", minted.text())).to_owned();
     let send = || post("/v1/messages", body("Go.").to_string()).header("x-api-key", &token).send(jetway.data);
     assert_eq!(send().status, 200);
-    std::thread::sleep(Duration::from_millis(1100));
+    dies(&jetway, minted.json()["id"].as_str().unwrap());
     assert_eq!(send().status, 401);
-    ends(&jetway, "refused", "answered");
-    assert!(questions(&provider).remove(0).to_string().contains("expired"));
+    let run = ends(&jetway, "refused", "answered");
+    assert_eq!((run["turns"].as_i64(), run["user"].as_str()), (Some(2), Some("ada")), "{run}");
+    assert!(questions(&provider).remove(0).to_string().contains(why));
     // One that is over is opened by nobody whose token is.
     assert_eq!(send().status, 401);
     assert_eq!(jetway.json(&["runs", "--json"])[0]["ended_by"], "refused");
@@ -293,6 +304,65 @@ fn a_run_that_goes_on_for_too_long_ends_by_its_age() {
     assert_eq!(jetway.send(&body("Go on.")).status, 200);
     ends(&jetway, "aged", "answered");
     assert!(questions(&provider).remove(0).to_string().contains("counts as another run"));
+}
+
+/// As Claude Code and Codex compact: with a request of its own that says so, and then with a conversation
+/// that begins with what came of it.
+#[test]
+fn a_compaction_ends_no_run_which_goes_on_in_one_story() {
+    let says = |when: &str, text: &str| json!({ "name": when, "when": { "contains": when }, "by": "request", "turns": [{ "text": text }] });
+    let call = |tool: &str, input: &str| json!({ "name": "calls", "turns": [{ "calls": [{ "tool": tool, "input": { input: "ls" } }] }] });
+    let check = |path: &str, headers: &[(&str, &str)], compacts: (&str, &str), ask: &dyn Fn(&str) -> Value| {
+        let scenarios = [says("Sum it up", "We looked."), says("is continued", "Done."), call("Bash", "command")];
+        let provider = scripted(ANSWER, &json!(scenarios));
+        let jetway = House::new(setup(&provider, "quiet: 1s, abandoned: 1h", ""));
+        let send = |say: &str, more: &[(&str, &str)]| {
+            let asked = post(path, ask(say).to_string()).header("x-api-key", &jetway.key);
+            let headers = headers.iter().filter(|(name, _)| more.iter().all(|(other, _)| other != name));
+            let asked = headers.chain(more).fold(asked, |asked, (name, value)| asked.header(name, value));
+            let answer = asked.send(jetway.data);
+            assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+            answer.header("x-jetway-run").unwrap().to_owned()
+        };
+        let run = send("Add it.", &[]);
+        assert_eq!(send("Add it. Sum it up.", &[compacts]), run, "{path}");
+        std::thread::sleep(Duration::from_millis(2500));
+        assert!(questions(&provider).is_empty(), "{path}: it was asked at its compaction");
+        assert!(jetway.json(&["runs", "--json"])[0]["ended_by"].is_null(), "{path}");
+        assert_eq!(send("This session is continued: We looked.", &[]), run, "{path}");
+        ends(&jetway, "quiet", "answered");
+        let asked = questions(&provider);
+        let text = asked[0].to_string();
+        assert_eq!(
+            (asked.len(), text.contains("is continued"), text.contains("Sum it up")),
+            (1, true, false),
+            "{text}"
+        );
+        let exchanges = jetway.exchanges(4);
+        let roles: Vec<_> = exchanges.iter().map(|exchange| exchange["role"].as_str()).collect();
+        assert_eq!(roles[..3], [Some("main"), Some("compaction"), Some("main")], "{path}");
+        assert!(exchanges.iter().all(|exchange| exchange["run"] == run.as_str()), "{path}: {exchanges:?}");
+        assert_eq!(jetway.json(&["runs", "--json"]).as_array().unwrap().len(), 1, "{path}");
+        let story = String::from_utf8(jetway.command(&["runs", "show", &run]).stdout).unwrap();
+        assert_eq!(story.matches("(sums up the conversation)").count(), 1, "{story}");
+    };
+    let claude = [
+        ("user-agent", "claude-cli/2.3.0 (external, cli)"),
+        ("x-claude-code-session-id", "6ff2c0de-0000-4000-8000-000000000001"),
+        ("x-claude-code-request-class", "main"),
+    ];
+    check("/v1/messages", &claude, ("x-claude-code-request-class", "compaction"), &body);
+    let codex = [
+        ("user-agent", "codex_exec/0.99.0"),
+        ("session-id", "0199-s"),
+        ("thread-id", "0199-s"),
+        ("x-codex-turn-metadata", r#"{"session_id":"0199-s","request_kind":"turn"}"#),
+    ];
+    let compacts = ("x-codex-turn-metadata", r#"{"session_id":"0199-s","request_kind":"compaction"}"#);
+    let tool = json!({ "type": "function", "name": "Bash", "parameters": { "type": "object" } });
+    let asks =
+        |say: &str| json!({ "model": "gpt-5.5", "tools": [tool], "input": [{ "role": "user", "content": say }] });
+    check("/v1/responses", &codex, compacts, &asks);
 }
 
 #[test]

@@ -163,6 +163,95 @@ fn bodies_are_kept_as_they_were_or_without_secrets_or_not_at_all() {
     }
 }
 
+/// Of agents that name no session.
+#[test]
+fn a_run_without_a_name_is_known_by_its_caller_its_agent_and_how_it_began() {
+    let provider = provider("scenarios: [{ name: s, by: request, turns: [{ text: Hello. }] }]");
+    let mut setup = setup(&provider, "");
+    setup.credentials = String::from("{ env: PROVIDER_KEY }");
+    setup.env.push((String::from("PROVIDER_KEY"), String::from("sk-operators")));
+    let jetway = setup.start();
+    let (ada, bob) = (jetway.key("open", "ada").1, jetway.key("open", "bob").1);
+    let run = |key: &str, agent: &str, said: &[&str]| {
+        let told = said
+            .iter()
+            .enumerate()
+            .map(|(at, text)| json!({ "role": if at % 2 == 0 { "user" } else { "assistant" }, "content": text }));
+        let body = json!({ "model": "claude-sonnet-5-5", "max_tokens": 99, "messages": told.collect::<Vec<_>>() });
+        let ask = post("/v1/messages", body.to_string()).header("x-api-key", key).header("user-agent", agent);
+        let answer = ask.send(jetway.data);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.header("x-jetway-run").unwrap().to_owned()
+    };
+    let first = run(&ada, "alpha/1.0", &["Add it."]);
+    // It goes on, and its agent may be brought up to date in between.
+    assert_eq!(run(&ada, "alpha/1.0", &["Add it.", "Hello.", "Go on."]), first);
+    assert_eq!(run(&ada, "alpha/1.1 (linux)", &["Add it.", "Hello.", "Go on.", "Hello.", "And more."]), first);
+    // The same words of another agent, of another caller, and others.
+    let others = [
+        run(&ada, "beta/1.0", &["Add it."]),
+        run(&bob, "alpha/1.0", &["Add it."]),
+        run(&ada, "alpha/1.0", &["Add that.", "Hello.", "Add it."]),
+    ];
+    let all: std::collections::BTreeSet<&String> = others.iter().chain([&first]).collect();
+    assert_eq!(all.len(), 4, "{first} {others:?}");
+    eventually(|| jetway.exchanges(6).len() == 6);
+    let listed = jetway.json(&["runs", "--json"]);
+    let turns = |id: &str| listed.as_array().unwrap().iter().find(|run| run["id"] == id).unwrap()["turns"].clone();
+    assert_eq!((turns(&first), others.each_ref().map(|run| turns(run))), (json!(3), [json!(1), json!(1), json!(1)]));
+}
+
+#[test]
+fn what_a_model_says_in_several_parts_is_kept_without_secrets() {
+    let curl =
+        |url: &str| json!({ "tool": "Bash", "input": { "command": format!("curl -H 'Bearer {SECRET}' {url}") } });
+    let turn = json!({ "text": "Both.", "calls": [curl("https://a.example"), curl("https://b.example")] });
+    let provider = provider(&json!({ "scenarios": [{ "name": "job", "turns": [turn] }] }).to_string());
+    let jetway = setup(&provider, "bodies: redacted").start();
+    let (named, schema) = (json!({ "name": "Bash" }), json!({ "type": "object" }));
+    let said = json!([{ "role": "user", "content": "Ask both." }]);
+    let check = |path: &str, body: Value, parts: usize| {
+        let mut tool = named.clone();
+        let schema_in = if path == "/v1/messages" { "input_schema" } else { "parameters" };
+        tool[schema_in] = schema.clone();
+        let tool = if path == "/v1/chat/completions" {
+            json!({ "type": "function", "function": tool })
+        } else if path == "/v1/responses" {
+            tool["type"] = json!("function");
+            tool
+        } else {
+            tool
+        };
+        for stream in [false, true] {
+            let mut body = body.clone();
+            (body["tools"], body["stream"]) = (json!([tool]), json!(stream));
+            let run = format!("{path}{stream}").replace('/', "-");
+            let answer = post(path, body.to_string()).header("x-jetway-run", &run).send(jetway.data);
+            assert_eq!(answer.status, 200, "{path} {}", answer.text());
+            let run = answer.header("x-jetway-run").unwrap().to_owned();
+            let mut kept = Value::Null;
+            eventually(|| {
+                let story = jetway.command(&["runs", "show", &run, "--json", "--bodies"]).stdout;
+                let story: Value = serde_json::from_slice(&story).unwrap_or_default();
+                kept = story["exchanges"][0].clone();
+                kept["sent"].is_object()
+            });
+            let text = kept["said"].to_string();
+            assert!(!text.contains(SECRET) && text.contains("https://a.example"), "{path} {stream}: {kept}");
+            assert!(text.contains("https://b.example") && text.contains("Both."), "{path} {stream}: {kept}");
+            assert_eq!(kept["said"].as_array().map_or(1, Vec::len), parts, "{path} {stream}: {kept}");
+            // It is found by what was said, too, and judged again.
+            assert!(listed(&jetway, &["--text", "b.example"]).contains(&run), "{path} {stream}");
+            let replay = jetway.json(&["runs", "replay", &run, "--json"]);
+            assert_eq!(replay["calls"].as_array().map(Vec::len), Some(2), "{path} {stream}: {replay}");
+        }
+    };
+    check("/v1/messages", json!({ "model": "claude-sonnet-5-5", "max_tokens": 99, "messages": said }), 1);
+    check("/v1/chat/completions", json!({ "model": "gpt-5.5", "messages": said }), 1);
+    check("/v1/responses", json!({ "model": "gpt-5.5", "input": said }), 3);
+    assert!(!jetway.metrics().contains("jetway_bodies_total{result=\"failed\"} 1"), "{}", jetway.metrics());
+}
+
 #[test]
 fn a_user_can_be_erased() {
     let provider = scripted();

@@ -105,11 +105,17 @@ fn each_step_has_its_model_and_effort_and_what_comes_after_has_the_agent_s_own()
     assert_eq!(exchanges.iter().map(decided).collect::<Vec<_>>(), expect);
     let of = |exchange: &Value| {
         let word = |name: &str| exchange[name].as_str().unwrap().to_owned();
-        (word("model"), word("served_model"), exchange["cost_micros"].as_i64().unwrap())
+        assert_eq!(exchange["sent_model"], exchange["served_model"]);
+        (word("model"), word("sent_model"), exchange["cost_micros"].as_i64().unwrap())
     };
     let expect = [(HAIKU, cheap), (OWN.0, dear), (HAIKU, cheap), (OWN.0, dear)];
     let expect: Vec<_> = expect.iter().map(|(model, cost)| (OWN.0.to_owned(), (*model).to_owned(), *cost)).collect();
     assert_eq!(exchanges.iter().map(of).collect::<Vec<_>>(), expect);
+    // The story says it where it is another model than the agent's own.
+    let run = exchanges[0]["run"].as_str().unwrap();
+    let story = String::from_utf8(jetway.command(&["runs", "show", run]).stdout).unwrap();
+    let said = format!("messages {}, sent as {HAIKU}", OWN.0);
+    assert_eq!((story.matches(&said).count(), story.matches("sent as").count()), (2, 2), "{story}");
 }
 
 #[test]

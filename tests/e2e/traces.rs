@@ -1,6 +1,7 @@
 //! Spans, as a collector gets them that reads them by OpenTelemetry's own definitions.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jetway_scripted::Provider;
 use jetway_support::client::{Answer, post};
@@ -157,6 +158,76 @@ fn a_run_is_a_trace_of_turns_inner_turns_and_calls() {
     jetway.terminate();
     assert!(jetway.wait().success());
     assert!(!jetway.log().contains("collectors-own"), "{}", jetway.log());
+}
+
+/// What an agent tells: no stream, so that the reply is there as a whole.
+fn talk(jetway: &Jetway, messages: &[Value]) -> Answer {
+    let tools = json!([{ "name": "Read", "input_schema": { "type": "object" } }]);
+    let body = json!({ "model": "claude-sonnet-5-5", "max_tokens": 1000, "tools": tools, "messages": messages });
+    let answer = post("/v1/messages", body.to_string()).header("x-jetway-run", "job").send(jetway.data);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer
+}
+
+const CALLS: &str = "
+scenarios:
+  - name: reads
+    turns:
+      - { calls: [{ tool: Read, input: { file_path: a } }, { tool: Read, input: { file_path: b } }, { tool: Read, input: { file_path: .env } }] }
+      - { calls: [{ tool: Read, input: { file_path: c } }] }
+";
+
+#[test]
+fn a_call_lasts_from_its_reply_until_its_result() {
+    let (provider, collector) = (provider(CALLS), Collector::start());
+    let mut setup = setup(&provider, &format!("traces: {{ otlp: {} }}", collector.url()));
+    setup = setup.with("lockdown: { allow: [Read], deny: ['reads(**/.env*)'] }\n");
+    let mut jetway = setup.start();
+    let mut messages = vec![json!({ "role": "user", "content": "Read them." })];
+    let content = talk(&jetway, &messages).json()["content"].clone();
+    let ids: Vec<&str> = content.as_array().unwrap().iter().filter_map(|block| block["id"].as_str()).collect();
+    let [a, b] = ids[..] else { panic!("the third was refused: {content}") };
+    // An agent at work. Nothing is sent of what is under way.
+    std::thread::sleep(Duration::from_millis(1200));
+    let names = |spans: &[Span]| spans.iter().map(|span| span.name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&collector.wait(2)), ["chat claude-sonnet-5-5", "execute_tool Read"]);
+    assert_eq!(collector.spans()[1].says("jetway.call"), "refused");
+    messages.push(json!({ "role": "assistant", "content": content }));
+    messages.push(json!({ "role": "user", "content": [
+        { "type": "tool_result", "tool_use_id": a, "content": "one" },
+        { "type": "tool_result", "tool_use_id": b, "content": "no such file", "is_error": true },
+    ] }));
+    let content = talk(&jetway, &messages).json()["content"].clone();
+    let last = content[0]["id"].as_str().unwrap();
+    let spans = collector.wait(5);
+    let of = |spans: &[Span], id: &str| {
+        let found: Vec<_> = spans.iter().filter(|span| span.says("gen_ai.tool.call.id") == id).cloned().collect();
+        assert_eq!(found.len(), 1, "{id}: {spans:#?}");
+        found[0].clone()
+    };
+    let (came, failed) = (of(&spans, a), of(&spans, b));
+    for call in [&came, &failed] {
+        let turn = spans.iter().find(|span| span.id == call.parent).unwrap();
+        let length = Duration::from_nanos(call.end - call.start);
+        assert!(call.start == turn.end && length > Duration::from_millis(1000), "{length:?} {call:?}");
+        assert!(length < Duration::from_secs(20), "{length:?}");
+        assert_eq!(call.name, "execute_tool Read");
+    }
+    assert_eq!((came.says("jetway.result"), came.error.as_deref()), (&json!("came"), None));
+    assert_eq!((failed.says("jetway.result"), failed.error.as_deref()), (&json!("failed"), Some("tool_error")));
+    // The agent goes away with one call; and its run ends.
+    let run = came.says("gen_ai.conversation.id").as_str().unwrap();
+    assert_eq!(post(&format!("/v1/runs/{run}/end"), "").send(jetway.data).status, 200);
+    let never = of(&collector.wait(7), last);
+    assert_eq!((never.says("jetway.result"), never.error.as_deref()), (&json!("none"), None));
+    // What is open when Jetway ends is told then.
+    let content = talk(&jetway, &messages).json()["content"].clone();
+    assert_eq!(content[0]["type"], "tool_use");
+    collector.wait(8);
+    jetway.terminate();
+    assert!(jetway.wait().success());
+    let spans = collector.spans();
+    assert_eq!((spans.len(), spans[8].says("jetway.result")), (9, &json!("none")), "{spans:#?}");
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn a_question_stands_behind_the_last_turn_and_the_tools_stay() {
 fn turn(dialect: Dialect, events: &[Value]) -> (String, Vec<String>) {
     let mut turn = Turn::new(dialect);
     events.iter().for_each(|event| turn.push(&Frame::written(None, &event.to_string())));
-    (turn.words(), turn.calls())
+    (turn.words(), turn.calls().into_iter().map(|call| format!("{} {}", call.name, call.id)).collect())
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn what_a_turn_says_in_words_and_what_it_calls() {
     let start = |block: Value| json!({"type": "content_block_start", "index": 0, "content_block": block});
     let text = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a\n\u{e9}"}});
     check(Dialect::Messages, &[start(json!({"type": "text", "text": ""})), text], "a\n\u{e9}", &[]);
-    check(Dialect::Messages, &[start(json!({"type": "tool_use", "id": "c", "name": "n", "input": {}}))], "", &["n"]);
+    check(Dialect::Messages, &[start(json!({"type": "tool_use", "id": "c", "name": "n", "input": {}}))], "", &["n c"]);
     check(
         Dialect::Messages,
         &[start(json!({"type": "server_tool_use", "id": "c", "name": "n", "input": {}}))],
@@ -70,12 +70,17 @@ fn what_a_turn_says_in_words_and_what_it_calls() {
     let chunk = |delta: Value| json!({"choices": [{"index": 0, "delta": delta}]});
     check(Dialect::Chat, &[chunk(json!({"content": "a"})), chunk(json!({"content": "\n"}))], "a\n", &[]);
     let call = json!({"tool_calls": [{"index": 0, "id": "c", "function": {"name": "n", "arguments": ""}}]});
-    check(Dialect::Chat, &[chunk(call)], "", &["n"]);
+    check(Dialect::Chat, &[chunk(call)], "", &["n c"]);
 
     let done = |item: Value| json!({"type": "response.output_item.done", "output_index": 0, "item": item});
     let message = json!({"type": "message", "content": [{"type": "output_text", "text": "a"}, {"type": "output_text", "text": "b"}]});
     check(Dialect::Responses, &[done(message)], "ab", &[]);
-    check(Dialect::Responses, &[done(json!({"type": "function_call", "call_id": "c", "name": "n"}))], "", &["n"]);
-    check(Dialect::Responses, &[done(json!({"type": "local_shell_call", "call_id": "c"}))], "", &["local_shell_call"]);
+    check(Dialect::Responses, &[done(json!({"type": "function_call", "call_id": "c", "name": "n"}))], "", &["n c"]);
+    check(
+        Dialect::Responses,
+        &[done(json!({"type": "local_shell_call", "call_id": "c"}))],
+        "",
+        &["local_shell_call c"],
+    );
     check(Dialect::Responses, &[done(json!({"type": "web_search_call", "id": "c"}))], "", &[]);
 }

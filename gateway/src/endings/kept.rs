@@ -44,7 +44,7 @@ pub struct Facts {
     is_callers: bool,
     turns: u32,
     cost_micros: u64,
-    began: Option<Timestamp>,
+    pub began: Option<Timestamp>,
     agent: Option<String>,
     policy_version: Option<String>,
     step: Option<String>,

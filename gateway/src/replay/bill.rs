@@ -204,9 +204,10 @@ fn usage(line: &Line) -> Usage {
     }
 }
 
-/// The model that served, which is not always the one that was asked for.
+/// The model that it was sent to, which is not always the one that its agent asked for. Records of older
+/// versions know only which served.
 fn sent_model(line: &Line) -> &str {
-    let names = ["served_model", "model"].map(|name| text(line, name));
+    let names = ["sent_model", "served_model", "model"].map(|name| text(line, name));
     names.into_iter().find(|name| !name.is_empty()).unwrap_or_default()
 }
 
@@ -255,5 +256,25 @@ fn step<'p>(policy: &'p Policy, line: &Line) -> Option<&'p Step> {
         None => steps.get(find(text(line, "step"))?),
         Some(last) if word(last, "how") == "ended" => None,
         Some(last) => steps.get(find(&word(last, "step"))? + 1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_exchange_is_priced_by_the_model_that_it_was_sent_to() {
+        let check = |exchange: Value, expect: &str| {
+            let line = exchange.as_object().cloned().unwrap_or_default();
+            assert_eq!(sent_model(&line), expect, "{exchange}");
+        };
+        check(json!({ "model": "large", "sent_model": "small", "served_model": "small-20260901" }), "small");
+        // It was sent, and the provider failed before it said who serves.
+        check(json!({ "model": "large", "sent_model": "small", "served_model": null }), "small");
+        check(json!({ "model": "large", "sent_model": null, "served_model": "small-20260901" }), "small-20260901");
+        check(json!({ "model": "large" }), "large");
     }
 }

@@ -9,7 +9,7 @@ use jetway_core::stream::{Steps, through, write};
 use jetway_core::wire::Broken;
 use jetway_core::wire::cut::{Cut, Hold};
 use jetway_core::wire::event::Frame;
-use jetway_core::wire::turn::Turn;
+use jetway_core::wire::turn::{Called, Turn};
 
 /// The steps that a reply passes, in their order: what it cost is read before anything is changed.
 pub struct Watch {
@@ -17,7 +17,7 @@ pub struct Watch {
     /// The model's turn, as it makes it.
     pub turn: Turn,
     /// What it called in the turns before this one.
-    pub called: Vec<String>,
+    pub called: Vec<Called>,
     pub guard: Option<Guard<Judges>>,
     pub hide: Option<HideUsage>,
     /// What ends the reply, should the budget be used up in the middle of it.

@@ -46,11 +46,22 @@ pub fn words(sent: &[u8], said: Option<&str>) -> Option<String> {
         Some(text) => collect(text, &mut words),
         None => {}
     }
-    // A turn may be several items.
-    let said = said.and_then(|said| serde_json::from_str::<Value>(&format!("[{said}]")).ok());
-    said.iter().for_each(|said| collect(said, &mut words));
+    let said = said.and_then(|said| items(said).ok());
+    said.iter().flatten().for_each(|said| collect(said, &mut words));
     words.truncate(words.floor_char_boundary(MOST_WORDS));
     (!words.is_empty()).then_some(words)
+}
+
+/// What a model said: one message, or items with commas between.
+fn items(said: &str) -> serde_json::Result<Vec<Value>> {
+    serde_json::from_str(&format!("[{said}]"))
+}
+
+/// The same as one document: a message, or where there is more than one item, a list of them.
+#[must_use]
+pub fn document(said: &[u8]) -> Value {
+    let mut items = std::str::from_utf8(said).ok().and_then(|said| items(said).ok()).unwrap_or_default();
+    if items.len() > 1 { Value::Array(items) } else { items.pop().unwrap_or_default() }
 }
 
 /// Whether the model made an item of a conversation.
@@ -122,6 +133,17 @@ pub fn mapped(json: &[u8], exchange: &dyn Fn(&str) -> Option<String>) -> serde_j
     serde_json::to_vec(&value)
 }
 
+/// The same of what a model said, which may be several documents with commas between.
+///
+/// # Errors
+/// When it is no JSON.
+pub fn mapped_said(said: &str, exchange: &dyn Fn(&str) -> Option<String>) -> serde_json::Result<String> {
+    let mut items = items(said)?;
+    items.iter_mut().for_each(|item| map(item, exchange));
+    let items: serde_json::Result<Vec<String>> = items.iter().map(serde_json::to_string).collect();
+    Ok(items?.join(","))
+}
+
 fn map(value: &mut Value, exchange: &dyn Fn(&str) -> Option<String>) {
     match value {
         Value::String(text) => {
@@ -165,6 +187,20 @@ mod tests {
             serde_json::from_str(r#"{"a":"x ***","***":[1,{"b":"***"},"y"],"n":12345678901234567890}"#).unwrap();
         assert_eq!(out, expect);
         assert!(mapped(b"{", &|_| None).is_err());
+    }
+
+    #[test]
+    fn what_a_model_said_may_be_several_items() {
+        let exchange = |text: &str| text.contains("key").then(|| text.replace("key", "***"));
+        let check = |said: &str, expect: &str, document: Value| {
+            assert_eq!(mapped_said(said, &exchange).unwrap(), expect);
+            assert_eq!(super::document(expect.as_bytes()), document, "{expect}");
+        };
+        check(r#"{"a":"x key"}"#, r#"{"a":"x ***"}"#, serde_json::json!({ "a": "x ***" }));
+        let both = serde_json::json!([{ "a": "x ***" }, { "b": ["***"] }]);
+        check(r#"{"a":"x key"},{"b":["key"]}"#, r#"{"a":"x ***"},{"b":["***"]}"#, both);
+        assert!(mapped_said("{},{", &exchange).is_err());
+        assert_eq!(super::document(b"{},{"), Value::Null);
     }
 
     #[test]

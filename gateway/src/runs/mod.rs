@@ -4,6 +4,7 @@ pub mod body;
 mod decision;
 mod erased;
 pub mod feedback;
+mod forget;
 mod journal;
 pub mod log;
 pub mod open;
@@ -86,8 +87,8 @@ pub struct Record {
     pub endpoint: &'static str,
     pub dialect: Option<&'static str>,
     pub model: Option<String>,
-    /// The model that its provider was asked for, where that is another: a step's, or one for want of
-    /// budget. Not in the log.
+    /// The model that its provider was asked for: its own, its step's, or one for want of budget. None where
+    /// nothing was sent, as in records of older versions of Jetway.
     pub sent_model: Option<String>,
     /// The model as the provider names it in its reply.
     pub served_model: Option<String>,
@@ -149,6 +150,8 @@ pub struct Record {
     pub role: Option<&'static str>,
     /// Tools whose calls its agent got.
     pub calls: Vec<String>,
+    /// What their results will refer to them by, in the same order. Not in the log.
+    pub call_ids: Vec<String>,
     /// Steps that came to their end with it.
     pub steps_left: Vec<StepLeft>,
     /// Steps that it came to. Not in the log.

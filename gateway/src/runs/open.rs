@@ -14,6 +14,7 @@ use rusqlite::{OptionalExtension, params};
 
 use crate::link::Link;
 use crate::runs::state::{State, known};
+use crate::runs::{erased, forget};
 use crate::store::StoreError;
 
 pub(super) const TABLE: &str = "
@@ -50,7 +51,9 @@ pub struct Kept {
     /// Of this opening of it: one that is opened again has another.
     pub id: String,
     pub user: String,
-    /// What is known of it: JSON, with a member `id` and a member `at`, in milliseconds.
+    /// When its first request came.
+    pub began: Timestamp,
+    /// What is known of it: JSON, with the members `id`, `user` and `at`, in milliseconds.
     pub facts: String,
     /// When it was so.
     pub at: Timestamp,
@@ -68,7 +71,8 @@ pub struct Found {
 }
 
 impl State {
-    /// Keeps a run in the place of what was kept of it. Returns whether there was room for its prompt.
+    /// Keeps a run in the place of what was kept of it; nothing of one whose user was erased since it began.
+    /// Returns whether there was room for its prompt.
     ///
     /// # Errors
     /// [`StoreError`] when it cannot be written.
@@ -86,6 +90,8 @@ impl State {
                     number((kept.due + GRACE).as_millis()),
                     number(MOST_SHARED as u128),
                     OLDEST.to_string().into_bytes(),
+                    erased::digest(&kept.user).into_bytes(),
+                    kept.began.as_millisecond().to_string().into_bytes(),
                 ];
                 link.script(&KEEP, &KEYS.map(str::to_owned), &args).await.map_err(out_of_reach)
             }
@@ -178,6 +184,9 @@ fn out_of_reach(error: crate::link::Unreachable) -> StoreError {
 }
 
 fn keep(transaction: &rusqlite::Transaction<'_>, kept: &Kept) -> rusqlite::Result<bool> {
+    if forget::is_erased(transaction, &erased::digest(&kept.user), kept.began)? {
+        return Ok(true);
+    }
     let mut sum = transaction.prepare_cached("SELECT total(bytes) FROM open_run WHERE run <> ?1")?;
     let others: f64 = sum.query_row([&kept.run], |row| row.get(0))?;
     let bytes = kept.prompt.as_ref().map_or(0, Vec::len);
@@ -193,8 +202,9 @@ fn keep(transaction: &rusqlite::Transaction<'_>, kept: &Kept) -> rusqlite::Resul
 }
 
 /// On one server of a cluster, so that one script can see to them: when each run is anybody's, what is
-/// known of it, what its model saw, and how many bytes all of the latter have.
-const KEYS: [&str; 4] = ["jetway:{open}:due", "jetway:{open}:facts", "jetway:{open}:prompt", "jetway:{open}:bytes"];
+/// known of it, what its model saw, how many bytes all of the latter have, and when users were erased.
+pub(super) const KEYS: [&str; 5] =
+    ["jetway:{open}:due", "jetway:{open}:facts", "jetway:{open}:prompt", "jetway:{open}:bytes", "jetway:{open}:erased"];
 
 /// By the clock of the server, for those of the Jetways differ. What is older than what is there is
 /// not taken: another Jetway has served the run since.
@@ -202,6 +212,8 @@ static KEEP: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
         local run, facts, prompt, at = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+        local erased = redis.call('HGET', KEYS[5], ARGV[8])
+        if erased and tonumber(ARGV[9]) <= tonumber(erased) then return 1 end
         local before = redis.call('HGET', KEYS[2], run)
         if before and cjson.decode(before).at > at then return 1 end
         local time = redis.call('TIME')
@@ -213,7 +225,7 @@ static KEEP: LazyLock<Script> = LazyLock::new(|| {
         redis.call('SET', KEYS[4], others + #prompt)
         redis.call('HSET', KEYS[2], run, facts)
         redis.call('ZADD', KEYS[1], now + tonumber(ARGV[5]), run)
-        for _, key in ipairs(KEYS) do redis.call('EXPIRE', key, ARGV[7]) end
+        for at = 1, 4 do redis.call('EXPIRE', KEYS[at], ARGV[7]) end
         return room
         ",
     )
@@ -271,6 +283,7 @@ mod tests {
             run: run.into(),
             id: id.into(),
             user: "ada".into(),
+            began: Timestamp::now(),
             facts: format!("{{\"id\":\"{id}\",\"at\":0}}"),
             at: Timestamp::now(),
             due: Duration::ZERO,

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use jetway_core::policy::interrogation::Ending;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
 use serde_json::{Map, Value};
@@ -86,6 +86,10 @@ const JSON: &[&str] = &[
 ];
 /// Columns that hold a moment, in milliseconds since 1970.
 const TIMES: &[&str] = &["at", "started", "ended", "until", "last", "answered"];
+
+/// An exchange is written when it ends, by the time at which it began. There is an index of those that take
+/// longer than this.
+pub const LONG: SignedDuration = SignedDuration::from_mins(30);
 
 /// Runs, with how each ended and whether its agent was asked; one that went on since is open again.
 const RUNS: &str = "SELECT run.*,
@@ -232,15 +236,21 @@ impl Reader {
         Ok(rows.iter().filter_map(|row| text(row, "id")).map(str::to_owned).collect())
     }
 
-    /// The ids of exchanges that began at this moment or later, in their order.
+    /// The ids of exchanges that began at this moment or later, in their order; and of those that took longer
+    /// than [`LONG`], which ended then or later.
     ///
     /// # Errors
     /// When the log cannot be read.
     pub async fn ids_since(&self, policy: Option<&str>, since: Timestamp) -> Result<Vec<String>, StoreError> {
         let mut query = Query::default();
         query.is("policy", policy);
-        query.from("at", since);
-        let sql = format!("SELECT id FROM exchange {} ORDER BY at, id", query.conditions());
+        let of_policy = if policy.is_some() { format!("{} AND", query.conditions()) } else { String::from("WHERE") };
+        let since = query.parameter(since);
+        let sql = format!(
+            "SELECT id FROM (SELECT at, id FROM exchange {of_policy} at >= {since} UNION ALL
+                SELECT at, id FROM exchange {of_policy} at < {since} AND total_millis > 1800000
+                AND at + total_millis >= {since}) AS known ORDER BY at, id"
+        );
         let rows = self.rows(&sql, &query.cells).await?;
         Ok(rows.iter().filter_map(|row| text(row, "id")).map(str::to_owned).collect())
     }

@@ -217,6 +217,7 @@ impl Row {
                 ("endpoint", record.endpoint.into()),
                 ("dialect", record.dialect.into()),
                 ("model", record.model.as_ref().into()),
+                ("sent_model", record.sent_model.as_ref().into()),
                 ("served_model", record.served_model.as_ref().into()),
                 ("provider", record.provider.as_ref().into()),
                 ("outcome", record.outcome.map_or("client_gone", crate::runs::Outcome::name).into()),

@@ -196,6 +196,11 @@ const TABLES: &[&str] = &[
     CREATE TABLE erased (id TEXT PRIMARY KEY, at {number} NOT NULL) {strict};
     {words of bodies};
     ",
+    // And those that began long before they were written.
+    "
+    ALTER TABLE exchange ADD COLUMN sent_model TEXT;
+    CREATE INDEX exchange_long ON exchange (at) WHERE total_millis > 1800000;
+    ",
 ];
 
 /// Bodies as SQLite keeps them, likewise: in a file of their own, for to rewrite that takes long. A change
@@ -274,7 +279,7 @@ mod tests {
         for name in ["inner", "decisions", "calls"] {
             assert_eq!(exchanges[0][name], serde_json::json!([]), "{name}");
         }
-        for name in ["again_of", "prefix_break", "speaker", "retried_by", "longest_gap_millis"] {
+        for name in ["again_of", "prefix_break", "speaker", "retried_by", "longest_gap_millis", "sent_model"] {
             assert_eq!(exchanges[0][name], serde_json::Value::Null, "{name}");
         }
     }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use crate::link::{Link, Unreachable};
-use crate::runs::{Passage, open, path};
+use crate::runs::{Passage, erased, forget, open, path};
 use crate::store::{self, Durability, Store, StoreError, Timing};
 
 const TABLES: &[&str] = &[
@@ -41,6 +41,7 @@ const TABLES: &[&str] = &[
     CREATE INDEX edits_run ON edits (run);
 ",
     open::TABLE,
+    forget::TABLE,
 ];
 
 /// Conversations are forgotten when they were begun this long ago.
@@ -55,6 +56,16 @@ pub struct Inserted {
     #[serde(default)]
     pub standing: String,
     pub passages: Vec<Passage>,
+}
+
+/// Where something comes from that an agent was not told.
+#[derive(Debug, Clone, Copy)]
+pub struct Origin<'a> {
+    pub run: &'a str,
+    pub conversation: &'a str,
+    pub user: &'a str,
+    /// When its exchange began.
+    pub began: Timestamp,
 }
 
 /// What is kept of conversations under way: on this machine, or in the Redis of a fleet, where any
@@ -142,68 +153,37 @@ impl State {
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be written.
-    pub async fn remember(
-        &self,
-        (run, conversation): (&str, &str),
-        edit: Edit,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub async fn remember(&self, origin: Origin<'_>, edit: Edit, now: Timestamp) -> Result<(), StoreError> {
+        let Origin { run, conversation, user, began } = origin;
         let text = serde_json::to_string(&edit).unwrap_or_default();
         if text.len() > MOST_BYTES {
             return Ok(());
         }
+        let user = erased::digest(user);
         match self {
             Self::Embedded(store) => {
                 let (run, conversation) = (run.to_owned(), conversation.to_owned());
-                store.call(move |transaction| add(transaction, (&run, &conversation), &text, now)).await
+                let add = move |transaction: &rusqlite::Transaction<'_>| {
+                    if forget::is_erased(transaction, &user, began)? {
+                        return Ok(());
+                    }
+                    add(transaction, (&run, &conversation, &user), &text, now)
+                };
+                store.call(add).await
             }
             Self::Shared(link) => {
                 let keys = [edits(conversation), format!("{}:bytes", edits(conversation))];
                 let args = [text, MOST_EDITS.to_string(), MOST_BYTES.to_string(), EXPIRES.to_string()];
+                // First, so that they are found when the run or its user is erased.
+                for (set, member) in [(forget::runs_of(&user), run), (conversations(run), conversation)] {
+                    known(link.command::<()>(redis::cmd("SADD").arg(&set).arg(member)).await);
+                    known(link.command::<()>(redis::cmd("EXPIRE").arg(&set).arg(EXPIRES)).await);
+                }
                 known(link.script::<()>(&redis::Script::new(ADD), &keys, &args).await);
-                // So that they are found when the run is erased.
-                known(link.command::<()>(redis::cmd("SADD").arg(conversations(run)).arg(conversation)).await);
-                known(link.command::<()>(redis::cmd("EXPIRE").arg(conversations(run)).arg(EXPIRES)).await);
+                forget::look_back(link, (&user, began), run).await;
                 Ok(())
             }
         }
-    }
-
-    /// Forgets what models said and called in these runs, and how far those have come. Returns how much
-    /// there was.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the database cannot be written, or Redis cannot be reached.
-    pub async fn erase(&self, runs: &[String]) -> Result<u64, StoreError> {
-        let mut erased = 0;
-        match self {
-            Self::Embedded(store) => {
-                for run in runs {
-                    let run = run.clone();
-                    let delete = move |transaction: &rusqlite::Transaction<'_>| {
-                        let from =
-                            |table: &str| transaction.execute(&format!("DELETE FROM {table} WHERE run = ?1"), [&run]);
-                        Ok(from("edits")? + from("path")? + from("spent")?)
-                    };
-                    erased += store.call(delete).await? as u64;
-                }
-                let path = store.path().to_owned();
-                let rewritten = tokio::task::spawn_blocking(move || store::rewrite(&path)).await;
-                rewritten.map_err(|error| StoreError::OutOfReach(error.to_string()))??;
-            }
-            Self::Shared(link) => {
-                let failed = |error: Unreachable| StoreError::OutOfReach(error.to_string());
-                for run in runs {
-                    let said: Vec<String> =
-                        link.command(redis::cmd("SMEMBERS").arg(conversations(run))).await.map_err(failed)?;
-                    let of_edits = said.iter().flat_map(|said| [edits(said), format!("{}:bytes", edits(said))]);
-                    for key in of_edits.chain(path::keys(run)).chain([conversations(run)]) {
-                        erased += link.command::<u64>(redis::cmd("DEL").arg(key)).await.map_err(failed)?;
-                    }
-                }
-            }
-        }
-        Ok(erased)
     }
 
     /// What the agent of this conversation was not told, the oldest first.
@@ -283,11 +263,11 @@ fn given(conversation: &str) -> String {
     format!("jetway:{{state:{conversation}}}:given")
 }
 
-fn edits(conversation: &str) -> String {
+pub(super) fn edits(conversation: &str) -> String {
     format!("jetway:{{state:{conversation}}}:edits")
 }
 
-fn conversations(run: &str) -> String {
+pub(super) fn conversations(run: &str) -> String {
     format!("jetway:{{state:{run}}}:conversations")
 }
 
@@ -328,6 +308,8 @@ fn forget(connection: &rusqlite::Connection, now: i64) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM path WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM spent WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM open_run WHERE at < ?1", [now - open::OLDEST])?;
+    let kept = i64::try_from(erased::KEPT.as_secs()).unwrap_or(i64::MAX);
+    connection.execute("DELETE FROM erased WHERE at < ?1", [now.saturating_sub(kept).saturating_mul(1000)])?;
     Ok(())
 }
 
@@ -347,12 +329,12 @@ fn keep(
 
 fn add(
     transaction: &rusqlite::Transaction<'_>,
-    (run, conversation): (&str, &str),
+    (run, conversation, user): (&str, &str, &str),
     edit: &str,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO edits (conversation, edit, at, run) VALUES (?1, ?2, ?3, ?4)";
-    transaction.prepare_cached(sql)?.execute(params![conversation, edit, now.as_second(), run])?;
+    let sql = "INSERT INTO edits (conversation, edit, at, run, user) VALUES (?1, ?2, ?3, ?4, ?5)";
+    transaction.prepare_cached(sql)?.execute(params![conversation, edit, now.as_second(), run, user])?;
     let mut sizes = transaction
         .prepare_cached("SELECT id, octet_length(edit) FROM edits WHERE conversation = ?1 ORDER BY id DESC")?;
     let mut rows = sizes.query([conversation])?;
@@ -388,7 +370,7 @@ fn find(transaction: &rusqlite::Transaction<'_>, conversation: &str) -> rusqlite
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     #[tokio::test]
@@ -406,6 +388,11 @@ mod tests {
         assert_eq!(state.inserted("c").await.unwrap(), Some(given("one")));
     }
 
+    fn origin<'a>(run: &'a str, conversation: &'a str) -> Origin<'a> {
+        // Of somebody else than is erased, so that what goes does so by its run.
+        Origin { run, conversation, user: "bob", began: Timestamp::now() }
+    }
+
     fn edit(name: &str, bytes: usize) -> Edit {
         Edit { anchor: name.into(), told: "x".repeat(bytes), answers: vec![], substituted: vec![] }
     }
@@ -414,20 +401,20 @@ mod tests {
     async fn trims(state: &State) {
         let now = Timestamp::now();
         for number in 0..9 {
-            state.remember(("run_a", "c"), edit(&number.to_string(), MOST_BYTES / 4), now).await.unwrap();
+            state.remember(origin("run_a", "c"), edit(&number.to_string(), MOST_BYTES / 4), now).await.unwrap();
         }
         let names: Vec<String> = state.edits("c").await.unwrap().into_iter().map(|edit| edit.anchor).collect();
         assert_eq!(names, ["6", "7", "8"]);
         for number in 0..MOST_EDITS + 5 {
-            state.remember(("run_a", "d"), edit(&number.to_string(), 1), now).await.unwrap();
+            state.remember(origin("run_a", "d"), edit(&number.to_string(), 1), now).await.unwrap();
         }
         let kept = state.edits("d").await.unwrap();
         assert_eq!((kept.len(), kept[0].anchor.as_str()), (MOST_EDITS, "5"));
         // One that is too large alone is not kept, and takes nothing else away.
-        state.remember(("run_a", "c"), edit("large", MOST_BYTES), now).await.unwrap();
+        state.remember(origin("run_a", "c"), edit("large", MOST_BYTES), now).await.unwrap();
         assert_eq!(state.edits("c").await.unwrap().len(), 3);
-        state.remember(("run_b", "e"), edit("other", 1), now).await.unwrap();
-        assert!(state.erase(&[String::from("run_a")]).await.unwrap() > 0);
+        state.remember(origin("run_b", "e"), edit("other", 1), now).await.unwrap();
+        assert!(state.erase("ada", vec![String::from("run_a")], Timestamp::now()).await.unwrap() > 0);
         let left = [state.edits("c").await, state.edits("d").await, state.edits("e").await];
         assert_eq!(left.map(|edits| edits.unwrap().len()), [0, 0, 1]);
     }
@@ -443,20 +430,19 @@ mod tests {
         assert_eq!(count("SELECT count(*) FROM edits"), 1);
         for number in 0..9 {
             let large = edit(&number.to_string(), MOST_BYTES / 4);
-            state.remember(("run_a", "c"), large, Timestamp::now()).await.unwrap();
+            state.remember(origin("run_a", "c"), large, Timestamp::now()).await.unwrap();
         }
         assert_eq!(count("SELECT count(*) FROM edits WHERE conversation = 'c'"), 3);
         assert!(std::fs::metadata(&path).unwrap().len() < MOST_BYTES as u64 * 2);
-        state.erase(&[String::from("run_a")]).await.unwrap();
+        state.erase("ada", vec![String::from("run_a")], Timestamp::now()).await.unwrap();
         let holds = std::fs::read(&path).unwrap().windows(99).any(|some| some == "x".repeat(99).as_bytes());
         assert!(!holds);
     }
 
-    #[tokio::test]
-    async fn edits_in_redis_are_bounded_and_go_with_their_run() {
-        let server = jetway_support::redis::Redis::start(&[]);
-        let settings = crate::config::Redis {
-            addresses: vec![(String::from("127.0.0.1"), server.port)],
+    /// Of a Redis at this port.
+    pub(in crate::runs) fn settings(port: u16) -> crate::config::Redis {
+        crate::config::Redis {
+            addresses: vec![(String::from("127.0.0.1"), port)],
             servers: crate::config::Servers::Single,
             is_tls: false,
             database: 0,
@@ -465,12 +451,17 @@ mod tests {
             authority: None,
             timeout: std::time::Duration::from_secs(20),
             lease: std::time::Duration::from_secs(3),
-        };
-        let link = Arc::new(Link::new(&settings).unwrap());
+        }
+    }
+
+    #[tokio::test]
+    async fn edits_in_redis_are_bounded_and_go_with_their_run() {
+        let server = jetway_support::redis::Redis::start(&[]);
+        let link = Arc::new(Link::new(&settings(server.port)).unwrap());
         let state = State::Shared(Arc::clone(&link));
         for number in 0..9 {
             let large = edit(&number.to_string(), MOST_BYTES / 4);
-            state.remember(("run_a", "c"), large, Timestamp::now()).await.unwrap();
+            state.remember(origin("run_a", "c"), large, Timestamp::now()).await.unwrap();
         }
         // With what it takes to write an edit down, four quarters are too much.
         assert_eq!(server.cli(&["LLEN", &edits("c")]).trim(), "3");

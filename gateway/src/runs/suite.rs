@@ -429,6 +429,7 @@ async fn all(place: fn() -> Place) {
     bodies_are_kept_for_so_long_and_in_so_much_room(&place()).await;
     what_is_old_is_forgotten(&place()).await;
     story::a_long_run_is_told_in_parts_and_its_sums_are_of_all(&place()).await;
+    story::what_ends_late_is_new_all_the_same(&place()).await;
 }
 
 fn random(place: &Place) {

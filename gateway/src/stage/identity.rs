@@ -26,7 +26,7 @@ pub struct Identified {
 /// Why nobody is recognised.
 #[derive(Debug, thiserror::Error)]
 pub enum Unidentified {
-    /// With whom a credential was for that would count, had it not expired.
+    /// With whom a credential was for that would count, had it not expired; or a run token that was revoked.
     #[error("{0}")]
     Denied(Denied, Option<Box<Caller>>),
     #[error(transparent)]

@@ -99,7 +99,10 @@ pub fn begin(jetway: &Arc<Jetway>, over: Over, places: Option<Arc<Semaphore>>) {
 /// to do: another Jetway may have served it since.
 async fn conclude(jetway: &Jetway, mut over: Over) -> bool {
     match jetway.state.last(&over.whose.run).await {
-        Last::At(place) if place != jetway.endings.here() => return false,
+        Last::At(place) if place != jetway.endings.here() => {
+            jetway.traces.elsewhere(&over.whose.run);
+            return false;
+        }
         Last::Ended => over.ending = Ending::Told,
         Last::At(_) | Last::Unknown => {}
     }
@@ -336,6 +339,7 @@ impl Sheet {
             agent: "jetway",
             endpoint: QUESTION,
             model: Some(self.model.clone()),
+            sent_model: Some(self.model.clone()),
             held_micros: self.held_micros,
             bytes_in: self.body.len(),
             step: over.told.step.clone(),

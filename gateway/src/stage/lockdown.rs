@@ -150,8 +150,8 @@ pub fn guard(
     match (desk.is_empty() && step.is_none(), &warden) {
         (true, None) => None,
         // With a desk calls of ours are answered also then, and all others pass.
-        (true, Some(_)) if is_shadow => Some(Guard::looking_on(Judges { desk, warden, step }, request.dialect)),
-        _ => Some(Guard::new(Judges { desk, warden, step }, request.dialect, may_answer)),
+        (true, Some(_)) if is_shadow => Some(Guard::looking_on(Judges::new(desk, warden, step), request.dialect)),
+        _ => Some(Guard::new(Judges::new(desk, warden, step), request.dialect, may_answer)),
     }
 }
 

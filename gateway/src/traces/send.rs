@@ -71,6 +71,9 @@ impl Sender {
                 () = close.cancelled() => {}
                 () = gathered => {}
             }
+            if close.is_cancelled() {
+                self.waiting.end();
+            }
             self.send_all(close).await;
         }
     }

@@ -50,12 +50,13 @@ pub(super) fn is_turn(record: &Record) -> bool {
 }
 
 /// The spans of an exchange: the turn's, behind it those of its turns where there were several, and of
-/// its calls.
+/// its calls that are over with it. For the others see [`open`].
 pub(super) fn of_exchange(record: &Record, facts: Facts<'_>) -> Vec<Span> {
     let turn = turn(record, facts);
     let inner = record.inner.iter().enumerate().map(|(at, inner)| inner_turn(record, (at, inner), facts, &turn));
     let called = calls(record);
-    let calls = called.iter().enumerate().map(|(at, call)| tool_call(record, (at, call), &turn));
+    let over = called.iter().enumerate().filter(|(_, call)| call.waits(record).is_none());
+    let calls = over.map(|(at, call)| tool_call(record, (at, call), &turn));
     let below: Vec<Span> = inner.chain(calls).collect();
     std::iter::once(turn).chain(below).collect()
 }
@@ -139,42 +140,89 @@ fn inner_turn(record: &Record, (at, inner): (usize, &InnerTurn), facts: Facts<'_
     }
 }
 
+/// The calls of an exchange that its agent is at from now on, by what their results will name.
+pub(super) fn open(record: &Record) -> Vec<(&str, Span)> {
+    let turn = turn(record, Facts::default());
+    let called = calls(record);
+    let open = called.iter().enumerate().filter_map(|(at, call)| Some((call.waits(record)?, at, call)));
+    open.map(|(id, at, call)| (id, tool_call(record, (at, call), &turn))).collect()
+}
+
+/// What came of a call that its agent got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Result {
+    Came,
+    /// It came, and says that the call failed.
+    Failed,
+    /// It never came.
+    None,
+    /// Its run went on at another Jetway, where it may have come.
+    Elsewhere,
+}
+
+/// The span of a call that is over, in the one way or the other.
+pub(super) fn closed(span: Span, now: u64, result: Result) -> Span {
+    let word = match result {
+        Result::Came => "came",
+        Result::Failed => "failed",
+        Result::None => "none",
+        Result::Elsewhere => "elsewhere",
+    };
+    let mut said = Attributes(span.attributes);
+    said.say("jetway.result", word);
+    let failed = (result == Result::Failed).then_some("tool_error");
+    said.may("error.type", failed);
+    // How long it took is not known where its result came to somebody else.
+    let end = if result == Result::Elsewhere { span.end } else { now.max(span.end) };
+    Span { end, attributes: said.0, status: failed.map(error), ..span }
+}
+
 /// A call of a tool, and what became of it.
 struct Called<'a> {
     tool: &'a str,
+    /// What its result names, where the agent got it.
+    id: Option<&'a str>,
     became: &'static str,
     /// The rule that refused it, or what the agent was given in its place.
     detail: Option<(&'static str, &'a str)>,
 }
 
+impl<'a> Called<'a> {
+    /// By what a result of it would be known. None where there will be no such.
+    fn waits(&self, record: &Record) -> Option<&'a str> {
+        self.id.filter(|_| record.run.is_some())
+    }
+}
+
 fn calls(record: &Record) -> Vec<Called<'_>> {
-    let mut passed: Vec<&str> = record.calls.iter().map(String::as_str).collect();
+    let ids = record.call_ids.iter().map(|id| Some(id.as_str()).filter(|id| !id.is_empty()));
+    let mut passed: Vec<(&str, Option<&str>)> =
+        record.calls.iter().map(String::as_str).zip(ids.chain(std::iter::repeat(None))).collect();
     let mut all: Vec<Called<'_>> = Vec::new();
     for call in &record.calls_refused {
         // The agent got what was only noted all the same.
-        if let Some(at) = passed.iter().position(|tool| call.noted && *tool == call.tool) {
-            passed.remove(at);
-        }
+        let at = passed.iter().position(|(tool, _)| call.noted && *tool == call.tool);
+        let id = at.and_then(|at| passed.remove(at).1);
         let became = if call.noted { "would_be_refused" } else { "refused" };
-        all.push(Called { tool: &call.tool, became, detail: Some(("jetway.rule", &call.rule)) });
+        all.push(Called { tool: &call.tool, id, became, detail: Some(("jetway.rule", &call.rule)) });
     }
     for call in &record.calls_replaced {
         // The model called it, so it is among those that the agent got.
-        if let Some(at) = passed.iter().position(|tool| *tool == call.tool) {
-            passed.remove(at);
-        }
-        all.push(Called { tool: &call.tool, became: "replaced", detail: Some(("jetway.became", &call.became)) });
+        let at = passed.iter().position(|(tool, _)| *tool == call.tool);
+        let id = at.and_then(|at| passed.remove(at).1);
+        all.push(Called { tool: &call.tool, id, became: "replaced", detail: Some(("jetway.became", &call.became)) });
     }
-    all.extend(record.calls_answered.iter().map(|tool| Called { tool, became: "answered", detail: None }));
-    all.extend(passed.into_iter().map(|tool| Called { tool, became: "passed", detail: None }));
+    all.extend(record.calls_answered.iter().map(|tool| Called { tool, id: None, became: "answered", detail: None }));
+    all.extend(passed.into_iter().map(|(tool, id)| Called { tool, id, became: "passed", detail: None }));
     all
 }
 
-/// It has no length: the agent runs it, where nobody sees how long that takes.
+/// It begins when its agent has it, and has no length yet.
 fn tool_call(record: &Record, (at, call): (usize, &Called<'_>), turn: &Span) -> Span {
     let mut said = Attributes::default();
     said.say("gen_ai.operation.name", "execute_tool");
     said.say("gen_ai.tool.name", call.tool);
+    said.may("gen_ai.tool.call.id", call.id);
     said.may("gen_ai.conversation.id", record.run.as_deref());
     said.say("jetway.exchange", record.id.as_str());
     said.say("jetway.call", call.became);
@@ -296,7 +344,7 @@ fn named(operation: &str, what: Option<&str>) -> String {
     what.map_or_else(|| operation.to_owned(), |what| format!("{operation} {what}"))
 }
 
-fn nanos(at: Timestamp) -> u64 {
+pub(super) fn nanos(at: Timestamp) -> u64 {
     u64::try_from(at.as_nanosecond()).unwrap_or_default()
 }
 

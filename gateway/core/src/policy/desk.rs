@@ -12,6 +12,7 @@ use crate::stream::guard::{Judge, Ruling};
 use crate::wire::event::Call;
 use crate::wire::json::{Json, Kind};
 use crate::wire::tools::offer::NewTool;
+use crate::wire::turn::Called;
 
 /// What a model was shown: where it is from, and its text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,19 +157,37 @@ pub struct Judges {
     pub warden: Option<Warden>,
     /// None where nobody is led.
     pub step: Option<StepGuard>,
+    kept_back: Vec<Called>,
 }
 
 impl Judges {
+    #[must_use]
+    pub fn new(desk: Desk, warden: Option<Warden>, step: Option<StepGuard>) -> Self {
+        Self { desk, warden, step, kept_back: Vec::new() }
+    }
+
     /// Calls that were refused, by a rule or by a step.
     pub fn refused(&self) -> impl Iterator<Item = &Refused> {
         let by_step = self.step.iter().flat_map(StepGuard::refused);
         self.warden.iter().flat_map(Warden::refused).chain(by_step)
     }
 
-    /// The tools of calls that the agent did not get: refused where rules are in force, or answered by us.
-    pub fn kept_back(&self) -> impl Iterator<Item = &str> {
-        let refused = self.refused().filter(|call| !call.noted);
-        refused.map(|call| call.tool.as_str()).chain(self.desk.served().iter().map(String::as_str))
+    /// The calls that the agent did not get: refused where rules are in force, or answered by us.
+    #[must_use]
+    pub fn kept_back(&self) -> &[Called] {
+        &self.kept_back
+    }
+
+    fn ruling(&mut self, call: &Call, input: Option<&str>) -> Ruling {
+        if self.desk.has(call)
+            && let Some(ruling) = self.desk.answer(call, input)
+        {
+            return ruling;
+        }
+        if let Some(ruling) = self.step.as_mut().and_then(|step| step.judge(call, input)) {
+            return ruling;
+        }
+        self.warden.as_mut().map_or(Ruling::Pass, |warden| warden.judge(call, input))
     }
 }
 
@@ -180,15 +199,11 @@ impl Judge for Judges {
     }
 
     fn judge(&mut self, call: &Call, input: Option<&str>) -> Ruling {
-        if self.desk.has(call)
-            && let Some(ruling) = self.desk.answer(call, input)
-        {
-            return ruling;
+        let ruling = self.ruling(call, input);
+        if !matches!(ruling, Ruling::Pass | Ruling::Become(_)) && self.kept_back.len() < MOST_KEPT {
+            self.kept_back.push(Called { name: call.name.clone(), id: call.id.clone() });
         }
-        if let Some(ruling) = self.step.as_mut().and_then(|step| step.judge(call, input)) {
-            return ruling;
-        }
-        self.warden.as_mut().map_or(Ruling::Pass, |warden| warden.judge(call, input))
+        ruling
     }
 }
 
@@ -208,7 +223,7 @@ mod tests {
 
     #[track_caller]
     fn check(name: &str, input: &str, expect: Ruling) {
-        let mut judges = Judges { desk: desk(), warden: None, step: None };
+        let mut judges = Judges::new(desk(), None, None);
         let call = Call { name: name.to_owned(), ..Call::default() };
         let input = judges.needs_input(&call).then_some(input);
         assert_eq!(judges.judge(&call, input), expect);
@@ -219,7 +234,7 @@ mod tests {
         check("search_docs", r#"{"query":"errors"}"#, Ruling::Answer(String::from("found errors")));
         check("search_docs", "{}", Ruling::Correct(String::from("[Jetway] `query` is missing.")));
         check("Read", "{}", Ruling::Pass);
-        let mut judges = Judges { desk: desk(), warden: None, step: None };
+        let mut judges = Judges::new(desk(), None, None);
         let call = Call { name: String::from("search_docs"), ..Call::default() };
         for input in [Some("{\"query\":1,\"query\":2}"), Some("[]"), Some("{\"que"), None] {
             let Ruling::Correct(why) = judges.judge(&call, input) else { panic!("{input:?} was answered") };

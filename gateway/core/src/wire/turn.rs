@@ -15,6 +15,14 @@ pub enum Turn {
     Responses(responses::turn::Turn),
 }
 
+/// A call that a turn made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Called {
+    pub name: String,
+    /// What its result will refer to it by; empty where it has no such id.
+    pub id: String,
+}
+
 /// What a call is answered with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
@@ -80,9 +88,9 @@ impl Turn {
         }
     }
 
-    /// The tools that it calls and that its agent has to answer for before the model can go on.
+    /// The calls that its agent has to answer before the model can go on.
     #[must_use]
-    pub fn calls(&self) -> Vec<String> {
+    pub fn calls(&self) -> Vec<Called> {
         match self {
             Self::Messages(turn) => turn.calls(),
             Self::Chat(turn) => turn.calls(),

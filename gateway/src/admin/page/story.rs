@@ -57,6 +57,8 @@ struct Turn {
     dialect: String,
     model: String,
     /// Where the provider named another.
+    /// The models that it was sent to and that served it, where each is another than the one before.
+    sent: Option<String>,
     served: Option<String>,
     provider: Option<String>,
     outcome: String,
@@ -215,11 +217,14 @@ impl Turn {
         let (passages, before) = (passages(exchange), previous.map(passages).unwrap_or_default());
         let is_same = !passages.is_empty() && passages == before;
         let step = text(exchange, "step");
+        let sent = text(exchange, "sent_model").filter(|sent| *sent != model);
+        let asked_for = sent.as_ref().unwrap_or(&model);
         Self {
             number: number(exchange, "turn"),
             at: known("at"),
             dialect: known("dialect"),
-            served: text(exchange, "served_model").filter(|served| *served != model),
+            served: text(exchange, "served_model").filter(|served| served != asked_for),
+            sent,
             provider: text(exchange, "provider"),
             tone: if outcome == "complete" { "well" } else { "ill" },
             is_retried: text(exchange, "retried_by").is_some(),

@@ -29,7 +29,7 @@ fn run() -> Line {
 
 fn exchange(turn: i64) -> Line {
     let mut exchange = line(&json!({
-        "id": EVIL, "turn": turn, "at": EVIL, "dialect": EVIL, "model": EVIL, "served_model": format!("{EVIL}2"),
+        "id": EVIL, "turn": turn, "at": EVIL, "dialect": EVIL, "model": EVIL, "sent_model": format!("{EVIL}1"), "served_model": format!("{EVIL}2"),
         "provider": EVIL, "outcome": EVIL, "status": 403, "detail": EVIL.repeat(20), "input": 100, "cache_read": 800,
         "cache_write": 50, "output": 50, "estimated": 1, "cost_micros": 12_300, "held_micros": 1, "total_millis": 1_500,
         "decide_micros": 700, "first_byte_millis": 200, "tools_offered": 9, "tools_removed": [EVIL],

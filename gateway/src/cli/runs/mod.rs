@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::cli::{out, runtime, span};
 use crate::config::{self, Config};
 use crate::gate;
+use crate::runs::body::document;
 use crate::runs::log::{Action, Log};
 use crate::runs::read::{Filter, Line, Reader};
 pub(super) use replay::{others, recorded};
@@ -163,10 +164,10 @@ async fn show(reader: &Reader, id: &str, (as_json, with_bodies): (bool, bool)) -
         let said = reader.bodies(id).await?;
         for exchange in &mut exchanges {
             let own = exchange.get("id").and_then(Value::as_str).and_then(|id| said.get(id));
-            let json = |bytes: &[u8]| serde_json::from_slice::<Value>(bytes).unwrap_or_default();
-            exchange.insert(String::from("sent"), own.map(|own| json(&own.sent)).unwrap_or_default());
-            exchange
-                .insert(String::from("said"), own.and_then(|own| own.said.as_deref()).map(json).unwrap_or_default());
+            let sent = own.and_then(|own| serde_json::from_slice(&own.sent).ok());
+            let said = own.and_then(|own| own.said.as_deref()).map(document);
+            exchange.insert(String::from("sent"), sent.unwrap_or_default());
+            exchange.insert(String::from("said"), said.unwrap_or_default());
         }
     }
     out::line(&serde_json::to_string_pretty(&json!({ "run": run, "exchanges": exchanges, "findings": findings }))?)
@@ -185,8 +186,9 @@ async fn erase(config: &Config, user: &str, reason: &str, yes: bool) -> anyhow::
         bail!("it cannot be undone; say --yes to erase all that is kept of {user:?}");
     }
     let (log, now) = (Log::beside(&config.runs, &config.state)?, Timestamp::now());
-    // By its runs, which nobody knows any more once the log is erased.
-    let conversations = gate::state_beside(config).await?.erase(&log.runs_of(user).await?).await?;
+    // By its runs, which nobody knows any more once the log is erased; and whatever is of others.
+    let runs = log.runs_of(user).await?;
+    let conversations = gate::state_beside(config).await?.erase(user, runs, now).await?;
     let erased = log.erase(user, now).await? + conversations;
     let by = config::environment("USER").unwrap_or_else(|| String::from("operator"));
     // Whom it was about is what was to be forgotten.

@@ -8,15 +8,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::cli::runs::{ago, money};
 use crate::cli::{out, span};
-use crate::runs::read::{self, Line, Reader};
+use crate::runs::read::{self, LONG, Line, Reader};
 
 /// How often it is looked.
 const PAUSE: Duration = Duration::from_millis(500);
 /// New exchanges that are read at once.
 const AT_ONCE: usize = 500;
-/// An exchange is written when it ends, by the time at which it began: none takes longer.
-const LONGEST: SignedDuration = SignedDuration::from_mins(30);
-
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Begin so far back, 30m at most. By default with what ends from now on.
@@ -31,18 +28,18 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(reader: &Reader, args: &Args) -> anyhow::Result<()> {
-    if args.since.is_some_and(|since| SignedDuration::try_from(since.0).map_or(true, |since| since > LONGEST)) {
+    if args.since.is_some_and(|since| SignedDuration::try_from(since.0).map_or(true, |since| since > LONG)) {
         anyhow::bail!("`--since` goes back 30m at most; `jetway runs export --since` goes further");
     }
     let mut seen = HashSet::new();
     let begun = Timestamp::now();
     if args.since.is_none() {
-        seen.extend(reader.ids_since(args.policy.as_deref(), begun.checked_sub(LONGEST)?).await?);
+        seen.extend(reader.ids_since(args.policy.as_deref(), begun.checked_sub(LONG)?).await?);
     }
-    let from = args.since.map(ago).transpose()?.unwrap_or(begun.checked_sub(LONGEST)?);
+    let from = args.since.map(ago).transpose()?.unwrap_or(begun.checked_sub(LONG)?);
     loop {
         // What was seen and is too old to come again is forgotten with its time.
-        let since = from.max(Timestamp::now().checked_sub(LONGEST)?);
+        let since = from.max(Timestamp::now().checked_sub(LONG)?);
         let ids = reader.ids_since(args.policy.as_deref(), since).await?;
         let new: Vec<&str> = ids.iter().filter(|id| !seen.contains(*id)).map(String::as_str).collect();
         for some in new.chunks(AT_ONCE) {

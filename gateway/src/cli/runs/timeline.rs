@@ -72,6 +72,12 @@ fn times(exchange: &Line) -> Option<String> {
     ))
 }
 
+/// The model that it was sent to, where that is another.
+fn sent_as(exchange: &Line) -> String {
+    let sent = text(exchange, "sent_model").filter(|sent| Some(*sent) != text(exchange, "model"));
+    sent.map(|sent| format!(", sent as {}", shown(sent))).unwrap_or_default()
+}
+
 fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     let outcome = field(exchange, "outcome");
     let outcome = if outcome == "complete" { paint.green(&outcome) } else { paint.red(&outcome) };
@@ -79,7 +85,7 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     let clock = time.get(11..19).unwrap_or(&time);
     let asks = if field(exchange, "endpoint") == QUESTION { QUESTION.to_owned() } else { field(exchange, "dialect") };
     let retried = if self::text(exchange, "retried_by").is_some() { ", retried" } else { "" };
-    let what = format!("{asks} {}{}", field(exchange, "model"), whose(exchange));
+    let what = format!("{asks} {}{}{}", field(exchange, "model"), sent_as(exchange), whose(exchange));
     text.push_str(&format!("\n{:>3}  {}  {what}  {outcome}{retried}\n", number(exchange, "turn"), paint.dim(clock)));
     let mut note = |label: &str, value: String| text.push_str(&format!("     {label:<9} {value}\n"));
     if number(exchange, "input") + number(exchange, "output") > 0 {

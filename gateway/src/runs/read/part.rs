@@ -104,7 +104,7 @@ impl Reader {
         let until = query.parameter(to);
         let (conditions, most) = (query.conditions(), query.parameter(MOST_SPENDING));
         let sql = format!(
-            "SELECT id, run, at, endpoint, dialect, model, served_model, \"user\", team, key, role, outcome, input, cache_read,
+            "SELECT id, run, at, endpoint, dialect, model, sent_model, served_model, \"user\", team, key, role, outcome, input, cache_read,
                 cache_write, cache_write_hour, output, cost_micros, step, steps_left, calls_answered
             FROM exchange {conditions} AND at <= {until} ORDER BY at DESC, id DESC LIMIT {most}"
         );

@@ -22,6 +22,7 @@ fn turn(number: u32) -> Record {
         usage: Usage { input: u64::from(number), cache_read: 3, cache_write: 2, cache_write_hour: 0, output: 1 },
         inner_turns: u32::from(is_tenth),
         step: Some(format!("step-{}", number / 400)),
+        sent_model: is_tenth.then(|| "small".into()),
         // What no PostgreSQL takes in a text, and its JSON functions choke on.
         calls: if is_tenth { vec!["Read".into(), "B\0ash".into()] } else { vec!["Read".into()] },
         redactions: if is_tenth { vec![found(2), found(1)] } else { Vec::new() },
@@ -50,6 +51,8 @@ pub(super) async fn a_long_run_is_told_in_parts_and_its_sums_are_of_all(store: &
         assert_eq!(turns, (first..=last).collect::<Vec<i64>>());
         assert_eq!((text(&part.exchanges[0], "id"), part.earlier), (Some(&*format!("x_{first:04}")), first - 1));
         check(&part);
+        let sent = part.exchanges.iter().filter(|exchange| exchange["sent_model"] == "small").count();
+        assert_eq!(sent, part.exchanges.len() / 10);
         before = part.exchanges.first().and_then(Place::of);
     }
     let none = reader.story("run_long", before.as_ref(), 300).await.unwrap().unwrap();
@@ -72,4 +75,28 @@ fn check(part: &Part) {
         *lists.entry(text(list, "name").unwrap()).or_default() += items.len() as i64 * number(list, "times");
     }
     assert_eq!(lists, BTreeMap::from([("calls", turns + turns / 10), ("redactions", turns / 5)]));
+}
+
+/// What was written lately is found by when it began, however long it took.
+pub(super) async fn what_ends_late_is_new_all_the_same(store: &Store) {
+    let open = store.open();
+    let now = Timestamp::now();
+    let ago = |minutes: i64| now - SignedDuration::from_mins(minutes);
+    let took = |id: &str, (began, minutes): (i64, u64)| Record {
+        at: ago(began),
+        total_millis: minutes * 60_000,
+        policy: Some(id[..1].into()),
+        ..record(id, "run_a")
+    };
+    let all = [("a1", (90, 89)), ("a2", (90, 40)), ("a3", (29, 1)), ("b1", (60, 60)), ("b2", (45, 20)), ("b3", (5, 1))];
+    for (id, times) in all {
+        open.log.write(&took(id, times)).await.unwrap();
+    }
+    open.told().await;
+    let reader = store.reader().await;
+    for (policy, expect) in [(None, "a1 b1 a3 b3"), (Some("a"), "a1 a3"), (Some("b"), "b1 b3"), (Some("c"), "")] {
+        let found = reader.ids_since(policy, ago(30)).await.unwrap();
+        assert_eq!(found.join(" "), expect, "{policy:?}");
+    }
+    open.end().await;
 }

@@ -88,6 +88,7 @@ fn kept(facts: &Facts, prompt: Option<Vec<u8>>) -> Kept {
         run: facts.run.clone(),
         id: facts.id.clone(),
         user: facts.user.clone(),
+        began: facts.began.unwrap_or(at),
         facts: serde_json::to_string(facts).unwrap_or_default(),
         at,
         due: facts.due_in(at),

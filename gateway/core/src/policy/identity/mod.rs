@@ -468,11 +468,16 @@ pub fn decide(rules: &Rules, policy: &str, presented: Presented) -> Result<Calle
     }
 }
 
-/// Whom a credential was for that has expired and would be good else; it lets nobody in.
+/// Whom a credential was for that has expired and would be good else, or a run token that was revoked; it
+/// lets nobody in. A key that was revoked is nobody's any more: it would name the runs of others who have
+/// another one of the same user.
 #[must_use]
 pub fn was(rules: &Rules, policy: &str, presented: Presented) -> Option<Caller> {
     let before = match presented {
-        Presented::Key(Some(key)) if key.expired => Presented::Key(Some(Key { expired: false, ..key })),
+        Presented::Key(Some(key)) if key.expired || key.revoked && key.run.is_some() => {
+            let revoked = key.revoked && key.run.is_none();
+            Presented::Key(Some(Key { expired: false, revoked, ..key }))
+        }
         Presented::Jwt(Ok(claims), now) => {
             let expired = claims::moment(&claims, "exp").ok().flatten()?;
             let last = Timestamp::from_second(expired.checked_sub(1)?).ok()?;

@@ -89,25 +89,27 @@ fn a_revoked_or_unknown_key_is_refused() {
 }
 
 #[test]
-fn whom_an_expired_credential_was_for_is_known_and_lets_nobody_in() {
+fn whom_a_dead_credential_was_for_is_known_and_lets_nobody_in() {
     let was = |accept: &str, sections: &str, presented: Presented| {
         let rules = rules(accept, sections).unwrap();
         assert!(decide(&rules, "wizard", presented.clone()).is_err());
         super::was(&rules, "wizard", presented)
             .map(|caller| (caller.user().to_owned(), caller.run().map(str::to_owned)))
     };
-    let token = |policy: &str, revoked: bool| match key(policy, revoked) {
-        Presented::Key(Some(key)) => {
-            Presented::Key(Some(Key { expired: true, run: Some(String::from("run_1")), ..key }))
-        }
+    let dead = |policy: &str, revoked: bool, expired: bool| match key(policy, revoked) {
+        Presented::Key(Some(key)) => Presented::Key(Some(Key { expired, run: Some(String::from("run_1")), ..key })),
         other => other,
     };
+    let token = |policy: &str, revoked: bool| dead(policy, revoked, true);
     let ada = |run: Option<&str>| Some((String::from("ada"), run.map(str::to_owned)));
-    assert_eq!(was(r#"["runs"]"#, "", token("wizard", false)), ada(Some("run_1")));
+    for presented in [token("wizard", false), token("wizard", true), dead("wizard", true, false)] {
+        assert_eq!(was(r#"["runs"]"#, "", presented), ada(Some("run_1")));
+    }
     for (accept, presented) in [
         (r#"["runs"]"#, token("coding", false)),
-        (r#"["runs"]"#, token("wizard", true)),
+        (r#"["runs"]"#, dead("coding", true, false)),
         (r#"["keys"]"#, token("wizard", false)),
+        (r#"["keys"]"#, key("wizard", true)),
     ] {
         assert_eq!(was(accept, "", presented), None);
     }

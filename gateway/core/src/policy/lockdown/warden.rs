@@ -129,6 +129,8 @@ impl Warden {
     fn replace(&mut self, call: &Call, input: &str) -> Option<Ruling> {
         let replacement = self.rules.replace.find(&call.name)?;
         Some(match replacement.become_call(input, &self.setting.agent) {
+            // In shadow mode the agent gets what the model called, also where others watch the reply.
+            Ok(_) if !self.is_enforced() => Ruling::Pass,
             Ok(own) => {
                 self.replaced.push(Replaced { tool: call.name.clone(), became: own.tool.clone() });
                 Ruling::Become(Substitute { name: own.tool, namespace: own.namespace, input: own.input })
@@ -198,8 +200,8 @@ impl Judge for Warden {
         }
         match self.fixed(call, input) {
             Err(ruling) => ruling,
-            Ok(Some(call)) => Ruling::Become(call),
-            Ok(None) => Ruling::Pass,
+            Ok(Some(call)) if self.is_enforced() => Ruling::Become(call),
+            Ok(_) => Ruling::Pass,
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::wire::hold::MOST_KEPT;
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
-use crate::wire::turn::Answer;
+use crate::wire::turn::{Answer, Called};
 
 /// A call's place: its choice, and its number among the calls of that.
 pub(in crate::wire) fn place(choice: u64, number: u64) -> u64 {
@@ -82,9 +82,9 @@ impl Turn {
         self.call(at).map(|call| call.input.len())
     }
 
-    pub(in crate::wire) fn calls(&self) -> Vec<String> {
-        let calls = self.choices.values().flat_map(|choice| &choice.calls);
-        calls.map(|call| call.identity.name.clone()).collect()
+    pub(in crate::wire) fn calls(&self) -> Vec<Called> {
+        let calls = self.choices.values().flat_map(|choice| &choice.calls).map(|call| &call.identity);
+        calls.map(|call| Called { name: call.name.clone(), id: call.id.clone().unwrap_or_default() }).collect()
     }
 
     pub(in crate::wire) fn words(&self) -> String {

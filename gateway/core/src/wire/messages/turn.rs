@@ -7,7 +7,7 @@ use crate::wire::hold::MOST_KEPT;
 use crate::wire::json::{self, Json, Kind, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
-use crate::wire::turn::Answer;
+use crate::wire::turn::{Answer, Called};
 
 #[derive(Debug, Clone, Default)]
 pub struct Turn {
@@ -110,10 +110,11 @@ impl Turn {
         self.blocks.get(&at).filter(|_| !self.is_odd).map(|block| block.input.len())
     }
 
-    pub(in crate::wire) fn calls(&self) -> Vec<String> {
+    pub(in crate::wire) fn calls(&self) -> Vec<Called> {
         let starts = self.blocks.values().filter_map(|block| Json::read(block.start.clone().into()).ok());
         let calls = starts.filter(|start| text_of(start.root(), "type").as_deref() == Some("tool_use"));
-        calls.map(|start| text_of(start.root(), "name").unwrap_or_default()).collect()
+        let text = |start: &Json, name| text_of(start.root(), name).unwrap_or_default();
+        calls.map(|start| Called { name: text(&start, "name"), id: text(&start, "id") }).collect()
     }
 
     pub(in crate::wire) fn words(&self) -> String {

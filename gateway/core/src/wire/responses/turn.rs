@@ -8,7 +8,7 @@ use crate::wire::json::{self, Json, Value};
 use crate::wire::patch::Patch;
 use crate::wire::request::text_of;
 use crate::wire::responses::reply::is_run_by_agent;
-use crate::wire::turn::Answer;
+use crate::wire::turn::{Answer, Called};
 
 #[derive(Debug, Clone, Default)]
 pub struct Turn {
@@ -102,13 +102,13 @@ impl Turn {
         if self.is_odd { None } else { Some(self.pieces.get(&at).map_or(0, String::len)) }
     }
 
-    pub(in crate::wire) fn calls(&self) -> Vec<String> {
+    pub(in crate::wire) fn calls(&self) -> Vec<Called> {
         let items = self.items.values().filter_map(|item| Json::read(item.clone().into()).ok());
         let calls = items.filter(|item| is_run_by_agent(item.root()));
+        let text =
+            |item: &Json, names: &[&str]| names.iter().find_map(|name| text_of(item.root(), name)).unwrap_or_default();
         // A tool that the provider defines has no name but its type.
-        calls
-            .map(|item| ["name", "type"].iter().find_map(|name| text_of(item.root(), name)).unwrap_or_default())
-            .collect()
+        calls.map(|item| Called { name: text(&item, &["name", "type"]), id: text(&item, &["call_id"]) }).collect()
     }
 
     pub(in crate::wire) fn words(&self) -> String {

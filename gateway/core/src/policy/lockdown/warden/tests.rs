@@ -1,6 +1,7 @@
 //! Calls of agents' tools, and what the warden rules of them.
 
 use super::*;
+use crate::wire::Dialect;
 
 /// What comes of a call: `pass`, or the rule that refuses it, with the sentence that the model reads.
 fn ruled(lockdown: &str, setting: Setting, (name, input): (&str, &str)) -> (Ruling, Vec<Refused>) {
@@ -30,6 +31,41 @@ fn what_is_only_noted_is_told_apart() {
         assert_eq!((ruling == Ruling::Pass, refused[0].noted), (noted, noted), "{mode}");
         assert!(refused[0].sentence.contains("`Read` was refused by the policy"), "{refused:?}");
     }
+}
+
+#[test]
+fn in_shadow_mode_no_call_is_another() {
+    let narrow = "narrow: { Bash: { properties: { timeout: { fixed: 5 }, command: { max_length: 3 } } } }";
+    let tool = "replace: { look: { description: Looks., inputs: { how: { type: text, description: How., enum: [fast] } }, becomes: { shell: ls }, result: { lines: '.*', otherwise: No. } } }";
+    let check = |more: &str, call: (&str, &str), enforced: &str| {
+        for mode in ["enforce", "shadow"] {
+            let rules: Rules = serde_saphyr::from_str(&format!("{{ allow: ['*'], mode: {mode}, {more} }}")).unwrap();
+            let request = r#"{"model":"m","messages":[],"tools":[{"name":"Bash","input_schema":{"type":"object","properties":{"command":{"type":"string"}}}}]}"#;
+            let request = Request::read(Dialect::Messages, Json::read(request.into()).unwrap()).unwrap();
+            let setting = Setting::of(&rules, "p", &request, false);
+            let mut warden = Warden::new(Arc::new(rules), setting);
+            let call = (Call { name: call.0.to_owned(), id: String::from("c"), ..Call::default() }, call.1);
+            let ruling = warden.judge(&call.0, Some(call.1));
+            let found = match &ruling {
+                Ruling::Pass => "pass",
+                Ruling::Become(_) => "become",
+                Ruling::Correct(_) => "correct",
+                other => panic!("{other:?}"),
+            };
+            let expect = if mode == "shadow" { "pass" } else { enforced };
+            assert_eq!(found, expect, "{mode} {more} {call:?}");
+            // What is said to have been given in other words was.
+            assert!(warden.replaced().is_empty() || found == "become", "{mode} {more} {call:?}");
+            let noted: Vec<bool> = warden.refused().iter().map(|refused| refused.noted).collect();
+            assert_eq!(noted, if enforced == "correct" { vec![mode == "shadow"] } else { vec![] }, "{mode} {call:?}");
+        }
+    };
+    check(narrow, ("Bash", r#"{"command":"ls"}"#), "become");
+    check(narrow, ("Bash", r#"{"command":"ls","timeout":9}"#), "become");
+    check(narrow, ("Bash", r#"{"command":"ls -la","timeout":5}"#), "correct");
+    check(narrow, ("Bash", r#"{"command":"ls","timeout":5}"#), "pass");
+    check(tool, ("look", r#"{"how":"fast"}"#), "become");
+    check(tool, ("look", r#"{"how":"slow"}"#), "correct");
 }
 
 #[test]
