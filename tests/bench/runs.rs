@@ -1,18 +1,19 @@
-//! What looking at the run log costs: 10,000 runs of 8 exchanges each, in SQLite and in PostgreSQL, and
-//! 1,000 runs with bodies held against the shipped wizard policy. `cargo bench -p jetway --bench runs`
+//! What looking at the run log costs: 10,000 runs of 8 exchanges each with bodies of up to 60 KB, in SQLite and
+//! in PostgreSQL, and 1,000 runs with bodies held against the shipped wizard policy. `cargo bench -p jetway --bench runs`
 //! reports; nothing here is asserted.
 
 #![expect(clippy::unwrap_used, reason = "a bench may stop where nothing can be measured")]
 #![expect(clippy::print_stdout, reason = "it reports")]
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use jetway::config::{Config, Postgres, Runs, Secrets};
 use jetway::gate::Gate;
 use jetway::replay::{self, Recorded};
-use jetway::runs::body::Body;
+use jetway::runs::body::{Body, words};
 use jetway::runs::log::Log;
 use jetway::runs::read::{Filter, Line, Reader};
 use jetway::runs::{CallRefused, Ended, Outcome, Passage, Record};
@@ -103,6 +104,7 @@ async fn store(name: &str, runs: Runs) {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     println!("{name}: {} exchanges written in {:.1} s", RUNS * TURNS, clock.elapsed().as_secs_f64());
+    bodies(&log, begun).await;
     let reader = Reader::open(&runs, state.path()).await.unwrap();
     let first = Filter { limit: 20, ..Filter::default() };
     let text = |text: &str| Some(text.to_owned());
@@ -116,8 +118,12 @@ async fn store(name: &str, runs: Runs) {
         ("ended, of which there are none", Filter { ended: text("cut"), ..first.clone() }),
         ("refused tool", Filter { refused: text("Bash"), ..first.clone() }),
         ("refused tool, of which there are none", Filter { refused: text("Write"), ..first.clone() }),
-        ("text", Filter { text: text("used up"), ..first.clone() }),
-        ("text, of which there is none", Filter { text: text("nowhere"), ..first.clone() }),
+        ("text of a refusal", Filter { text: text("used up"), ..first.clone() }),
+        ("text that most said", Filter { text: text("function"), ..first.clone() }),
+        ("text that few said", Filter { text: text("Server-Sent"), ..first.clone() }),
+        ("text that one said", Filter { text: text("commit 004242-3"), ..first.clone() }),
+        ("text, of which there is none", Filter { text: text("kubernetes ingress"), ..first.clone() }),
+        ("text of usual words, of which there is none", Filter { text: text("function the for"), ..first.clone() }),
     ] {
         let (time, count) = timed(|| async { reader.list(&filter).await.unwrap().len() }).await;
         println!("  {what}: {time:.1} ms, {count} runs");
@@ -127,6 +133,85 @@ async fn store(name: &str, runs: Runs) {
     close.cancel();
     tasks.close();
     tasks.wait().await;
+}
+
+/// Bodies of all exchanges: in each a tool's result of some 7 KB is new, a piece of the texts of this repository.
+async fn bodies(log: &Log, begun: Timestamp) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut corpus = String::new();
+    ["README.md", "ARCHITECTURE.md", "policies", "gateway/src", "gateway/core/src"]
+        .iter()
+        .for_each(|name| gather(&root.join(name), &mut corpus));
+    let corpus: Arc<str> = corpus.into();
+    let (clock, mut said) = (Instant::now(), 0);
+    for some in (0..RUNS).collect::<Vec<_>>().chunks(AT_ONCE / TURNS) {
+        let mut writing = JoinSet::new();
+        for run in some.iter().copied() {
+            let (log, corpus) = (log.clone(), Arc::clone(&corpus));
+            writing.spawn(async move {
+                let mut bytes = 0;
+                for body in story(begun, run, &corpus) {
+                    bytes += body.words.as_ref().map_or(0, String::len);
+                    log.keep_body(body).await.unwrap();
+                }
+                bytes
+            });
+        }
+        said += writing.join_all().await.iter().sum::<usize>();
+        while log.undelivered() > AT_ONCE {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    while log.undelivered() > 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let (seconds, megabytes) = (clock.elapsed().as_secs_f64(), said >> 20);
+    println!("  {} bodies, in which {megabytes} MB were said, written in {seconds:.1} s", RUNS * TURNS);
+}
+
+/// The texts of a file, or of all in a folder.
+fn gather(path: &Path, texts: &mut String) {
+    if let Ok(text) = std::fs::read_to_string(path) {
+        texts.push_str(&text);
+    } else if let Ok(files) = std::fs::read_dir(path) {
+        let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        files.sort();
+        files.iter().for_each(|file| gather(file, texts));
+    }
+}
+
+/// What was sent in each exchange of a run: all that was said before, and a result.
+fn story(begun: Timestamp, run: usize, corpus: &str) -> Vec<Body> {
+    let mut messages = vec![json!({ "role": "user", "content": "Add analytics to this Next.js project." })];
+    let body = |turn: usize| {
+        let record = record(begun, run, turn);
+        let seed = (run * TURNS + turn) as u64;
+        let place = |n: u64| (seed * 8 + n).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 16;
+        let piece = |n: u64| {
+            let from = usize::try_from(place(n)).unwrap() % (corpus.len() - 4_000);
+            let (from, to) = (corpus.floor_char_boundary(from), corpus.floor_char_boundary(from + 3_500));
+            &corpus[from..to]
+        };
+        let id = format!("toolu_{:012x}", place(2));
+        let result = format!("commit {run:06}-{turn} {:012x}\n{}\n{}", place(3), piece(0), piece(1));
+        messages.push(json!({ "role": "assistant", "content": [{ "type": "tool_use", "id": id, "name": "Bash",
+            "input": { "command": format!("git show {:012x}", place(3)) } }] }));
+        messages.push(
+            json!({ "role": "user", "content": [{ "type": "tool_result", "tool_use_id": id, "content": result }] }),
+        );
+        let sent = json!({ "model": "claude-sonnet-5-5", "max_tokens": 1000, "messages": messages }).to_string();
+        let said = json!({ "role": "assistant", "content": "I read it, and go on with what comes next." }).to_string();
+        Body {
+            exchange: record.id,
+            run: record.run,
+            user: record.user,
+            at: record.at,
+            words: words(sent.as_bytes(), Some(&said)),
+            sent: sent.into(),
+            said: Some(said),
+        }
+    };
+    (0..TURNS).map(body).collect()
 }
 
 /// The median of several times, in milliseconds, and what came of it.

@@ -280,7 +280,8 @@ fn a_token_dies(ttl: &str, why: &str, dies: &dyn Fn(&Jetway, &str)) {
     let wish = json!({ "policy": "open", "user": "ada", "cap": { "usd": 1 }, "ttl": ttl });
     let mint = post("/v1/tokens", wish.to_string()).header("authorization", &format!("Bearer {}", jetway.token()));
     let minted = mint.send(jetway.admin);
-    let token = minted.json()["token"].as_str().unwrap_or_else(|| panic!("{}", minted.text())).to_owned();
+    assert!(minted.json()["token"].is_string(), "{}", minted.text());
+    let token = minted.json()["token"].as_str().unwrap().to_owned();
     let send = || post("/v1/messages", body("Go.").to_string()).header("x-api-key", &token).send(jetway.data);
     assert_eq!(send().status, 200);
     dies(&jetway, minted.json()["id"].as_str().unwrap());

@@ -117,6 +117,9 @@ fn every_answer_tells_the_browser_to_run_nothing_and_to_keep_nothing() {
                     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
         assert_eq!(policy, says, "{path}");
         assert_eq!(answer.header("x-content-type-options"), Some("nosniff"), "{path}");
+        // What has no type is shown as its source.
+        let kind = answer.header("content-type").unwrap_or_default();
+        assert!(kind.starts_with("text/") || !answer.text().contains('<'), "{path}: {kind}");
         assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
         assert!(!answer.text().contains(" style=") && !answer.text().contains(" onclick="), "{path}");
     }

@@ -7,6 +7,8 @@ use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use jetway_support::eventually;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -86,6 +88,27 @@ impl Browser {
         let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
         let call = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size });
         self.call("POST", "/goog/cdp/execute", &call);
+    }
+
+    /// Shows pages in the light or in the dark.
+    pub(crate) fn prefers(&self, scheme: &str) {
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        let call = json!({ "cmd": "Emulation.setEmulatedMedia", "params": { "features": features } });
+        self.call("POST", "/goog/cdp/execute", &call);
+    }
+
+    /// The whole page as a PNG.
+    pub(crate) fn picture(&self) -> Vec<u8> {
+        // They would be in its way.
+        self.call(
+            "POST",
+            "/goog/cdp/execute",
+            &json!({ "cmd": "Emulation.setScrollbarsHidden", "params": { "hidden": true } }),
+        );
+        let params = json!({ "format": "png", "captureBeyondViewport": true });
+        let call = json!({ "cmd": "Page.captureScreenshot", "params": params });
+        let taken = self.call("POST", "/goog/cdp/execute", &call);
+        STANDARD.decode(taken["data"].as_str().unwrap()).unwrap()
     }
 
     /// What the console was told since this was last asked, but for hints to developers.

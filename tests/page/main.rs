@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
 
 mod browser;
+mod looks;
 
 use browser::{Browser, ENTER, ESCAPE, TAB};
 use jetway_scripted::Provider;
@@ -58,14 +59,18 @@ impl House {
     /// A browser whose user has typed the token, and is at the page that was asked for.
     fn visit(&self, path: &str) -> Browser {
         let browser = Browser::open();
-        browser.go(&self.url(path));
-        browser.wait("document.activeElement.id === 'token'");
-        browser.press(&self.jetway.token());
-        browser.press(ENTER);
-        browser
-            .wait(&format!("location.pathname + location.search === {path:?} && document.readyState === 'complete'"));
+        sign_in(&browser, &self.jetway, path);
         browser
     }
+}
+
+/// Types the token where it is asked for, on the way to this page.
+fn sign_in(browser: &Browser, jetway: &Jetway, path: &str) {
+    browser.go(&format!("http://{}{path}", jetway.admin));
+    browser.wait("document.activeElement.id === 'token'");
+    browser.press(&jetway.token());
+    browser.press(ENTER);
+    browser.wait(&format!("location.pathname + location.search === {path:?} && document.readyState === 'complete'"));
 }
 
 #[test]

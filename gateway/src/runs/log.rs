@@ -18,7 +18,7 @@ use crate::runs::journal::Journal;
 use crate::runs::postgres::{Forwarder, Wire, days, within};
 use crate::runs::read::Reader;
 pub use crate::runs::row::Action;
-use crate::runs::row::{self, Cell, Row, Table};
+use crate::runs::row::{self, Cell, MARKS, Row, Table};
 use crate::runs::schema::{self, Dialect};
 use crate::runs::tally::{self, tallies};
 use crate::runs::{Ended, Record};
@@ -317,6 +317,9 @@ impl Log {
         for table in OF_USERS {
             erased += erase_here((records, records), table, &user).await?;
         }
+        // The index has marks of what was deleted until it is one piece.
+        let merge = "INSERT INTO mark (mark) VALUES ('optimize')";
+        bodies.call(move |transaction| transaction.execute(merge, [])).await?;
         for store in [records, bodies] {
             let path = store.path().to_owned();
             let rewritten = tokio::task::spawn_blocking(move || store::rewrite(&path)).await;
@@ -375,18 +378,33 @@ fn insert(transaction: &Transaction<'_>, row: &Row) -> rusqlite::Result<()> {
     if !is_kept(transaction, row)? {
         return Ok(());
     }
-    let columns = row.columns();
+    // Marks are in a table of their own, by the number of their body.
+    let marks = row.get(MARKS).text();
+    let number = marks.map(|_| next_number(transaction)).transpose()?.map_or(Cell::Null, Cell::Number);
+    let cells = row.cells().iter().map(|(name, cell)| (name.as_str(), cell)).filter(|(name, _)| *name != MARKS);
+    let (columns, cells): (Vec<&str>, Vec<&Cell>) = cells.chain(marks.map(|_| ("number", &number))).unzip();
     let sql = row::insert(row.table, &columns, &row::values(columns.len()));
     let sql = schema::statement(&sql, Dialect::Embedded);
-    let added = transaction.prepare_cached(&sql)?.execute(params_from_iter(row.cells().values()))?;
+    let added = transaction.prepare_cached(&sql)?.execute(params_from_iter(cells))?;
     if added == 0 {
         return Ok(());
+    }
+    if let Some(marks) = marks {
+        transaction
+            .prepare_cached("INSERT INTO mark (rowid, marks) VALUES (?1, ?2)")?
+            .execute(params![number, marks])?;
     }
     let sql = schema::statement(&tally::upsert(&row::values(tally::COLUMNS.len())), Dialect::Embedded);
     for (run, tally) in tallies([row]) {
         transaction.prepare_cached(&sql)?.execute(params_from_iter(tally.cells(&run)))?;
     }
     Ok(())
+}
+
+/// A number that no body has.
+fn next_number(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
+    let mut last = transaction.prepare_cached("SELECT coalesce(max(number), 0) FROM body")?;
+    last.query_row([], |row| row.get::<_, i64>(0)).map(|last| last + 1)
 }
 
 /// Erases what a table has of a user. A few rows at a time, found beforehand, so that others may write in

@@ -7,6 +7,7 @@ pub mod feedback;
 mod forget;
 mod journal;
 pub mod log;
+mod marks;
 pub mod open;
 mod path;
 pub mod pending;

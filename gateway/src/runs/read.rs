@@ -1,6 +1,7 @@
 //! Reading the run log, of whichever store.
 
 mod part;
+mod text;
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -91,11 +92,11 @@ const TIMES: &[&str] = &["at", "started", "ended", "until", "last", "answered"];
 /// longer than this.
 pub const LONG: SignedDuration = SignedDuration::from_mins(30);
 
-/// Runs, with how each ended and whether its agent was asked; one that went on since is open again.
+/// Of `run`, all runs or some: what is known of each, with how it ended and whether its agent was asked; one that went on since is open again.
 const RUNS: &str = "SELECT run.*,
     (SELECT how FROM ending WHERE ending.run = run.id AND ending.at >= run.ended ORDER BY ending.at DESC LIMIT 1) AS ended_by,
     (SELECT asked FROM ending WHERE ending.run = run.id AND ending.at >= run.ended ORDER BY ending.at DESC LIMIT 1) AS asked
-    FROM run";
+    FROM";
 
 /// Looks into the log beside a gateway that may be running.
 #[derive(Debug)]
@@ -168,6 +169,10 @@ impl Reader {
         }
     }
 
+    fn dialect(&self) -> Dialect {
+        if matches!(self.0, Store::Embedded(_)) { Dialect::Embedded } else { Dialect::Postgres }
+    }
+
     /// The latest runs, the newest first.
     ///
     /// # Errors
@@ -189,8 +194,10 @@ impl Reader {
         }
         query.ended(filter.ended.as_deref());
         query.refused(filter.refused.as_deref());
-        query.says(filter.text.as_deref());
-        let sql = format!("{RUNS} {} ORDER BY started DESC, id DESC", query.conditions());
+        let sql = match &filter.text {
+            Some(text) => query.saying(text, self.dialect()),
+            None => format!("{RUNS} run {} ORDER BY started DESC, id DESC", query.conditions()),
+        };
         let limit = query.parameter(u64::from(filter.limit));
         self.rows(&format!("{sql} LIMIT {limit}"), &query.cells).await
     }
@@ -205,7 +212,7 @@ impl Reader {
         let full = [full];
         let mut exchanges = self.rows("SELECT * FROM exchange WHERE run = $1 ORDER BY at, id", &full).await?;
         // Behind its exchanges, of which more may have come meanwhile: its sums are of all that are shown.
-        let Some(run) = self.rows(&format!("{RUNS} WHERE id = $1"), &full).await?.pop() else { return Ok(None) };
+        let Some(run) = self.rows(&format!("{RUNS} run WHERE id = $1"), &full).await?.pop() else { return Ok(None) };
         // A row is never changed: that its request was sent again stands in the one that followed.
         let again = exchanges.iter().filter_map(|exchange| Some((text(exchange, "again_of")?, text(exchange, "id")?)));
         let again: HashMap<String, String> = again.map(|(of, id)| (of.to_owned(), id.to_owned())).collect();
@@ -413,23 +420,6 @@ impl Query {
 
     fn retried(&mut self) {
         self.conditions.push(String::from("id IN (SELECT run FROM exchange WHERE again_of IS NOT NULL)"));
-    }
-
-    fn says(&mut self, text: Option<&str>) {
-        if let Some(text) = text {
-            let text = self.parameter(like(text).as_str());
-            let has = |column: &str| has(column, &text);
-            self.conditions.push(format!(
-                "(id IN (SELECT run FROM exchange WHERE detail IS NOT NULL AND {})
-                    OR id IN (SELECT run FROM exchange WHERE calls_refused <> '[]' AND {})
-                    OR id IN (SELECT run FROM finding WHERE {})
-                    OR EXISTS (SELECT 1 FROM body WHERE body.run = run.id AND {}))",
-                has("detail"),
-                has("calls_refused"),
-                has("text"),
-                has("words")
-            ));
-        }
     }
 
     fn conditions(&self) -> String {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::runs::body::{self, Body};
-use crate::runs::{Ended, Found, Record};
+use crate::runs::{Ended, Found, Record, marks};
 
 /// The most that is added up: two of them still fit a number.
 pub(super) const MOST: i64 = i64::MAX / 4;
@@ -101,6 +101,9 @@ impl Table {
     }
 }
 
+/// What the texts of a body are found by, which each store keeps in its own way.
+pub(super) const MARKS: &str = "marks";
+
 /// A row that is to be written, once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Row {
@@ -185,8 +188,9 @@ impl Row {
     pub(super) fn of_body(said: &Body) -> std::io::Result<Self> {
         let sent = body::pack(&said.sent)?;
         let answer = said.said.as_ref().map(|said| body::pack(said.as_bytes())).transpose()?;
-        let bytes =
-            [answer.as_ref(), said.words.as_ref()].iter().flatten().map(|text| text.len()).sum::<usize>() + sent.len();
+        let marks = said.words.as_deref().map(marks::of);
+        let others = [answer.as_ref(), said.words.as_ref(), marks.as_ref()];
+        let bytes = others.iter().flatten().map(|text| text.len()).sum::<usize>() + sent.len();
         let cells = [
             ("id", (&said.exchange).into()),
             ("at", said.at.into()),
@@ -194,6 +198,7 @@ impl Row {
             ("user", said.user.as_ref().into()),
             ("bytes", bytes.into()),
             ("words", said.words.as_ref().into()),
+            (MARKS, marks.map_or(Cell::Null, Cell::Text)),
             ("sent", Cell::Text(sent)),
             ("said", answer.map_or(Cell::Null, Cell::Text)),
         ];

@@ -2,7 +2,8 @@
 //!
 //! `CREATE TABLE run (id TEXT PRIMARY KEY, turns {number} NOT NULL) {strict}` is
 //! `turns INTEGER … STRICT` in SQLite and `turns BIGINT …` in PostgreSQL. Every column is a whole
-//! number or text. In PostgreSQL the table of exchanges is partitioned by the day they began on.
+//! number or text, but for the marks of bodies in PostgreSQL, which are a list. There the table of exchanges
+//! is partitioned by the day they began on.
 
 /// Which store a text of SQL is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +21,13 @@ const WORDS: &[(&str, &str, &str)] = &[
     ("{by day}", ") STRICT", ", PRIMARY KEY (id, at)) PARTITION BY RANGE (at)"),
     // From then on SQLite has bodies in a file of their own.
     ("{words of bodies}", "ALTER TABLE body RENAME TO moved_body", "ALTER TABLE body ADD COLUMN words TEXT"),
+    (
+        "{marks of bodies}",
+        "",
+        "ALTER TABLE body ADD COLUMN marks SMALLINT[];
+         CREATE INDEX body_marks ON body USING GIN (marks);
+         CREATE INDEX body_unmarked ON body (run) WHERE marks IS NULL AND words IS NOT NULL;",
+    ),
 ];
 
 /// In order, once each; never change one that was released, add another.
@@ -201,11 +209,13 @@ const TABLES: &[&str] = &[
     ALTER TABLE exchange ADD COLUMN sent_model TEXT;
     CREATE INDEX exchange_long ON exchange (at) WHERE total_millis > 1800000;
     ",
+    "{marks of bodies}",
 ];
 
 /// Bodies as SQLite keeps them, likewise: in a file of their own, for to rewrite that takes long. A change
 /// of the table `body` above is for PostgreSQL alone.
-pub(super) const BODIES: &[&str] = &[r#"
+pub(super) const BODIES: &[&str] = &[
+    r#"
     CREATE TABLE body (
         id TEXT PRIMARY KEY,
         at INTEGER NOT NULL,
@@ -219,7 +229,18 @@ pub(super) const BODIES: &[&str] = &[r#"
     CREATE INDEX body_at ON body (at);
     CREATE INDEX body_run ON body (run, at);
     CREATE TABLE erased (id TEXT PRIMARY KEY, at INTEGER NOT NULL) STRICT;
-"#];
+"#,
+    // Marks go with their body, whoever deletes it.
+    "
+    ALTER TABLE body ADD COLUMN number INTEGER;
+    CREATE INDEX body_number ON body (number, run);
+    CREATE INDEX body_unmarked ON body (run) WHERE number IS NULL AND words IS NOT NULL;
+    CREATE VIRTUAL TABLE mark USING fts5 (marks, content = '', contentless_delete = 1, detail = none, tokenize = ascii);
+    CREATE TRIGGER body_forgotten AFTER DELETE ON body WHEN old.number IS NOT NULL BEGIN
+        DELETE FROM mark WHERE rowid = old.number;
+    END;
+    ",
+];
 
 /// The migrations as a store reads them.
 pub(super) fn migrations(dialect: Dialect) -> Vec<String> {

@@ -3,6 +3,7 @@
 mod again;
 mod erasing;
 mod story;
+mod text;
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -172,24 +173,6 @@ async fn what_is_looked_for_is_found_in_whatever_case(place: &Place) {
         (None, Some("Bas"), 0),
     ] {
         assert_eq!(reader.list(&with(text, refused)).await.unwrap().len(), count, "{text:?} {refused:?}");
-    }
-    open.end().await;
-}
-
-async fn what_was_said_is_found(place: &Place) {
-    let open = place.open();
-    for (id, run, words) in [("x_1", "run_a", Some("Where is the Middleware?")), ("x_2", "run_b", None)] {
-        open.log.write(&record(id, run)).await.unwrap();
-        let words = words.map(str::to_owned);
-        let body = Body { exchange: id.into(), run: Some(run.into()), sent: "{}".into(), words, ..Body::default() };
-        open.log.keep_body(Body { at: Timestamp::now(), ..body }).await.unwrap();
-    }
-    open.told().await;
-    let reader = place.reader().await;
-    for (text, expect) in [("the middleware", &["run_a"][..]), ("nowhere", &[])] {
-        let filter = Filter { text: Some(text.into()), limit: 9, ..Filter::default() };
-        let found = reader.list(&filter).await.unwrap();
-        assert_eq!(found.iter().map(|run| run["id"].as_str().unwrap()).collect::<Vec<_>>(), expect, "{text}");
     }
     open.end().await;
 }
@@ -421,7 +404,9 @@ async fn all(place: fn() -> Place) {
     erasing::of_a_user_who_is_erased_nothing_is_left(&place()).await;
     erasing::what_is_on_its_way_is_left_out_where_it_is_older(&place()).await;
     erasing::nothing_slips_in_while_a_user_is_erased(&place()).await;
-    what_was_said_is_found(&place()).await;
+    text::that_was_said_is_found(&place()).await;
+    text::that_is_in_no_index_is_found(&place()).await;
+    text::that_is_gone_is_found_no_more(&place()).await;
     what_is_odd_is_kept(&place()).await;
     again::is_told_apart(&place()).await;
     actions_are_the_newest_first(&place()).await;

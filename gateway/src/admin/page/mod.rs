@@ -101,8 +101,10 @@ pub(super) async fn answer(admin: &Admin, head: &Head, body: Incoming) -> Respon
     let made = made.or_else(|(status, sentence)| {
         let title = status.canonical_reason().unwrap_or("It did not work");
         let is_in = is_in(admin, &visit);
-        whole(admin, (title, "error"), "error", context! { title, sentence, is_in })
-            .map(|page| Response::builder().status(status).body(page.into_body()).unwrap_or_default())
+        whole(admin, (title, "error"), "error", context! { title, sentence, is_in }).map(|mut page| {
+            *page.status_mut() = status;
+            page
+        })
     });
     guarded(made.unwrap_or_else(|(status, sentence)| {
         tracing::error!(sentence, "the page could not be made");

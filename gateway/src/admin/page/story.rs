@@ -243,7 +243,10 @@ impl Turn {
             wait_micros: number(exchange, "wait_micros"),
             chunks: number(exchange, "chunks"),
             gap: exchange.get("longest_gap_millis").and_then(Value::as_i64),
-            is_new_step: step.is_some() && step != previous.and_then(|previous| text(previous, "step")),
+            // What is asked at the end is no turn of a step.
+            is_new_step: step.is_some()
+                && text(exchange, "endpoint").as_deref() != Some(QUESTION)
+                && step != previous.and_then(|previous| text(previous, "step")),
             step,
             marks: marks(exchange, previous),
             passages: passages.len(),
@@ -346,9 +349,8 @@ fn marks(exchange: &Line, previous: Option<&Line>) -> Vec<Mark> {
     for call in items(exchange, "calls_replaced") {
         add("replaced", part(call, "tool").unwrap_or_default(), part(call, "became"));
     }
-    for found in items(exchange, "redactions") {
+    for (found, count) in secrets(exchange) {
         let is_out = found.get("replaced").and_then(Value::as_bool).unwrap_or(false);
-        let count = found.get("count").and_then(Value::as_i64).unwrap_or(1);
         let what = format!("{count} × {}", part(found, "kind").unwrap_or_default());
         add(if is_out { "redacted" } else { "noted" }, what, part(found, "name"));
     }
@@ -356,7 +358,8 @@ fn marks(exchange: &Line, previous: Option<&Line>) -> Vec<Mark> {
         let turns = left.get("turns").and_then(Value::as_i64).unwrap_or(0);
         let seconds = left.get("millis").and_then(Value::as_i64).unwrap_or(0) / 1_000;
         let how = part(left, "how").unwrap_or_default();
-        add("step", part(left, "step").unwrap_or_default(), Some(format!("{how} after {turns} turns, {seconds} s")));
+        let turns = if turns == 1 { String::from("1 turn") } else { format!("{turns} turns") };
+        add("step", part(left, "step").unwrap_or_default(), Some(format!("{how} after {turns}, {seconds} s")));
     }
     for tool in items(exchange, "calls_answered") {
         add("answered", tool.as_str().unwrap_or_default().to_owned(), None);
@@ -376,6 +379,21 @@ fn marks(exchange: &Line, previous: Option<&Line>) -> Vec<Mark> {
         add("project", project.join(", "), None);
     }
     marks
+}
+
+/// Secrets that were found, and how often, in whichever result.
+fn secrets(exchange: &Line) -> Vec<(&Value, i64)> {
+    let mut all: Vec<(&Value, i64)> = Vec::new();
+    for found in items(exchange, "redactions") {
+        let count = found.get("count").and_then(Value::as_i64).unwrap_or(1);
+        let is_same =
+            |known: &Value| ["kind", "name", "replaced"].iter().all(|part| known.get(part) == found.get(part));
+        match all.iter_mut().find(|(known, _)| is_same(known)) {
+            Some((_, sum)) => *sum = sum.saturating_add(count),
+            None => all.push((found, count)),
+        }
+    }
+    all
 }
 
 /// What was decided, as marks. What stands in every turn, as of tools, is told where it is new.

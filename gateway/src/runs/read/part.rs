@@ -84,7 +84,7 @@ impl Reader {
             )
         };
         let lists = self.rows(&LISTS.iter().map(alike).collect::<Vec<_>>().join(" UNION ALL "), &full).await?;
-        let run = self.rows(&format!("{RUNS} WHERE id = $1"), &full).await?.pop();
+        let run = self.rows(&format!("{RUNS} run WHERE id = $1"), &full).await?.pop();
         Ok(run.map(|run| Part { run, exchanges, earlier, sums, lists }))
     }
 

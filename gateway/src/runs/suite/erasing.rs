@@ -5,13 +5,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use rusqlite::Connection;
 
 use super::{Place, number, record, scrambled};
 use crate::runs::body::{Body, pack, words};
 use crate::runs::log::{BODIES, FILE};
 use crate::runs::read::Filter;
 use crate::runs::row::{Row, Table};
-use crate::runs::{Ended, QUESTION, Record, log};
+use crate::runs::{Ended, QUESTION, Record, log, marks, schema};
 
 const MARK: &str = "what only ada would say";
 
@@ -24,6 +25,33 @@ fn holds(state: &Path, texts: &HashSet<Vec<u8>>) -> Vec<String> {
         bytes.windows(length).any(|some| texts.contains(some))
     };
     files.filter(has).collect()
+}
+
+/// What the index of marks consists of.
+fn index(state: &Path) -> Vec<Vec<u8>> {
+    blocks(&log::connect(&state.join(FILE)).unwrap())
+}
+
+fn blocks(files: &Connection) -> Vec<Vec<u8>> {
+    // Before these stand counts.
+    let mut find = files.prepare("SELECT block FROM mark_data WHERE id > 10 ORDER BY block").unwrap();
+    find.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+/// The same, of an index of the bodies that are there.
+fn made_anew(state: &Path) -> Vec<Vec<u8>> {
+    let files = log::connect(&state.join(FILE)).unwrap();
+    let mut find = files.prepare("SELECT number, words FROM body ORDER BY number").unwrap();
+    let bodies = find.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let other =
+        crate::store::open(&other.path().join(BODIES), crate::store::Durability::Relaxed, schema::BODIES).unwrap();
+    for body in bodies {
+        let (number, words): (i64, String) = body.unwrap();
+        other.execute("INSERT INTO mark (rowid, marks) VALUES (?1, ?2)", (number, marks::of(&words))).unwrap();
+    }
+    other.execute("INSERT INTO mark (mark) VALUES ('optimize')", []).unwrap();
+    blocks(&other)
 }
 
 fn of(user: &str, number: u32) -> Record {
@@ -66,6 +94,7 @@ pub(super) async fn of_a_user_who_is_erased_nothing_is_left(place: &Place) {
     }
     open.told().await;
     assert_eq!(open.log.runs_of("ada").await.unwrap().len(), 9);
+    let before = place.runs.postgres.is_none().then(|| index(place.state.path()));
     // Bodies, exchanges, and the runs that they make.
     assert_eq!(open.log.erase("ada", Timestamp::now()).await.unwrap(), 150 + 150 + 9);
     let reader = place.reader().await;
@@ -79,6 +108,15 @@ pub(super) async fn of_a_user_who_is_erased_nothing_is_left(place: &Place) {
         assert_eq!(holds(state, &said("ada")), [""; 0]);
         assert_eq!(holds(state, &packed), [""; 0]);
         assert_eq!(holds(state, &said("bob")).len(), 2);
+        // The index is as if she had never been there, and what it was is nowhere.
+        let index = index(state);
+        assert_eq!(index, made_anew(state));
+        let was: HashSet<Vec<u8>> =
+            before.iter().flatten().filter_map(|block| block.get(2_000..2_024)).map(<[u8]>::to_vec).collect();
+        let is_left = |some: &Vec<u8>| index.iter().any(|block| block.windows(some.len()).any(|piece| piece == some));
+        let gone: HashSet<Vec<u8>> = was.into_iter().filter(|some| !is_left(some)).collect();
+        assert!(gone.len() > 50, "{}", gone.len());
+        assert_eq!(holds(state, &gone), [""; 0]);
     }
     open.end().await;
 }

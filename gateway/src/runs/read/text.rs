@@ -1,0 +1,57 @@
+//! Looking for runs by a text.
+
+use super::{Query, RUNS};
+use crate::runs::marks;
+use crate::runs::schema::Dialect;
+
+impl Query {
+    /// The runs of which these conditions hold and in which a text was said, the newest first.
+    ///
+    /// What was said is much, so that the index tells which runs may have said it; they are looked through one
+    /// by one, and nobody goes on where there are enough.
+    pub(super) fn saying(&mut self, text: &str, dialect: Dialect) -> String {
+        let is_embedded = dialect == Dialect::Embedded;
+        let sought = self.parameter(text);
+        let place = if is_embedded { "instr" } else { "strpos" };
+        let has = |column: &str| format!("{place}(lower({column}), lower({sought})) > 0");
+        let (detail, refused, found) = (has("detail"), has("calls_refused"), has("text"));
+        let told = format!(
+            "told (run) AS (SELECT run FROM exchange WHERE detail IS NOT NULL AND {detail}
+                UNION SELECT run FROM exchange WHERE calls_refused <> '[]' AND {refused}
+                UNION SELECT run FROM finding WHERE {found})"
+        );
+        let mut says = has("words");
+        let mut tables = vec![told];
+        if let Some(marks) = marks::wanted(text) {
+            // SQLite reads words, all of which must be there.
+            let wanted = if is_embedded { marks.trim_matches(['{', '}']).replace(',', " ") } else { marks };
+            let wanted = self.parameter(wanted.as_str());
+            // PostgreSQL is not to see beforehand which are wanted: of those that many have it would read the rows
+            // one by one, and does not count what it costs that their lists are kept beside them.
+            let (marked, column) = if is_embedded {
+                (format!("number IN (SELECT rowid FROM mark WHERE mark MATCH {wanted})"), "number")
+            } else {
+                (format!("marks @> (SELECT {wanted}::text::smallint[])"), "marks")
+            };
+            // Bodies of older versions are in no index.
+            tables.push(format!(
+                "said (run, id) AS (SELECT run, id FROM body WHERE {marked}
+                    UNION ALL SELECT run, id FROM body WHERE {column} IS NULL AND words IS NOT NULL)"
+            ));
+            says = format!("body.id IN (SELECT id FROM said) AND {says}");
+            let may = "(id IN (SELECT run FROM told) OR id IN (SELECT run FROM said))";
+            self.conditions.push(String::from(may));
+        }
+        let (tables, conditions) = (tables.join(", "), self.conditions());
+        // What has a limit is found first and in its order.
+        format!(
+            "WITH {tables} {RUNS}
+                (SELECT * FROM run {conditions} ORDER BY started DESC, id DESC LIMIT {ALL}) AS run
+            WHERE id IN (SELECT run FROM told)
+                OR 1 = (SELECT 1 FROM body WHERE body.run = run.id AND {says} LIMIT 1)"
+        )
+    }
+}
+
+/// There are not as many runs.
+const ALL: i64 = i64::MAX;
