@@ -18,8 +18,9 @@ pub fn findings(gate: &Gate, policy: &Policy) -> Result<Vec<(PathBuf, Finding)>,
     let read = |file: &str| std::fs::read_to_string(policy.folder.join(file)).unwrap_or_default();
     let written = read("policy.yaml");
     let tags = |name: &str| index.as_ref().and_then(|index| Some(index.pages().get(name)?.tags.clone()));
-    let pages = docs::written(policy)?.into_iter();
+    let (pages, unread) = docs::written(policy)?;
     let mut texts: Vec<Text> = pages
+        .into_iter()
         .map(|page| {
             let tags = Some(tags(&page.name).unwrap_or_default());
             Text { tags, file: page.file, text: page.text, page: Some(page.name) }
@@ -55,7 +56,13 @@ pub fn findings(gate: &Gate, policy: &Policy) -> Result<Vec<(PathBuf, Finding)>,
         policy: &written,
         files: if is_whole { &files } else { &[] },
     };
-    Ok(lint(&facts).into_iter().map(|finding| (policy.folder.join(&finding.file), finding)).collect())
+    let unreadable = unread.into_iter().map(|unread| Finding {
+        file: unread.path,
+        line: 1,
+        rule: "unreadable",
+        sentence: format!("It is left out: {}.", unread.why),
+    });
+    Ok(unreadable.chain(lint(&facts)).map(|finding| (policy.folder.join(&finding.file), finding)).collect())
 }
 
 /// Lists the files below a folder, from the policy's; what is hidden and what packages bring is left

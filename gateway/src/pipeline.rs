@@ -192,7 +192,8 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     let told = Told { conversation: &conversation, profile: &profile };
     let (edits, unknown) = overlay::recall(&jetway, policy, &conversation).await;
     let who = Who { run: &run, told, is_reply, is_main: role == Role::Main };
-    let shelf = Shelf::of(&library, policy, &profile);
+    let (given, known) = context::recall((&jetway, &library), policy, &conversation, (&asked, &edits)).await?;
+    let shelf = Shelf::of(&library, policy, &profile, (&asked, &known));
     let trail = breadcrumbs::follow(&jetway, policy, &asked, (who, shelf, &edits)).await?.map(Arc::new);
     let walked = trail.as_ref().map(|trail| walk(call, caller.models(), (trail, &asked), exchange));
     let admitted = walked.transpose()?.flatten().unwrap_or(admitted);
@@ -200,10 +201,11 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     if trail.is_none() && is_reply {
         exchange.account = breadcrumbs::account_of(&jetway, policy, &run).await;
     }
-    let context = context::inform((&jetway, gate, &library), policy, (told, is_reply), &asked).await?;
+    let given = (given, &known, trail.as_ref().map_or("", |trail| trail.opening()));
+    let context = context::inform((&jetway, gate, &library), policy, (told, is_reply), &asked, given).await?;
     let shown = [context.passages(), trail.as_ref().map_or(&[][..], |trail| trail.shown())].concat();
     exchange.shows(&shown);
-    let mut desk = context::desk(&library, policy, &asked, &profile, &shown);
+    let mut desk = context::desk(&library, policy, &asked, &profile, &known);
     desk.extend(trail.as_ref().and_then(|trail| trail.tool(&asked)));
     let desk = Desk::new(desk);
     let permit = lockdown::lock(policy, &asked, &desk);

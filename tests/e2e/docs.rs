@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use jetway_scripted::Provider;
 use jetway_support::client::post;
 use jetway_support::pages::Pages;
+use jetway_support::tls::{Authority, Identity, Subject};
 use jetway_support::{Jetway, Setup, eventually, provider};
 
 const TASK: &str = "Where do I capture an exception?";
@@ -154,6 +155,41 @@ fn a_page_whose_front_matter_cannot_be_read_is_shown_to_nobody_and_told() {
     assert!(table.contains("/odd.md, line 3\n  `pyhton` in the front matter is no language"), "{table}");
 }
 
+#[test]
+fn a_page_of_a_folder_that_cannot_be_read_is_left_out_and_told() {
+    let provider = provider("scenarios: []");
+    let setup = Setup::new(&provider.url()).with("context: { docs: docs, min_score: 0.1 }\n");
+    let good = setup.file("open/docs/errors.md", "# Errors\nCapture an exception by `captureException`.\n");
+    let jetway = good.start();
+    let file = jetway.folder.path().join("policies/open/docs/latin.md");
+    std::fs::write(&file, b"# Latin\nCapture an exception in a caf\xe9.\n").unwrap();
+    jetway.says("a page is left out");
+    std::fs::write(file.with_file_name("new.md"), "# New\nCapture an exception anew.\n").unwrap();
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("anew"));
+    let given = shown(&jetway, &provider, &fresh());
+    assert!(given.contains("captureException") && !given.contains("in a caf"), "{given}");
+
+    let why = "the page is not in UTF-8, by a byte in its line 2. Save it as UTF-8";
+    assert_eq!(page(&jetway, "latin.md")["unreadable"], why);
+    let said = String::from_utf8(jetway.command(&["docs", "status"]).stdout).unwrap();
+    assert!(said.contains("2/3") && said.contains(&format!("open: latin.md\n  {why}")), "{said}");
+    let check = |args: &[&str]| {
+        let output = jetway.command(args);
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (is_sound, said) = check(&["check"]);
+    assert!(is_sound && said.contains(&format!("docs/latin.md:1: [unreadable] It is left out: {why}.")), "{said}");
+    assert!(!check(&["check", "--strict"]).0);
+    let unreadable = "jetway_docs_unreadable_pages{policy=\"open\",source=\"docs\"} ";
+    eventually(|| metric(&jetway, unreadable) == 1);
+    // Also where it is there at the start, and until it is mended.
+    let again = Setup::new(&provider.url()).with("context: { docs: docs, min_score: 0.1 }\n").start_in(jetway.kill());
+    assert!(shown(&again, &provider, &fresh()).contains("captureException"));
+    std::fs::write(&file, "# Latin\nCapture an exception in a café.\n").unwrap();
+    eventually(|| shown(&again, &provider, &fresh()).contains("in a café"));
+    eventually(|| metric(&again, unreadable) == 0);
+}
+
 fn fresh() -> String {
     static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     format!("run-{}", COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
@@ -237,6 +273,43 @@ fn a_name_that_leads_to_this_machine_is_refused_unless_it_is_allowed() {
     let said = jetway.command(&["check"]);
     let said = String::from_utf8(said.stderr).unwrap();
     assert!(said.contains("policy.yaml:6:") && said.contains("in plain HTTP"), "{said}");
+}
+
+#[test]
+fn a_page_in_tls_is_fetched_where_its_authority_is_trusted_and_only_there() {
+    let (provider, authority, stranger) =
+        (provider("scenarios: []"), Authority::new("pages"), Authority::new("strangers"));
+    let folder = tempfile();
+    let trusted = folder.path().join("trusted.pem");
+    std::fs::write(&trusted, &authority.pem).unwrap();
+    let starting = |pages: &Pages| {
+        pages.put("/a.md", "text/markdown", "# Errors\nCapture an exception by `captureException`.\n");
+        let mut setup = setup(&provider, &[url(pages, "/a.md", "")], "");
+        setup.env.push(("SSL_CERT_FILE".into(), trusted.display().to_string()));
+        setup.start()
+    };
+    let pages = Pages::start_tls(&authority.server());
+    assert!(pages.url("/a.md").starts_with("https://"));
+    let jetway = starting(&pages);
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("captureException"));
+    assert_eq!(page(&jetway, &pages.url("/a.md"))["failing"], Value::Null);
+
+    let told = |identity: &Identity| {
+        let pages = Pages::start_tls(identity);
+        let jetway = starting(&pages);
+        let why = why(&jetway, &pages.url("/a.md"));
+        assert!(pages.asked().is_empty() && !shown(&jetway, &provider, &fresh()).contains("captureException"));
+        let said = String::from_utf8(jetway.command(&["docs", "status"]).stdout).unwrap();
+        assert!(said.contains(&why), "{said}");
+        why
+    };
+    let unknown = "its certificate is of an authority that this machine does not trust; add that to the machine's certificates, or to those of a file that SSL_CERT_FILE names";
+    assert_eq!(told(&stranger.server()), unknown);
+    // One of an authority that only has the name of ours, and one that was made for callers.
+    let why = told(&Authority::new("pages").server());
+    assert!(why.starts_with("its certificate cannot be trusted: "), "{why}");
+    let why = told(&authority.client(&Subject { dns: vec!["localhost"], ..Subject::default() }));
+    assert!(why.starts_with("its certificate cannot be trusted: "), "{why}");
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod lockdown;
 mod logs;
 mod operations;
 mod page;
+mod placements;
 mod replays;
 mod runlog;
 mod runs;

@@ -54,7 +54,7 @@ fn a_wrong_configuration_does_not_start_and_says_where() {
     };
     let wizard = "policies/wizard/policy.yaml";
     check(wizard, "lockdown: => lockdwon:", "lockdwon");
-    check(wizard, "allowance: 2900 => allowance: many", "a whole number is expected here");
+    check(wizard, "allowance: 4000 => allowance: many", "a whole number is expected here");
     check(wizard, "\"{Bash,bash}\" => \"{Bash,bash\"", "{Bash,bash");
     check(wizard, "docs: docs => docs: none", "does not exist");
     check(wizard, "docs: docs => docs: [{ folder: none }]", "does not exist");

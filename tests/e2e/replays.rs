@@ -21,7 +21,7 @@ const PATH: &str = "breadcrumbs:
   - { id: test, prompt: test.md, docs: [pytest] }
 ";
 /// A page each: its name, its heading and a word that finds it.
-const PAGES: [&str; 5] = ["django", "celery", "postgres", "pytest", "zebra"];
+const PAGES: [&str; 6] = ["django", "celery", "postgres", "pytest", "zebra", "flask"];
 
 fn setup(provider: &Provider, policy: &str) -> Setup {
     let mut setup = Setup::new(&provider.url()).with(policy);
@@ -165,13 +165,13 @@ fn under_its_own_policy_nothing_of_a_run_is_another() {
     let diff = text(&jetway, &["policy", "diff", "open", &other(&jetway, &policy)]);
     assert!(diff.contains("No call, tool or passage would have been another."), "{diff}");
 
-    // Other pages for a step, which it is told with.
-    let changed = policy.replace("docs: [postgres]", "docs: [zebra]");
-    let diff = jetway.json(&["policy", "diff", "open", &other(&jetway, &changed), "--json"]);
-    assert_eq!(
-        (&diff["shown"], &diff["not_shown"]),
-        (&json!({ "zebra.md#zebra": 1 }), &json!({ "postgres.md#postgres": 1 }))
-    );
+    // Other pages for a step, which it is told with; but for what stands in its prompt already: a page
+    // that the model has searched for, and one that its task brought.
+    for (docs, shown) in [("flask", json!({ "flask.md#flask": 1 })), ("zebra", json!({})), ("django", json!({}))] {
+        let changed = policy.replace("docs: [postgres]", &format!("docs: [{docs}]"));
+        let diff = jetway.json(&["policy", "diff", "open", &other(&jetway, &changed), "--json"]);
+        assert_eq!((&diff["shown"], &diff["not_shown"]), (&shown, &json!({ "postgres.md#postgres": 1 })), "{docs}");
+    }
     let without = jetway.json(&["policy", "diff", "open", &other(&jetway, &format!("{LOCKDOWN}{CONTEXT}")), "--json"]);
     assert_eq!(without["not_shown"].as_object().unwrap().len(), 3, "{without}");
     assert!(without["cost_micros"][1].as_u64() < without["cost_micros"][0].as_u64(), "{without}");

@@ -41,3 +41,14 @@ fn answers_are_found_and_sooner_than_by_plain_words_on_whole_pages() {
     let missed: Vec<&str> = missed.map(|question| question.ask.as_str()).collect();
     assert!(missed.len() <= 5, "{missed:#?}");
 }
+
+#[test]
+fn a_task_behind_what_a_step_looks_up_costs_no_answer() {
+    let set = Set::shipped();
+    let index = set.sections();
+    let alone = measure(&set.questions, |ask| Set::sections_of(&index, ask));
+    for task in ["Integrate PostHog into my app.", "Make the checkout faster and mend its tests."] {
+        let both = measure(&set.questions, |ask| Set::sections_for(&index, ask, task));
+        assert!(both.recall >= alone.recall && both.mrr >= alone.mrr - 0.02, "{task}: {both:?} and {alone:?}");
+    }
+}

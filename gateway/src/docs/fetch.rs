@@ -1,5 +1,6 @@
 //! Fetching one page: within a time, within a size, without being led where it must not go.
 
+use std::error::Error;
 use std::io::Read;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use jetway_core::retrieval::host::{Address, Hosts};
 use jetway_core::retrieval::{html, listing};
-use rustls::ClientConfig;
+use rustls::{CertificateError, ClientConfig};
 
 use crate::docs::guard::Guard;
 use crate::upstream;
@@ -136,8 +137,34 @@ impl Fetcher {
             }
         }
         let request = request.body(Empty::new()).map_err(|error| error.to_string())?;
-        self.client.request(request).await.map_err(|error| upstream::innermost(&error))
+        self.client.request(request).await.map_err(|error| unreached(&error))
     }
+}
+
+/// Why there is no answer, and of a certificate what to do.
+fn unreached(error: &(dyn Error + 'static)) -> String {
+    let mut cause = Some(error);
+    while let Some(at) = cause {
+        match of_tls(at) {
+            Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => return String::from(UNTRUSTED),
+            Some(rustls::Error::InvalidCertificate(CertificateError::Other(why))) => {
+                return format!("its certificate cannot be trusted: {why}");
+            }
+            Some(rustls::Error::InvalidCertificate(why)) => {
+                return format!("its certificate cannot be trusted: {why}");
+            }
+            _ => cause = at.source(),
+        }
+    }
+    upstream::innermost(error)
+}
+
+const UNTRUSTED: &str = "its certificate is of an authority that this machine does not trust; add that to the machine's certificates, or to those of a file that SSL_CERT_FILE names";
+
+/// The error of TLS that this is, or that it only wraps: of those the source is another.
+fn of_tls<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
+    let wrapped = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    error.downcast_ref().or_else(|| of_tls(wrapped?))
 }
 
 fn is_redirect(status: StatusCode) -> bool {

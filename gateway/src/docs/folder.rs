@@ -21,44 +21,87 @@ pub(super) struct Leaf {
     pub(super) changed: Timestamp,
 }
 
-/// Reads every markdown page under a folder, in the order of their paths.
-///
-/// # Errors
-/// [`Problem`] when a page cannot be read, is too large or there are too many.
-pub(super) fn read(folder: &Path) -> Result<Vec<Leaf>, Problem> {
-    let mut pages = Vec::new();
-    collect(folder, &mut pages)?;
-    pages.sort();
-    pages.iter().map(|page| leaf(folder, page)).collect()
+/// A page of a folder, or a folder in it, that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// Its path in the folder.
+    pub path: String,
+    /// A sentence: why, and what to do.
+    pub why: String,
 }
 
-fn leaf(folder: &Path, page: &Path) -> Result<Leaf, Problem> {
-    let failed = |error: std::io::Error| Problem::of_file(page, format!("the page cannot be read: {error}"));
+/// What is in a folder.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    /// In the order of their paths.
+    pub(super) leaves: Vec<Leaf>,
+    pub(super) unread: Vec<Unread>,
+}
+
+/// Reads every markdown page under a folder. One that cannot be read is left out, and told.
+///
+/// # Errors
+/// [`Problem`] when the folder itself cannot be read, or there are too many pages.
+pub(super) fn read(folder: &Path) -> Result<Read, Problem> {
+    let (mut pages, mut read) = (Vec::new(), Read::default());
+    let unread = |path: &Path, why: String| {
+        let path = path.strip_prefix(folder).unwrap_or(path).to_string_lossy().into_owned();
+        Unread { path, why }
+    };
+    let mut below = vec![folder.to_owned()];
+    while let Some(at) = below.pop() {
+        match collect(&at, &mut pages, &mut below) {
+            Err(error) if at == folder => {
+                return Err(Problem::of_file(folder, format!("the folder cannot be read: {error}")));
+            }
+            Err(error) => read.unread.push(unread(
+                &at,
+                format!("this folder cannot be read: {error}; none of its pages is shown. Let Jetway's user read it"),
+            )),
+            Ok(()) if pages.len() > MAX_PAGES => {
+                return Err(Problem::of_file(folder, format!("there are more than {MAX_PAGES} pages")));
+            }
+            Ok(()) => {}
+        }
+    }
+    pages.sort();
+    for page in &pages {
+        match leaf(folder, page) {
+            Ok(leaf) => read.leaves.push(leaf),
+            Err(why) => read.unread.push(unread(page, why)),
+        }
+    }
+    Ok(read)
+}
+
+fn leaf(folder: &Path, page: &Path) -> Result<Leaf, String> {
+    let failed = |error: std::io::Error| format!("the page cannot be read: {error}. Let Jetway's user read it");
     let meta = page.metadata().map_err(failed)?;
     let size = meta.len();
     if size > MAX_PAGE {
-        return Err(Problem::of_file(page, format!("the page has {size} bytes; at most {MAX_PAGE} are read")));
+        return Err(format!("the page has {size} bytes, and at most {MAX_PAGE} are read. Cut it into several"));
     }
-    let text = std::fs::read_to_string(page).map_err(failed)?;
+    let text = String::from_utf8(std::fs::read(page).map_err(failed)?).map_err(|error| {
+        let at = error.utf8_error().valid_up_to();
+        let line = error.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+        format!("the page is not in UTF-8, by a byte in its line {line}. Save it as UTF-8")
+    })?;
     let path = page.strip_prefix(folder).unwrap_or(page).to_string_lossy().into_owned();
     let changed = meta.modified().ok().and_then(|at| Timestamp::try_from(at).ok());
     Ok(Leaf { path, text, changed: changed.unwrap_or_else(Timestamp::now) })
 }
 
-fn collect(folder: &Path, pages: &mut Vec<PathBuf>) -> Result<(), Problem> {
-    let failed = |error: std::io::Error| Problem::of_file(folder, format!("the folder cannot be read: {error}"));
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
+/// Lists the pages of a folder, and the folders in it.
+fn collect(folder: &Path, pages: &mut Vec<PathBuf>, below: &mut Vec<PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
         let path = entry.path();
         // Links are not followed: a policy's documents are what lies in its folder.
-        let kind = entry.file_type().map_err(failed)?;
+        let kind = entry.file_type()?;
         if kind.is_dir() {
-            collect(&path, pages)?;
+            below.push(path);
         } else if kind.is_file() && path.extension().is_some_and(|end| end == "md") {
             pages.push(path);
-        }
-        if pages.len() > MAX_PAGES {
-            return Err(Problem::of_file(folder, format!("there are more than {MAX_PAGES} pages")));
         }
     }
     Ok(())
@@ -81,15 +124,51 @@ mod tests {
         write(folder.path().join("c.txt"), "# C\nthree\n");
         write(outside.path().join("secret.md"), "# S\nsecret\n");
         std::os::unix::fs::symlink(outside.path(), folder.path().join("link")).unwrap();
-        let pages: Vec<_> = read(folder.path()).unwrap().into_iter().map(|page| page.path).collect();
+        let pages: Vec<_> = read(folder.path()).unwrap().leaves.into_iter().map(|page| page.path).collect();
         assert_eq!(pages, ["a.md", "sub/b.md"]);
     }
 
     #[test]
-    fn a_page_that_is_not_text_is_named() {
+    fn what_cannot_be_read_is_named_and_the_rest_is_there() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("bad.md"), [0xff, 0xfe]).unwrap();
-        let problem = read(folder.path()).unwrap_err();
-        assert!(problem.to_string().contains("bad.md"), "{problem}");
+        let write = |name: &str, bytes: &[u8]| std::fs::write(folder.path().join(name), bytes).unwrap();
+        write("a.md", b"# A\none\n");
+        write("b.md", b"# B\ncaf\xe9\n");
+        write("c.md", &vec![b'x'; 1 + usize::try_from(MAX_PAGE).unwrap()]);
+        write("d.md", b"# D\nfour\n");
+        let found = read(folder.path()).unwrap();
+        assert_eq!(found.leaves.iter().map(|leaf| leaf.path.as_str()).collect::<Vec<_>>(), ["a.md", "d.md"]);
+        let why = |path: &str| found.unread.iter().find(|unread| unread.path == path).unwrap().why.clone();
+        assert_eq!(found.unread.len(), 2);
+        assert_eq!(why("b.md"), "the page is not in UTF-8, by a byte in its line 2. Save it as UTF-8");
+        assert_eq!(why("c.md"), "the page has 4194305 bytes, and at most 4194304 are read. Cut it into several");
+        assert!(read(&folder.path().join("none")).unwrap_err().to_string().contains("the folder cannot be read"));
+    }
+
+    /// Where the tests run as somebody who may read everything there is nothing to see.
+    #[test]
+    fn what_may_not_be_read_is_named_and_the_rest_is_there() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        std::fs::create_dir(at("shut")).unwrap();
+        for name in ["a.md", "b.md", "shut/c.md"] {
+            std::fs::write(at(name), "# A\none\n").unwrap();
+        }
+        let allow = |mode: u32| {
+            for name in ["b.md", "shut"] {
+                std::fs::set_permissions(at(name), PermissionsExt::from_mode(mode)).unwrap();
+            }
+        };
+        allow(0o000);
+        let (found, is_bound) = (read(folder.path()).unwrap(), std::fs::read(at("b.md")).is_err());
+        allow(0o700);
+        if is_bound {
+            let unread: Vec<_> = found.unread.iter().map(|unread| unread.path.as_str()).collect();
+            assert_eq!((found.leaves.len(), unread), (1, vec!["shut", "b.md"]));
+            assert!(found.unread.iter().all(|unread| unread.why.contains("Let Jetway's user read it")), "{found:?}");
+        } else {
+            assert_eq!(found.leaves.len(), 3);
+        }
     }
 }

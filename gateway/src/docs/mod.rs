@@ -26,24 +26,28 @@ use jetway_core::policy::context::Rules;
 use jetway_core::retrieval::source::Kind;
 
 use crate::config::{Policy, Problem};
+use crate::docs::folder::Unread;
 use crate::secret;
 
 /// The most fetches at once, of all policies together.
 pub const AT_ONCE: usize = 8;
 
 /// The pages that were written by hand, each by its file, from the policy's folder, and by the name
-/// that the index has for it.
+/// that the index has for it; and why others cannot be read, by their files.
 ///
 /// # Errors
-/// [`Problem`] when one cannot be read.
-pub fn written(policy: &Policy) -> Result<Vec<Written>, Problem> {
-    let mut written: Vec<Written> = Vec::new();
+/// [`Problem`] when a folder cannot be read.
+pub fn written(policy: &Policy) -> Result<(Vec<Written>, Vec<Unread>), Problem> {
+    let (mut written, mut unread): (Vec<Written>, _) = (Vec::new(), Vec::new());
     let sources = || policy.context.iter().flat_map(Rules::sources);
     let is_alone = sources().filter(|source| matches!(source.kind, Kind::Folder(_))).count() == 1;
     for source in sources() {
         let Kind::Folder(folder) = &source.kind else { continue };
-        for leaf in folder::read(&policy.folder.join(folder))? {
-            let file = format!("{}/{}", folder.trim_end_matches('/'), leaf.path);
+        let found = folder::read(&policy.folder.join(folder))?;
+        let file = |path: &str| format!("{}/{path}", folder.trim_end_matches('/'));
+        unread.extend(found.unread.into_iter().map(|unread| Unread { path: file(&unread.path), ..unread }));
+        for leaf in found.leaves {
+            let file = file(&leaf.path);
             // As `Shelf` names them: pages of two folders may have one name.
             let name = if is_alone { leaf.path } else { file.clone() };
             // A folder that stands twice is one.
@@ -52,7 +56,7 @@ pub fn written(policy: &Policy) -> Result<Vec<Written>, Problem> {
             }
         }
     }
-    Ok(written)
+    Ok((written, unread))
 }
 
 /// A page as it lies in a folder.

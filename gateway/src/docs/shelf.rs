@@ -53,7 +53,21 @@ struct Held {
     stamp: String,
     /// What is wrong with the front matter of pages, by their names.
     problems: Arc<BTreeMap<String, FrontMatter>>,
+    /// Pages of folders that cannot be read.
+    unread: Arc<Vec<Unread>>,
 }
+
+/// A page of a folder that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unread {
+    pub(super) source: String,
+    pub(super) page: String,
+    /// A sentence: why, and what to do.
+    pub(super) why: String,
+}
+
+/// Pages with their texts, and those that cannot be read.
+type Found = (Vec<(Page, String)>, Vec<Unread>);
 
 impl Shelf {
     /// Reads the folders of a policy, and what was fetched before; asks nobody. None where it shows
@@ -64,7 +78,8 @@ impl Shelf {
     pub fn open(policy: &Policy, store: &Path) -> Result<Option<Self>, Problem> {
         let Some(rules) = policy.context.clone() else { return Ok(None) };
         let disk = Disk::new(store, &policy.name);
-        let empty = Held { index: Arc::new(Index::new(Vec::new())), stamp: String::new(), problems: Arc::default() };
+        let index = Arc::new(Index::new(Vec::new()));
+        let empty = Held { index, stamp: String::new(), problems: Arc::default(), unread: Arc::default() };
         let folder = policy.folder.clone();
         let shelf = Self {
             policy: policy.name.clone(),
@@ -97,10 +112,10 @@ impl Shelf {
     pub(super) fn reopen(&self) -> Result<(), Problem> {
         // Before the files, so that what is kept meanwhile is read the next time.
         let stamp = self.disk.stamp();
-        let read = self.read()?;
+        let (read, unread) = self.read()?;
         let problem = |(page, text): &(Page, String)| Some((page.name.clone(), front_matter_problem(text)?));
         let problems: Arc<BTreeMap<_, _>> = Arc::new(read.iter().filter_map(problem).collect());
-        self.warn(&problems);
+        self.warn(&problems, &unread);
         let before = self.index();
         let same =
             |text: &(Page, String)| before.pages().get(&text.0.name).is_some_and(|page| page.version == text.0.version);
@@ -111,13 +126,16 @@ impl Shelf {
             let index = Index::new(chunks).with_pages(read.into_iter().map(|(page, _)| page));
             if self.endpoint.is_some() { self.meant(&index, &Kept::read(&self.disk.vectors())) } else { index }
         };
-        self.held.store(Arc::new(Held { index: Arc::new(index), stamp, problems }));
+        self.held.store(Arc::new(Held { index: Arc::new(index), stamp, problems, unread: Arc::new(unread) }));
         Ok(())
     }
 
-    /// Says what is wrong with the front matter of pages, once.
-    fn warn(&self, problems: &BTreeMap<String, FrontMatter>) {
+    /// Says what is wrong with pages, once.
+    fn warn(&self, problems: &BTreeMap<String, FrontMatter>, unread: &[Unread]) {
         let held = self.held.load();
+        for Unread { source, page, why } in unread.iter().filter(|unread| !held.unread.contains(unread)) {
+            tracing::warn!(policy = self.policy, source, page, why, "a page is left out");
+        }
         for (page, problem) in problems.iter().filter(|(page, problem)| held.problems.get(*page) != Some(problem)) {
             let FrontMatter { line, sentence } = problem;
             tracing::warn!(policy = self.policy, page, line, sentence, "front matter cannot be read");
@@ -127,6 +145,11 @@ impl Shelf {
     /// What is wrong with the front matter of a page.
     pub(super) fn front_matter_problem(&self, page: &str) -> Option<FrontMatter> {
         self.held.load().problems.get(page).cloned()
+    }
+
+    /// Pages of this source that cannot be read.
+    pub(super) fn unread(&self, source: &str) -> Vec<Unread> {
+        self.held.load().unread.iter().filter(|unread| unread.source == source).cloned().collect()
     }
 
     /// The same index, with what is kept of what its sections mean.
@@ -141,7 +164,8 @@ impl Shelf {
     pub(super) fn take_vectors(&self, kept: &Kept) {
         let held = self.held.load();
         let index = Arc::new(self.meant(&held.index, kept));
-        self.held.store(Arc::new(Held { index, stamp: held.stamp.clone(), problems: Arc::clone(&held.problems) }));
+        let (problems, unread) = (Arc::clone(&held.problems), Arc::clone(&held.unread));
+        self.held.store(Arc::new(Held { index, stamp: held.stamp.clone(), problems, unread }));
     }
 
     /// Where it is asked what its sections mean, if anywhere.
@@ -192,6 +216,9 @@ impl Shelf {
             pages.count += 1;
             pages.stale += usize::from(page.is_stale(now));
         }
+        for unread in self.held.load().unread.iter() {
+            sources.entry(unread.source.clone()).or_default().unread += 1;
+        }
         sources
     }
 
@@ -202,12 +229,16 @@ impl Shelf {
     }
 
     /// The pages with their texts, in the order of the sources; of two with one name the first.
-    fn read(&self) -> Result<Vec<(Page, String)>, Problem> {
+    fn read(&self) -> Result<Found, Problem> {
         let mut seen = BTreeSet::new();
-        let (mut pages, mut size, mut left_out) = (Vec::new(), 0, 0);
+        let (mut pages, mut unread, mut size, mut left_out) = (Vec::new(), Vec::new(), 0, 0);
         for source in self.rules.sources() {
             let found = match &source.kind {
-                Kind::Folder(name) => self.leaves(source, name)?,
+                Kind::Folder(name) => {
+                    let (found, failed) = self.leaves(source, name)?;
+                    unread.extend(failed);
+                    found
+                }
                 Kind::Page(_) | Kind::LlmsTxt(_) | Kind::Sitemap { .. } => self.fetched(source),
             };
             for (page, text) in found {
@@ -222,19 +253,26 @@ impl Shelf {
         if left_out > 0 {
             tracing::warn!(policy = self.policy, left_out, "there are more pages than can be searched");
         }
-        Ok(pages)
+        Ok((pages, unread))
     }
 
-    fn leaves(&self, source: &Source, name: &str) -> Result<Vec<(Page, String)>, Problem> {
+    fn leaves(&self, source: &Source, name: &str) -> Result<Found, Problem> {
         let is_folder = |source: &&Source| matches!(source.kind, Kind::Folder(_));
         let is_alone = self.rules.sources().iter().filter(is_folder).count() == 1;
-        let leaves = folder::read(&self.folder.join(name))?;
-        let page = |leaf: folder::Leaf| {
-            // Pages of two folders may have one name.
-            let name = if is_alone { leaf.path } else { format!("{}/{}", name.trim_end_matches('/'), leaf.path) };
-            (page(source, name, &leaf.text, (leaf.changed, leaf.changed)), leaf.text)
+        let folder::Read { leaves, unread } = folder::read(&self.folder.join(name))?;
+        // Pages of two folders may have one name.
+        let named = |path: String| match is_alone {
+            true => path,
+            false => format!("{}/{path}", name.trim_end_matches('/')),
         };
-        Ok(leaves.into_iter().map(page).collect())
+        let page =
+            |leaf: folder::Leaf| (page(source, named(leaf.path), &leaf.text, (leaf.changed, leaf.changed)), leaf.text);
+        let unread = unread.into_iter().map(|folder::Unread { path, why }| Unread {
+            source: source.name.clone(),
+            page: named(path),
+            why,
+        });
+        Ok((leaves.into_iter().map(page).collect(), unread.collect()))
     }
 
     fn fetched(&self, source: &Source) -> Vec<(Page, String)> {
@@ -262,7 +300,7 @@ impl Shelf {
         for source in self.rules.sources() {
             let Kind::Folder(name) = &source.kind else { continue };
             let named = |leaf: folder::Leaf| (format!("{}/{}", name.trim_end_matches('/'), leaf.path), leaf.text);
-            texts.extend(folder::read(&self.folder.join(name))?.into_iter().map(named));
+            texts.extend(folder::read(&self.folder.join(name))?.leaves.into_iter().map(named));
         }
         Ok(texts)
     }

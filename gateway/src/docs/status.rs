@@ -34,6 +34,8 @@ pub struct OfPage {
     pub languages: Vec<String>,
     pub frameworks: Vec<String>,
     pub failing: Option<Failing>,
+    /// Why it cannot be read, and what to do: of a page of a folder.
+    pub unreadable: Option<String>,
     /// Why its front matter does not say what it is for.
     pub front_matter: Option<FrontMatter>,
 }
@@ -76,26 +78,30 @@ fn of(shelf: &Shelf, source: &Source, now: Timestamp) -> OfSource {
             languages: page.tags.languages.clone(),
             frameworks: page.tags.frameworks.clone(),
             failing: failing(shelf, source, &page.name),
+            unreadable: None,
             front_matter: shelf
                 .front_matter_problem(&page.name)
                 .map(|problem| FrontMatter { line: problem.line, why: problem.sentence }),
         })
         .collect();
+    let missing = |page: &str, failing: Option<Failing>, unreadable: Option<String>| OfPage {
+        page: page.to_owned(),
+        version: None,
+        fetched: None,
+        confirmed: None,
+        age_seconds: None,
+        is_stale: false,
+        languages: Vec::new(),
+        frameworks: Vec::new(),
+        failing,
+        unreadable,
+        front_matter: None,
+    };
+    pages.extend(shelf.unread(&source.name).into_iter().map(|unread| missing(&unread.page, None, Some(unread.why))));
     for address in list::pages(&shelf.disk, source) {
         let name = address.as_str();
         if !index.pages().contains_key(name) {
-            pages.push(OfPage {
-                page: name.to_owned(),
-                version: None,
-                fetched: None,
-                confirmed: None,
-                age_seconds: None,
-                is_stale: false,
-                languages: Vec::new(),
-                frameworks: Vec::new(),
-                failing: failing(shelf, source, name),
-                front_matter: None,
-            });
+            pages.push(missing(name, failing(shelf, source, name), None));
         }
     }
     let lists = source.kind.address().filter(|_| !matches!(source.kind, Kind::Page(_))).cloned();

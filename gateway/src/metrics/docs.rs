@@ -21,6 +21,7 @@ pub struct Docs {
     pub fetches: IntCounterVec,
     pages: IntGaugeVec,
     stale: IntGaugeVec,
+    unreadable: IntGaugeVec,
     confirmed: GaugeVec,
     pub embeddings: IntCounterVec,
     pub prefix_breaks: IntCounterVec,
@@ -31,6 +32,8 @@ pub struct Docs {
 pub struct Pages {
     pub count: usize,
     pub stale: usize,
+    /// Those of a folder that cannot be read, and are left out.
+    pub unread: usize,
     /// When the one of which that is longest ago was seen to be current: seconds since 1970.
     pub confirmed: f64,
 }
@@ -63,6 +66,11 @@ impl Docs {
             stale: new.gauges(
                 "jetway_docs_stale_pages",
                 "Pages of documentation that are older than their source's max_age.",
+                source,
+            )?,
+            unreadable: new.gauges(
+                "jetway_docs_unreadable_pages",
+                "Pages of a folder that cannot be read, and are left out.",
                 source,
             )?,
             confirmed: new.levels(
@@ -102,6 +110,7 @@ impl Docs {
         let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
         self.pages.with_label_values(&[policy, source]).set(count(pages.count));
         self.stale.with_label_values(&[policy, source]).set(count(pages.stale));
+        self.unreadable.with_label_values(&[policy, source]).set(count(pages.unread));
         if pages.count > 0 {
             self.confirmed.with_label_values(&[policy, source]).set(pages.confirmed);
         }
@@ -112,6 +121,7 @@ impl Docs {
         // They are errors only where there was nothing to forget.
         drop(self.pages.remove_label_values(&[policy, source]));
         drop(self.stale.remove_label_values(&[policy, source]));
+        drop(self.unreadable.remove_label_values(&[policy, source]));
         drop(self.confirmed.remove_label_values(&[policy, source]));
     }
 }

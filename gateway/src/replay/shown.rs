@@ -4,8 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use jetway_core::policy::breadcrumbs::complete_tool;
-use jetway_core::policy::context::standing::Standing;
-use jetway_core::policy::context::{self, Asked, Wanted, airplanes, on_demand};
+use jetway_core::policy::context::{self, Asked, Known, Wanted, airplanes, on_demand};
 use jetway_core::replay::{Growth, Ours, length};
 use jetway_core::retrieval::airplane::Airplane;
 use jetway_core::retrieval::profile::Profile;
@@ -27,8 +26,8 @@ pub(super) struct Shelf<'a> {
     policy: &'a Policy,
     index: Option<Arc<Index>>,
     planes: &'a [Airplane],
-    /// Bytes with every system text.
-    standing: usize,
+    /// What stands with every system text.
+    standing: String,
     conversations: HashMap<Vec<String>, Shown>,
     passages: BTreeSet<String>,
 }
@@ -38,10 +37,12 @@ pub(super) struct Shelf<'a> {
 struct Shown {
     /// Bytes with its task.
     task: usize,
-    /// Bytes of each step.
+    /// Bytes of each step; none of one that the path has not.
     steps: HashMap<String, usize>,
     /// The step that it would be told with its task, though it was told none.
     first: Option<String>,
+    /// What of pages and airplanes its prompt has by now.
+    known: Known,
 }
 
 impl<'a> Shelf<'a> {
@@ -49,11 +50,11 @@ impl<'a> Shelf<'a> {
         let index = gate.index(&policy.name);
         let is_told = policy.context.is_some() && index.is_some();
         let standing = policy.standing.as_deref().filter(|_| is_told);
-        let render = |standing: &Standing| length(&standing.render(&Passage::hash(standing.text())));
+        let rendered = standing.map(|standing| standing.render(&Passage::hash(standing.text()))).unwrap_or_default();
         Self {
             policy,
             planes: gate.airplanes.get(&policy.name).map_or(&[][..], |planes| planes),
-            standing: standing.map_or(0, render),
+            standing: rendered,
             conversations: HashMap::new(),
             passages: standing.map(|standing| standing.shown().source).into_iter().collect(),
             index,
@@ -68,13 +69,16 @@ impl<'a> Shelf<'a> {
             Some(shown) => shown,
             None => self.open(exchange, request, ours),
         };
-        let mut bytes = shown.task + self.standing;
-        for id in ours.steps.iter().map(|(id, _)| id).chain(&shown.first) {
-            bytes += match shown.steps.get(id) {
-                Some(bytes) => *bytes,
-                None => *shown.steps.entry(id.clone()).or_insert(self.tell(id, exchange, request)),
-            };
+        let mut bytes = shown.task + length(&self.standing);
+        let mut asked = ours.asked.iter().peekable();
+        for (place, (id, _)) in ours.steps.iter().enumerate() {
+            while let Some((_, text)) = asked.next_if(|(steps, _)| *steps <= place) {
+                shown.known.read(text);
+            }
+            self.tell(id, (exchange, request), &mut shown);
         }
+        bytes +=
+            ours.steps.iter().map(|(id, _)| id).chain(&shown.first).filter_map(|id| shown.steps.get(id)).sum::<usize>();
         self.conversations.insert(request.opening.clone(), shown);
         let count = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
         Growth {
@@ -87,33 +91,49 @@ impl<'a> Shelf<'a> {
     /// What goes with the task of a conversation.
     fn open(&mut self, exchange: &Line, request: &Request, ours: &Ours) -> Shown {
         let mut shown = Shown::default();
-        let profile = profile(exchange, request);
-        if let (Some(rules), Some(index)) = (&self.policy.context, &self.index) {
-            // What a task means is asked of nobody here: words alone rank.
-            let asked = Asked { task: request.task(), profile: &profile, now: moment(exchange), nearness: None };
-            let given = context::compose(rules, index, self.planes, asked).answer;
-            shown.task = length(&given.text);
-            self.passages.extend(given.shown.into_iter().map(|shown| shown.source));
-        }
         let path = self.policy.path.as_ref().filter(|_| is_led(exchange, request) && ours.steps.is_empty());
         // One that was led is further on by now, and told so where its conversation began.
         let first = path.filter(|_| text(exchange, "step").is_empty()).and_then(|path| path.steps().first());
         shown.first = first.map(|step| step.id.clone());
+        let opened = ours.steps[..ours.opened].iter().map(|(id, _)| id.clone()).chain(shown.first.clone());
+        let beside: String =
+            opened.collect::<Vec<_>>().iter().map(|id| self.tell(id, (exchange, request), &mut shown)).collect();
+        let profile = profile(exchange, request);
+        if let (Some(rules), Some(index)) = (&self.policy.context, &self.index) {
+            // What a task means is asked of nobody here: words alone rank.
+            let now = moment(exchange);
+            let asked = Asked { task: request.task(), behind: "", profile: &profile, now, nearness: None };
+            let given = context::compose(rules, index, self.planes, asked, &beside).answer;
+            shown.task = length(&given.text);
+            [&given.text, &self.standing].into_iter().for_each(|text| shown.known.read(text));
+            self.passages.extend(given.shown.into_iter().map(|shown| shown.source));
+        }
         shown
     }
 
-    /// Bytes of a step as it is told now; none where the path has no step of this name.
-    fn tell(&mut self, id: &str, exchange: &Line, request: &Request) -> usize {
-        let Some(path) = &self.policy.path else { return 0 };
-        let Some(at) = path.steps().iter().position(|step| step.id == id) else { return 0 };
+    /// A step as it is told now, where its conversation was not told it yet; nothing where the path has
+    /// no step of this name.
+    fn tell(&mut self, id: &str, (exchange, request): (&Line, &Request), shown: &mut Shown) -> String {
+        if shown.steps.contains_key(id) {
+            return String::new();
+        }
+        let told = self.told(id, (exchange, request), &shown.known);
+        shown.known.read(&told);
+        shown.steps.insert(id.to_owned(), length(&told));
+        told
+    }
+
+    fn told(&mut self, id: &str, (exchange, request): (&Line, &Request), known: &Known) -> String {
+        let Some(path) = &self.policy.path else { return String::new() };
+        let Some(at) = path.steps().iter().position(|step| step.id == id) else { return String::new() };
         let profile = profile(exchange, request);
-        let wanted = Wanted { step: id, docs: &path.steps()[at].docs };
+        let wanted = Wanted { step: id, docs: &path.steps()[at].docs, task: request.task(), known };
         let project = (&profile, moment(exchange));
         let rules = self.policy.context.as_ref();
         let more = rules.map(|rules| context::for_step(rules, self.index.as_deref(), self.planes, wanted, project));
         let more = more.unwrap_or_default();
         self.passages.extend(more.shown.into_iter().map(|shown| shown.source));
-        length(&path.tell(at, &profile, &more.text))
+        path.tell(at, &profile, &more.text)
     }
 
     /// The tools of ours that a request would be sent with.

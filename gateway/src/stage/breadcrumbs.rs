@@ -28,7 +28,7 @@ use crate::exchange::Exchange;
 use crate::gate::Jetway;
 use crate::runs::state::State;
 use crate::runs::{Passage, StepLeft};
-use crate::stage::context::Told;
+use crate::stage::context::{Shared, Told};
 use crate::store::StoreError;
 use crate::tab::Account;
 
@@ -39,16 +39,35 @@ pub struct Shelf {
     index: Option<Arc<Index>>,
     airplanes: Arc<Vec<Airplane>>,
     profile: Arc<Profile>,
+    task: String,
+    known: Shared,
 }
 
 impl Shelf {
     #[must_use]
-    pub fn of(library: &Library, policy: &Policy, profile: &Arc<Profile>) -> Self {
+    pub fn of(
+        library: &Library,
+        policy: &Policy,
+        profile: &Arc<Profile>,
+        (request, known): (&Request, &Shared),
+    ) -> Self {
         Self {
             rules: policy.context.clone(),
             index: library.index.clone(),
             airplanes: Arc::clone(&library.airplanes),
             profile: Arc::clone(profile),
+            task: request.task().to_owned(),
+            known: Arc::clone(known),
+        }
+    }
+
+    /// Takes in what a run was told of its steps and still stands in the prompt of this conversation.
+    fn read(&self, request: &Request, (conversation, progress): (&str, &Progress)) {
+        if self.rules.is_some() {
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let opened = progress.opened.iter().filter(|opened| opened.conversation == conversation);
+            opened.for_each(|opened| known.read(&opened.text));
+            known.read_laid(request, progress.laid.iter().map(|laid| (laid.call.as_str(), laid.text.as_str())));
         }
     }
 
@@ -57,9 +76,11 @@ impl Shelf {
     fn tell(&self, path: &Path, at: usize) -> Answer {
         let mut more = Answer::default();
         if let (Some(step), Some(rules)) = (path.steps().get(at), &self.rules) {
-            let wanted = Wanted { step: &step.id, docs: &step.docs };
+            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+            let wanted = Wanted { step: &step.id, docs: &step.docs, task: &self.task, known: &known };
             let project = (&*self.profile, Timestamp::now());
             more = context::for_step(rules, self.index.as_deref(), &self.airplanes, wanted, project);
+            known.read(&more.text);
         }
         Answer { text: path.tell(at, &self.profile, &more.text), shown: more.shown }
     }
@@ -154,6 +175,7 @@ pub async fn follow(
         None => (Arc::clone(own), Progress::begin(now)),
     };
     let before = progress.clone();
+    shelf.read(request, (who.told.conversation, &progress));
     let mut shown = Vec::new();
     let mut tell = |at: usize| {
         let told = shelf.tell(&path, at);

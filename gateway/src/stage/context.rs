@@ -1,11 +1,11 @@
 //! What is put before the model beside what the agent sent: chosen once for a conversation, and
 //! the same bytes on every turn after that.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use jetway_core::overlay::Edit;
 use jetway_core::policy::context::standing::Standing;
-use jetway_core::policy::context::{self, Asked, Given, airplanes, on_demand};
+use jetway_core::policy::context::{self, Asked, Given, Known, airplanes, on_demand};
 use jetway_core::policy::desk::{Clerk, DeskTool};
 use jetway_core::retrieval::meaning::{Nearness, Vector};
 use jetway_core::retrieval::profile::Profile;
@@ -53,19 +53,52 @@ pub struct Told<'a> {
     pub profile: &'a Arc<Profile>,
 }
 
+/// What of pages and airplanes stands in the prompt of a request, also by what is told within its reply.
+pub type Shared = Arc<Mutex<Known>>;
+
+/// What a conversation was given with its task, if it was given anything yet, and what else of pages and
+/// airplanes its prompt has.
+///
 /// # Errors
 /// [`StoreError`] when it is not known what the conversation was given before: another choice
 /// would cost it the provider's cache.
+pub async fn recall(
+    (jetway, library): (&Jetway, &Library),
+    policy: &Policy,
+    conversation: &str,
+    (request, edits): (&Request, &[Edit]),
+) -> Result<(Option<Inserted>, Shared), StoreError> {
+    let mut known = Known::default();
+    if policy.context.is_none() {
+        return Ok((None, Arc::default()));
+    }
+    known.read_edits(request, edits);
+    let given = match library.index {
+        Some(_) => jetway.state.inserted(conversation).await?,
+        None => None,
+    };
+    for text in given.iter().flat_map(|given| [&given.text, &given.standing]) {
+        known.read(text);
+    }
+    Ok((given, Arc::new(Mutex::new(known))))
+}
+
+/// Puts pages before a model, once for a conversation. `beside` is what a step tells in the same
+/// message.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be kept.
 pub async fn inform(
     (jetway, gate, library): (&Jetway, &Gate, &Library),
     policy: &Policy,
     (told, is_reply): (Told<'_>, bool),
     request: &Request,
+    (given, known, beside): (Option<Inserted>, &Shared, &str),
 ) -> Result<Context, StoreError> {
     let (Some(rules), Some(index)) = (&policy.context, library.index.as_deref()) else {
         return Ok(Context::default());
     };
-    if let Some(inserted) = jetway.state.inserted(told.conversation).await? {
+    if let Some(inserted) = given {
         return Ok(Context { inserted });
     }
     // Counting tokens is free, and so must not write.
@@ -74,14 +107,16 @@ pub async fn inform(
     }
     let now = Timestamp::now();
     let nearness = nearness((jetway, gate, index), policy, request.task()).await;
-    let asked = Asked { task: request.task(), profile: told.profile, now, nearness: nearness.as_ref() };
-    let Given { answer: given, ages, left_out } = context::compose(rules, index, &library.airplanes, asked);
+    let asked = Asked { task: request.task(), behind: "", profile: told.profile, now, nearness: nearness.as_ref() };
+    let Given { answer: given, ages, left_out } = context::compose(rules, index, &library.airplanes, asked, beside);
     jetway.metrics.docs.chose(&policy.name, &ages, left_out);
     let standing = policy.standing.as_deref();
     let passages = standing.map(Standing::shown).iter().chain(&given.shown).map(Passage::of).collect();
     let standing = standing.map(|standing| standing.render(&Passage::hash(standing.text()))).unwrap_or_default();
     let inserted = Inserted { passages, text: given.text, standing };
     let inserted = jetway.state.insert(told.conversation, inserted, now).await?;
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    [&inserted.text, &inserted.standing].into_iter().for_each(|text| known.read(text));
     Ok(Context { inserted })
 }
 
@@ -135,14 +170,14 @@ async fn compared(shelf: &Shelf, index: &Index, answered: Vec<Vector>) -> Result
 const MOST_SEARCHED: usize = 64 << 10;
 
 /// The tools by which a model asks for more: offered where its agent has tools at all, and none of
-/// these names. A search does not say again what this request shows.
+/// these names. A search does not say again what stands in the prompt, by whatever it came there.
 #[must_use]
 pub fn desk(
     library: &Library,
     policy: &Policy,
     request: &Request,
     profile: &Arc<Profile>,
-    shown: &[Passage],
+    known: &Shared,
 ) -> Vec<DeskTool> {
     let rules = policy.context.as_ref().filter(|rules| rules.on_demand);
     let tools = request.tools();
@@ -152,17 +187,24 @@ pub fn desk(
     let mut desk = Vec::new();
     if let (Some(tool), Some(index)) = (on_demand::search_tool().filter(is_free), &library.index) {
         let (rules, index, profile) = (rules.clone(), Arc::clone(index), Arc::clone(profile));
-        let hashes: BTreeSet<String> = shown.iter().map(|passage| passage.hash.clone()).collect();
+        let known = Arc::clone(known);
         let clerk: Clerk = Box::new(move |call| {
-            let was_shown = |text: &str| hashes.contains(&Passage::hash(text));
-            on_demand::search(&rules, &index, call, (&profile, Timestamp::now()), &was_shown)
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            let answer = on_demand::search(&rules, &index, call, (&profile, Timestamp::now()), &known)?;
+            known.read(&answer.text);
+            Ok(answer)
         });
         desk.push(DeskTool { tool, clerk });
     }
     let planes = Arc::clone(&library.airplanes);
     if let (Some(tool), false) = (airplanes::airplane_tool().filter(is_free), planes.is_empty()) {
-        let profile = Arc::clone(profile);
-        let clerk: Clerk = Box::new(move |call| airplanes::show(&planes, &profile, call));
+        let (profile, known) = (Arc::clone(profile), Arc::clone(known));
+        // What is asked for by its name is shown also when it stands further above.
+        let clerk: Clerk = Box::new(move |call| {
+            let answer = airplanes::show(&planes, &profile, call)?;
+            known.lock().unwrap_or_else(PoisonError::into_inner).read(&answer.text);
+            Ok(answer)
+        });
         desk.push(DeskTool { tool, clerk });
     }
     desk

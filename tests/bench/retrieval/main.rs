@@ -1,6 +1,7 @@
 //! How well what answers a question is found, and how fast: over the shipped documentation, and over
 //! a public set where `tests/bench/retrieval/public` has fetched it (or `JETWAY_SET` names one).
-//! `cargo bench -p jetway-core --bench retrieval` reports; nothing here is asserted.
+//! `cargo bench -p jetway-core --bench retrieval` reports; nothing here is asserted. With
+//! `JETWAY_EMBEDDINGS` the same is reported by what texts mean, too; the time to ask is in it.
 
 #![expect(
     clippy::unwrap_used,
@@ -10,12 +11,16 @@
 #![expect(clippy::disallowed_methods, reason = "sets lie in files, and time is what is measured")]
 #![expect(clippy::cast_precision_loss, reason = "they are counts of questions")]
 
+mod hybrid;
 mod set;
 
 use std::path::Path;
 use std::time::Instant;
 
-use set::{Figures, Question, Set, measure};
+use jetway_core::retrieval::search::Hit;
+
+use hybrid::Model;
+use set::{Figures, Question, Set, distinct, measure, name_of};
 
 fn main() {
     println!("{:<36} {:<24} {:>9} {:>7} {:>12}", "set", "ranking", "recall@5", "MRR", "ms a query");
@@ -37,8 +42,33 @@ fn report(name: &str, set: &Set) {
     let name = format!("{name} ({}/{})", set.pages.len(), set.questions.len());
     line(&name, "whole pages, plain words", &pages, |ask| set.by_pages(&engine, ask));
     line(&name, "Jetway, pages", &pages, |ask| Set::by_sections(&index, ask));
-    if set.questions.iter().any(|question| question.finds.iter().any(|finds| finds.contains('#'))) {
+    if has_sections(set) {
         line(&name, "Jetway, sections", &set.questions, |ask| Set::sections_of(&index, ask));
+        // What a step looks up, with a task behind it: of the kind that people set, and of any other.
+        for task in ["Integrate PostHog into my app.", "Make the checkout faster and mend its tests."] {
+            line(&name, "sections, a task behind", &set.questions, |ask| Set::sections_for(&index, ask, task));
+        }
+        let all: Vec<&str> = set.questions.iter().map(|question| question.ask.as_str()).collect();
+        let other = |ask: &str| all[(all.iter().position(|own| *own == ask).unwrap() + 41) % all.len()];
+        line(&name, "sections, another behind", &set.questions, |ask| Set::sections_for(&index, ask, other(ask)));
+    }
+    if let Some(model) = Model::named() {
+        report_meant(&model, &name, set, &pages);
+    }
+}
+
+/// The same questions, of a model of embeddings beside the words, by its weight, and of that alone.
+fn report_meant(model: &Model, name: &str, set: &Set, pages: &[Question]) {
+    let index = model.meant(&set.sections());
+    for weight in [Some(0.25), Some(0.5), Some(1.0), Some(2.0), None] {
+        let by = weight.map_or_else(|| String::from("meaning alone"), |weight| format!("meaning at {weight}"));
+        let of_page = |hit: &Hit<'_>| hit.chunk.page.clone();
+        line(name, &format!("{by}, pages"), pages, |ask| distinct(model.rank(&index, ask, weight).iter().map(of_page)));
+        if has_sections(set) {
+            line(name, &format!("{by}, sections"), &set.questions, |ask| {
+                model.rank(&index, ask, weight).iter().map(|hit| name_of(hit.chunk)).collect()
+            });
+        }
     }
 }
 
@@ -47,4 +77,9 @@ fn line(name: &str, ranking: &str, questions: &[Question], rank: impl Fn(&str) -
     let Figures { recall, mrr } = measure(questions, rank);
     let each = begun.elapsed().as_secs_f64() * 1_000.0 / questions.len() as f64;
     println!("{name:<36} {ranking:<24} {recall:>9.3} {mrr:>7.3} {each:>12.3}");
+}
+
+/// Whether the labels of a set name sections, and not only pages.
+fn has_sections(set: &Set) -> bool {
+    set.questions.iter().any(|question| question.finds.iter().any(|finds| finds.contains('#')))
 }

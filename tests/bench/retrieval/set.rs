@@ -62,9 +62,15 @@ impl Set {
 
     /// Sections as Jetway ranks them.
     pub(crate) fn sections_of(index: &Index, ask: &str) -> Vec<String> {
-        let name =
-            |chunk: &chunk::Chunk| format!("{}#{}", chunk.page, chunk.headings.last().map_or("", String::as_str));
-        index.search(ask, DEEP).into_iter().map(|hit| name(hit.chunk)).collect()
+        index.search(ask, DEEP).into_iter().map(|hit| name_of(hit.chunk)).collect()
+    }
+
+    /// Sections as Jetway ranks them for a step that looks this up, of a run with this task.
+    pub(crate) fn sections_for(index: &Index, ask: &str, task: &str) -> Vec<String> {
+        let mut hits = index.search(ask, DEEP);
+        let lean = index.leaning(&hits, task);
+        hits.sort_by(|a, b| (b.score + lean(b)).total_cmp(&(a.score + lean(a))));
+        hits.into_iter().map(|hit| name_of(hit.chunk)).collect()
     }
 
     pub(crate) fn by_pages(&self, engine: &SearchEngine<u32, u32, Plain>, ask: &str) -> Vec<String> {
@@ -83,10 +89,15 @@ impl Set {
     }
 }
 
+/// A section as labels name it.
+pub(crate) fn name_of(chunk: &chunk::Chunk) -> String {
+    format!("{}#{}", chunk.page, chunk.headings.last().map_or("", String::as_str))
+}
+
 /// How far down a ranking is looked at.
 const DEEP: usize = 50;
 
-fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
+pub(crate) fn distinct(names: impl Iterator<Item = String>) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     names.for_each(|name| {
         if !found.contains(&name) {

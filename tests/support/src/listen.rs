@@ -1,7 +1,7 @@
 //! What the small servers of tests begin with: a port of their own, a thread for each connection, and
 //! the head of a request.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
@@ -29,7 +29,7 @@ pub(crate) fn listen_at<S: Send + 'static>(
 }
 
 /// The next request's head; none where the other side has gone.
-pub(crate) fn head(reader: &mut BufReader<TcpStream>) -> Option<String> {
+pub(crate) fn head(reader: &mut BufReader<impl Read>) -> Option<String> {
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
         if reader.read_line(&mut head).unwrap_or(0) == 0 {

@@ -1,11 +1,14 @@
 //! A server of documentation, whose pages a test may change while they are fetched.
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Write};
+use std::io::{BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
 use crate::listen::{head, listen};
+use crate::tls::Identity;
 
 /// What is at a path.
 #[derive(Debug, Clone)]
@@ -33,6 +36,8 @@ struct State {
     pause: std::time::Duration,
     now: usize,
     most: usize,
+    /// How it speaks TLS, if it does.
+    tls: Option<Arc<ServerConfig>>,
 }
 
 pub struct Pages {
@@ -46,9 +51,16 @@ impl Pages {
         Self { addr: listen(&state, answer), state }
     }
 
+    /// The same in TLS, with this certificate.
+    pub fn start_tls(identity: &Identity) -> Self {
+        let state = Arc::new(Mutex::new(State { tls: Some(identity.served()), ..State::default() }));
+        Self { addr: listen(&state, answer), state }
+    }
+
     /// The URL of a path, by the name of this machine.
     pub fn url(&self, path: &str) -> String {
-        format!("http://localhost:{}{path}", self.addr.port())
+        let scheme = if self.state.lock().unwrap().tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://localhost:{}{path}", self.addr.port())
     }
 
     pub fn addr(&self) -> SocketAddr {
@@ -96,7 +108,15 @@ impl Pages {
 }
 
 fn answer(stream: &TcpStream, state: &Mutex<State>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let tls = state.lock().unwrap().tls.clone();
+    match tls {
+        None => speak(stream, state),
+        Some(tls) => speak(StreamOwned::new(ServerConnection::new(tls).unwrap(), stream), state),
+    }
+}
+
+fn speak(stream: impl Read + Write, state: &Mutex<State>) {
+    let mut reader = BufReader::new(stream);
     while let Some(head) = head(&mut reader) {
         let pause = {
             let mut state = state.lock().unwrap();
@@ -127,7 +147,7 @@ fn answer(stream: &TcpStream, state: &Mutex<State>) {
                 format!("HTTP/1.1 {} X\r\netag: {tag}\r\n{headers}content-length: {length}\r\n\r\n", page.status);
             [begin.into_bytes(), page.body].concat()
         };
-        if (&mut &*stream).write_all(&response).is_err() {
+        if reader.get_mut().write_all(&response).and_then(|()| reader.get_mut().flush()).is_err() {
             return;
         }
     }

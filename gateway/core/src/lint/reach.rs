@@ -115,14 +115,18 @@ fn allowance(facts: &Facts<'_>, rules: &Rules, plane: &Airplane) -> Vec<Finding>
     let Some(project) = audience.project() else { return Vec::new() };
     let planes = std::slice::from_ref(plane);
     let mut found = Vec::new();
+    // What the first step shows stands in the same message, and comes first.
+    let first = facts.path.and_then(|path| path.steps().first());
+    let beside = first.map_or(0, |step| tokens::estimate(&for_step(planes, project, (&step.id, room)).text));
     let overview = unasked(planes, project, rules.on_demand).map_or(0, |answer| tokens::estimate(&answer.text));
-    if overview > room {
+    let left = room - beside.min(room);
+    if overview > left {
         found.push(Finding {
             file: format!("airplanes/{}/README.md", plane.name),
             line: 1,
             rule: "small-allowance",
             sentence: format!(
-                "It takes {overview} tokens as it is shown, and `context.allowance` has room for {room}, so it does not come with a task. Cut it, or raise the allowance."
+                "It takes {overview} tokens as it is shown, and `context.allowance` has room for {left} beside what the first step shows, so it does not come with a task. Cut it, or raise the allowance."
             ),
         });
     }

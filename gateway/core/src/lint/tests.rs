@@ -429,6 +429,12 @@ fn airplanes_that_there_is_no_room_for() {
     // Not the README alone: its frame and the list of files come with it.
     let found = check(1_400, &[10, 10], &["airplanes/plane/README.md:1 small-allowance"]);
     assert!(!found[0].sentence.contains("takes 183 tokens"), "{found:?}");
+    // What the first step shows stands in the same message.
+    let plane = plane(("python", "flask"), &"r".repeat(500), &[("a.py", &"x".repeat(200)), ("b.py", &"x".repeat(200))]);
+    let policy = "[{ id: look, prompt: a.md }]".into();
+    let case = Case { policy, airplanes: vec![plane], ..Case::default() };
+    case.check("allowance: 250, min_score: 0", &["airplanes/plane/README.md:1 small-allowance"]);
+    case.check("allowance: 500, min_score: 0", &[]);
     let found = check(100, &[800, 800, 100], &["policy.yaml:2 small-allowance"]);
     assert!(found[0].sentence.contains("tokens of the airplane `plane`, and"), "{found:?}");
     assert!(found[0].sentence.contains("room for 250, so that `1.py` is left out"), "{found:?}");

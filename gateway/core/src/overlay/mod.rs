@@ -21,7 +21,7 @@ pub const MOST_EDITS: usize = 2_000;
 pub const MOST_BYTES: usize = 8 << 20;
 
 /// One turn that the agent tells differently from how the model made it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Edit {
     /// What the agent's turn is known by: [`Past::anchor`].
     pub anchor: String,

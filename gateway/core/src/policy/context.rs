@@ -5,8 +5,10 @@
 pub mod airplanes;
 pub mod embeddings;
 mod frame;
+mod known;
 pub mod on_demand;
 pub mod standing;
+mod step;
 
 use std::time::Duration;
 
@@ -15,6 +17,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::policy::context::frame::framed;
+pub use crate::policy::context::known::Known;
+pub use crate::policy::context::step::{Wanted, for_step};
 use crate::policy::desk::{Answer, By, Shown};
 use crate::policy::prose;
 use crate::retrieval::airplane::Airplane;
@@ -33,7 +37,8 @@ use crate::tokens;
 pub struct Document {
     /// Where pages come from.
     docs: Sources,
-    /// The most tokens that may be inserted into a run.
+    /// The most tokens that may be inserted at once: with a task and its first step, with a step, or by a
+    /// search.
     #[serde(default = "default_allowance")]
     #[schemars(range(min = 50, max = 100_000))]
     allowance: u32,
@@ -184,6 +189,8 @@ const SEARCHED: usize = 300;
 pub struct Asked<'a> {
     /// What is to be done, or what a model asks for.
     pub task: &'a str,
+    /// What that is for: it tells which of the sections that are found come first.
+    pub behind: &'a str,
     /// What the project is.
     pub profile: &'a Profile,
     pub now: Timestamp,
@@ -241,51 +248,22 @@ pub struct LeftOut {
 
 /// What goes with a task unasked: sections, and behind them, nearest to the task, the README of a
 /// model airplane that is built with this project's framework, if there is one. It comes first
-/// where there is not room for all.
+/// where there is not room for all; but what the first step shows beside it stands in the same message
+/// and was named by an operator, so that the allowance is left for the rest.
 #[must_use]
-pub fn compose(rules: &Rules, index: &Index, airplanes: &[Airplane], asked: Asked<'_>) -> Given {
-    let room = rules.allowance();
+pub fn compose(rules: &Rules, index: &Index, airplanes: &[Airplane], asked: Asked<'_>, beside: &str) -> Given {
+    let room = rules.allowance().saturating_sub(known::size(beside));
+    let known = Known::of(beside);
     let plane = airplanes::unasked(airplanes, asked.profile, rules.on_demand);
     let plane = plane.filter(|plane| tokens::estimate(&plane.text) <= room).unwrap_or_default();
     let left = room - tokens::estimate(&plane.text);
-    let Chosen { hits: chosen, left_out, .. } = within(left, rules, index, asked, &|_| false);
+    let Chosen { hits: chosen, left_out, .. } = within(left, rules, index, asked, &|hit| known.has(hit));
     if chosen.is_empty() && plane.text.is_empty() {
         return Given { left_out, ..Given::default() };
     }
     let text = format!("{}{}", render(&chosen, asked.now), plane.text);
     let ages = chosen.iter().filter_map(|hit| hit.page).map(|page| page.age(asked.now)).collect();
     Given { answer: Answer { text, shown: [shown(&chosen), plane.shown].concat() }, ages, left_out }
-}
-
-/// A step of a run's path, and what it looks up in the documentation.
-#[derive(Debug, Clone, Copy)]
-pub struct Wanted<'a> {
-    pub step: &'a str,
-    pub docs: &'a [String],
-}
-
-/// What goes with a step: the sections that its queries find, and the files of a model airplane that
-/// are for it.
-#[must_use]
-pub fn for_step(
-    rules: &Rules,
-    index: Option<&Index>,
-    planes: &[Airplane],
-    wanted: Wanted<'_>,
-    (profile, now): (&Profile, Timestamp),
-) -> Answer {
-    let mut answer = Answer::default();
-    if let Some(index) = index {
-        let queries = wanted.docs.join("\n");
-        // By words alone: they are an operator's, who can say what the pages say.
-        let chosen = decide(rules, index, Asked { task: &queries, profile, now, nearness: None });
-        answer.text.push_str(&render(&chosen, now));
-        answer.shown.extend(shown(&chosen));
-    }
-    let files = airplanes::for_step(planes, profile, (wanted.step, rules.allowance()));
-    answer.text.push_str(&files.text);
-    answer.shown.extend(files.shown);
-    answer.by(By::Step)
 }
 
 fn behind_lead(room: usize) -> usize {
@@ -306,7 +284,7 @@ fn within<'a>(
     asked: Asked<'_>,
     was_shown: &dyn Fn(&Hit<'_>) -> bool,
 ) -> Chosen<'a> {
-    let Asked { task, profile, now, nearness } = asked;
+    let Asked { task, behind, profile, now, nearness } = asked;
     let mut left = behind_lead(room);
     let mut chosen: Vec<Hit<'a>> = Vec::new();
     let mut again: Vec<Hit<'a>> = Vec::new();
@@ -314,15 +292,18 @@ fn within<'a>(
     let searched = index.search(task, SEARCHED);
     let is_others = |hit: &&Hit<'a>| is_enough(rules, hit) && !fit(hit, profile).is_fit();
     let mut left_out = LeftOut { others: searched.iter().take(RANKED).filter(is_others).count(), stale: 0 };
+    let lean = index.leaning(&searched, behind);
     let mut hits: Vec<_> = searched.into_iter().filter_map(fits).take(RANKED).collect();
     // Of two that fit the words alike, the one for this very framework.
-    hits.sort_by(|a, b| (b.0.score * weight(b.1)).total_cmp(&(a.0.score * weight(a.1))));
-    let mut hits: Vec<Hit<'a>> = hits.into_iter().map(|(hit, _)| hit).collect();
+    let counts = |(hit, fit): &(Hit<'a>, Fit)| (hit.score + lean(hit)) * weight(*fit);
+    hits.sort_by(|a, b| counts(b).total_cmp(&counts(a)));
+    let (mut nearest, mut weight_of_meaning) = (Vec::new(), 0.0);
     if let (Some(nearness), Some(meant)) = (nearness, &rules.embeddings) {
-        let nearest = index.nearest(nearness).take(SEARCHED).filter_map(fits).take(RANKED).map(|(hit, _)| hit);
-        hits = fuse(hits, nearest.collect(), meant.weight);
+        let near = index.nearest(nearness).take(SEARCHED).filter_map(fits).take(RANKED).map(|(hit, _)| hit);
+        (nearest, weight_of_meaning) = (near.collect(), meant.weight);
     }
-    for hit in hits {
+    let hits = hits.into_iter().map(|hit| (hit.0, counts(&hit))).collect();
+    for hit in fuse(hits, nearest, weight_of_meaning) {
         let is_new = chosen.iter().all(|other| other.chunk.text != hit.chunk.text);
         let size = size(&hit, now);
         let is_refused = rules.stale == Stale::Refuse && hit.page.is_some_and(|page| page.is_stale(now));
@@ -399,6 +380,15 @@ pub fn ours(text: &str) -> &str {
     &text[begin..]
 }
 
+/// What is said in place of what stands in the prompt already; nothing where there is none of it.
+fn named(begin: &str, again: &[String]) -> String {
+    let names: Vec<String> = again.iter().map(|name| format!("`{}`", name.replace('`', "'"))).collect();
+    if names.is_empty() {
+        return String::new();
+    }
+    format!("{begin} stands in the reference material that you were given before: {}.\n", names.join(", "))
+}
+
 /// What is shown with these sections, for the log.
 #[must_use]
 pub fn shown(chosen: &[Hit<'_>]) -> Vec<Shown> {
@@ -462,7 +452,7 @@ mod tests {
 
     fn asked(task: &str, now: Timestamp) -> Asked<'_> {
         static NOTHING: LazyLock<Profile> = LazyLock::new(Profile::default);
-        Asked { task, profile: &NOTHING, now, nearness: None }
+        Asked { task, behind: "", profile: &NOTHING, now, nearness: None }
     }
 
     fn rules(allowance: u32, min_score: f32, stale: Stale) -> Rules {
@@ -542,7 +532,7 @@ mod tests {
         let rules: Rules = serde_saphyr::from_str(rules).unwrap();
         let shown = |text: &str| {
             let (profile, nearness) = (Profile::of_words(text), Nearness(vec![(4, 0.9)]));
-            let asked = Asked { task: "zebra", profile: &profile, now: NOW, nearness: Some(&nearness) };
+            let asked = Asked { task: "zebra", behind: "", profile: &profile, now: NOW, nearness: Some(&nearness) };
             decide(&rules, &index, asked).len()
         };
         assert_eq!((shown("Add it."), shown("Add it to my Python project.")), (0, 1));
@@ -560,9 +550,9 @@ mod tests {
         };
         let profile = Profile::of_words("Add it to my Django app.");
         let shown = |allowance: u32| {
-            let asked = Asked { task: "apples", profile: &profile, now: NOW, nearness: None };
+            let asked = Asked { task: "apples", behind: "", profile: &profile, now: NOW, nearness: None };
             let rules = rules(allowance, 0.0, Stale::Mark);
-            let answer = compose(&rules, &index(), std::slice::from_ref(&plane), asked).answer;
+            let answer = compose(&rules, &index(), std::slice::from_ref(&plane), asked, "").answer;
             assert!(tokens::estimate(&answer.text) <= allowance as usize, "{answer:?}");
             answer.shown.into_iter().map(|shown| shown.source).collect::<Vec<_>>()
         };
@@ -571,8 +561,29 @@ mod tests {
         (50..400).for_each(|allowance| drop(shown(allowance)));
         // Where it does not fit the sections do.
         assert_eq!(shown(95), ["same#same", "best#best"]);
-        let nothing = Asked { task: "zebra", profile: &Profile::default(), now: NOW, nearness: None };
-        assert_eq!(compose(&rules(1_000, 0.0, Stale::Mark), &index(), &[plane], nothing), Given::default());
+        let nothing = Asked { task: "zebra", behind: "", profile: &Profile::default(), now: NOW, nearness: None };
+        assert_eq!(compose(&rules(1_000, 0.0, Stale::Mark), &index(), &[plane], nothing, ""), Given::default());
+    }
+
+    #[test]
+    fn what_a_step_shows_beside_the_task_is_not_said_twice_and_counts() {
+        let (index, rules) = (index(), rules(95, 0.0, Stale::Mark));
+        let shown = |beside: &str| {
+            let answer = compose(&rules, &index, &[], asked("apples", NOW), beside).answer;
+            answer.shown.into_iter().map(|shown| shown.source).collect::<Vec<_>>()
+        };
+        let best = render(&index.search("apples", 1), NOW);
+        assert_eq!(shown(""), ["same#same", "best#best"]);
+        assert_eq!(shown("Some prose, however long it is. ".repeat(90).as_str()), ["same#same", "best#best"]);
+        assert_eq!(
+            shown(&format!("Do it.\n{best}")),
+            Vec::<String>::new(),
+            "there is room for the words before it alone"
+        );
+        let rules = super::Rules { allowance: 150, ..rules.clone() };
+        let answer = compose(&rules, &index, &[], asked("apples", NOW), &best).answer;
+        assert_eq!(answer.shown.into_iter().map(|shown| shown.source).collect::<Vec<_>>(), ["same#same"]);
+        assert!(tokens::estimate(&best) + tokens::estimate(&answer.text) <= 150);
     }
 
     #[test]
@@ -607,7 +618,7 @@ mod tests {
         let index = index().with_pages([page("best", &["python"], &[]), page("small", &["rust"], &[])]);
         let shown = |text: &str| {
             let profile = Profile::of_words(text);
-            let asked = Asked { task: "apples", profile: &profile, now: NOW, nearness: None };
+            let asked = Asked { task: "apples", behind: "", profile: &profile, now: NOW, nearness: None };
             let chosen = decide(&rules(1_000, 0.0, Stale::Mark), &index, asked);
             chosen.iter().map(|hit| hit.chunk.page.clone()).collect::<Vec<_>>()
         };
@@ -624,7 +635,7 @@ mod tests {
         let pages = (0..60).map(|n| page(&format!("other{n}"), &["rust"], &[])).chain([page("own", &["python"], &[])]);
         let index = index.with_pages(pages);
         let profile = Profile::of_words("Add it to my Python project.");
-        let asked = Asked { task: "apples", profile: &profile, now: NOW, nearness: None };
+        let asked = Asked { task: "apples", behind: "", profile: &profile, now: NOW, nearness: None };
         let chosen = decide(&rules(1_000, 0.0, Stale::Mark), &index, asked);
         assert_eq!(chosen.iter().map(|hit| hit.chunk.page.as_str()).collect::<Vec<_>>(), ["own"]);
     }
@@ -636,14 +647,14 @@ mod tests {
         for tagged in ["one", "two"] {
             let index = Index::new(vec![alike("one"), alike("two")]).with_pages([page(tagged, &[], &["django"])]);
             let profile = Profile::of_words("Add it to my Django app.");
-            let asked = Asked { task: "apples", profile: &profile, now: NOW, nearness: None };
+            let asked = Asked { task: "apples", behind: "", profile: &profile, now: NOW, nearness: None };
             let chosen = decide(&rules(1_000, 0.0, Stale::Mark), &index, asked);
             assert_eq!(chosen.last().map(|hit| hit.chunk.page.as_str()), Some(tagged));
         }
         let shown = |tagged: &str, min_score: f32| {
             let index = index().with_pages([page(tagged, &[], &["django"])]);
             let profile = Profile::of_words("Add it to my Django app.");
-            let asked = Asked { task: "apples pears", profile: &profile, now: NOW, nearness: None };
+            let asked = Asked { task: "apples pears", behind: "", profile: &profile, now: NOW, nearness: None };
             let chosen = decide(&rules(1_000, min_score, Stale::Mark), &index, asked);
             chosen.iter().map(|hit| hit.chunk.page.clone()).collect::<Vec<_>>()
         };

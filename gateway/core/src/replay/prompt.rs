@@ -18,6 +18,8 @@ pub struct Ours {
     pub steps: Vec<(String, usize)>,
     /// How many of them stand with the task; they come first.
     pub opened: usize,
+    /// What a model asked for of pages and airplanes, each with how many of the steps were told before.
+    pub asked: Vec<(usize, String)>,
 }
 
 impl Ours {
@@ -40,12 +42,15 @@ impl Ours {
         for text in history::preamble(request).iter().skip(request.opening.len()) {
             found.standing += found.take_steps(ours(text));
         }
-        let is_led = |raw: &str| raw.contains(STEP);
+        let is_ours = |raw: &str| raw.contains("<jetway_");
         for outcome in history::outcomes(request) {
             let value = request.json.value(outcome.node);
-            // Results are long, and few were told a step.
-            if let Some(text) = value.text().filter(|_| is_led(value.raw())) {
+            // Results are long, and few have something of ours.
+            if let Some(text) = value.text().filter(|_| is_ours(value.raw())) {
                 let begin = text.find(STEP).unwrap_or(text.len());
+                if is_ours(&text[..begin]) {
+                    found.asked.push((found.steps.len(), text[..begin].to_owned()));
+                }
                 found.take_steps(&text[begin..]);
             }
         }
@@ -128,7 +133,10 @@ mod tests {
         let (task, standing, steps) = expect;
         let steps: Vec<_> = steps.iter().map(|(id, text)| ((*id).to_owned(), length(text))).collect();
         let opened = steps.len().min(1);
-        assert_eq!(Ours::of(&request), Ours { task: length(task), standing: length(standing), steps, opened });
+        assert_eq!(
+            Ours::of(&request),
+            Ours { task: length(task), standing: length(standing), steps, opened, asked: vec![] }
+        );
     }
 
     #[test]
@@ -167,6 +175,20 @@ mod tests {
         );
         let plain = json!({ "model": "m", "messages": [{ "role": "user", "content": "A <jetway of mine." }] });
         check(Dialect::Chat, &plain, ("", "", &[]));
+    }
+
+    #[test]
+    fn what_a_model_asked_for_stands_between_the_steps_that_were_told() {
+        let result = |id: &str, text: &str| json!({ "role": "tool", "tool_call_id": id, "content": text });
+        let call = |id: &str| json!({ "id": id, "type": "function", "function": { "name": "x", "arguments": "{}" } });
+        let calls = ["a", "b", "c", "d"].map(call);
+        let body = json!({ "model": "m", "messages": [
+            { "role": "user", "content": format!("Add it.\n\n{LOOK}") },
+            { "role": "assistant", "tool_calls": calls },
+            result("a", "app.py"), result("b", PAGES), result("c", &format!("app.py\n\n{PLAN}{PAGES}")), result("d", PAGES),
+        ] });
+        let request = Request::read(Dialect::Chat, Json::read(body.to_string().into()).unwrap()).unwrap();
+        assert_eq!(Ours::of(&request).asked, [(1, PAGES.to_owned()), (2, PAGES.to_owned())]);
     }
 
     #[test]

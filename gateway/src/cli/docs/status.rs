@@ -42,6 +42,13 @@ pub(super) fn run(shelves: &[Shelf], json: bool) -> anyhow::Result<()> {
         if failing.len() > LISTED {
             out::line(&format!("\n{} more of {}; --json lists them", failing.len() - LISTED, source.source))?;
         }
+        let unreadable: Vec<_> = unreadable(source).collect();
+        for (page, why) in unreadable.iter().take(LISTED) {
+            out::line(&format!("\n{}: {}\n  {}", source.policy, out::shown(page), out::shown(why)))?;
+        }
+        if unreadable.len() > LISTED {
+            out::line(&format!("\n{} more of {}; --json lists them", unreadable.len() - LISTED, source.source))?;
+        }
         for page in &source.pages {
             let Some(problem) = &page.front_matter else { continue };
             let (page, line, why) = (out::shown(&page.page), problem.line, out::shown(&problem.why));
@@ -53,6 +60,11 @@ pub(super) fn run(shelves: &[Shelf], json: bool) -> anyhow::Result<()> {
 
 fn all_failing(source: &OfSource) -> impl Iterator<Item = &Failing> {
     source.lists_failing.iter().chain(source.pages.iter().filter_map(|page| page.failing.as_ref()))
+}
+
+/// Pages of a folder that cannot be read, and why.
+fn unreadable(source: &OfSource) -> impl Iterator<Item = (&str, &str)> {
+    source.pages.iter().filter_map(|page| Some((page.page.as_str(), page.unreadable.as_deref()?)))
 }
 
 fn row(source: &OfSource) -> Vec<String> {
@@ -68,6 +80,6 @@ fn row(source: &OfSource) -> Vec<String> {
         newest.map_or_else(|| String::from("never"), |at| format!("{at:.0}")),
         oldest.map(|age| in_words(Duration::from_secs(age))).unwrap_or_default(),
         stale.to_string(),
-        all_failing(source).count().to_string(),
+        (all_failing(source).count() + unreadable(source).count()).to_string(),
     ]
 }

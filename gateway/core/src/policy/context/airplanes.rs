@@ -4,6 +4,7 @@
 
 use std::sync::LazyLock;
 
+use crate::policy::context::Known;
 use crate::policy::context::frame::escaped;
 use crate::policy::desk::{Answer, By, Shown};
 use crate::retrieval::airplane::Airplane;
@@ -59,18 +60,30 @@ pub fn unasked(airplanes: &[Airplane], profile: &Profile, can_ask: bool) -> Opti
 
 /// The files of the best one that are for a step, within so many tokens.
 #[must_use]
-pub fn for_step(airplanes: &[Airplane], profile: &Profile, (step, room): (&str, usize)) -> Answer {
-    let mut answer = Answer::default();
+pub fn for_step(airplanes: &[Airplane], profile: &Profile, step_and_room: (&str, usize)) -> Answer {
+    besides(airplanes, profile, step_and_room, &Known::default()).0
+}
+
+/// The same, and the names of those that stand in the prompt already, which are not shown again.
+pub(super) fn besides(
+    airplanes: &[Airplane],
+    profile: &Profile,
+    (step, room): (&str, usize),
+    known: &Known,
+) -> (Answer, Vec<String>) {
+    let (mut answer, mut again) = (Answer::default(), Vec::new());
     let best = for_project(airplanes, profile).into_iter().next();
-    let Some(best) = best.filter(|best| best.tags.fits(profile) != Fit::Neutral) else { return answer };
+    let Some(best) = best.filter(|best| best.tags.fits(profile) != Fit::Neutral) else { return (answer, again) };
     for file in best.files.iter().filter(|file| file.steps.iter().any(|own| own == step)) {
         let shown = framed(best, &file.path, (&file.text, &file.rev));
-        if tokens::estimate(&answer.text) + tokens::estimate(&shown.text) <= room {
+        if known.has_block(&shown.text) {
+            again.extend(shown.shown.into_iter().map(|shown| shown.source));
+        } else if tokens::estimate(&answer.text) + tokens::estimate(&shown.text) <= room {
             answer.text.push_str(&shown.text);
             answer.shown.extend(shown.shown);
         }
     }
-    answer
+    (answer, again)
 }
 
 /// Answers a call.

@@ -28,7 +28,7 @@ pub struct Document {
     /// rank after that. 300ms where it is left out.
     #[serde(default = "default_timeout")]
     timeout: Span,
-    /// What a place in the ranking by meaning counts for, where one in that by words counts for 1.
+    /// What the section that is nearest by meaning counts for, where the best one by words counts for 1.
     #[serde(default = "default_weight")]
     weight: f32,
     /// A section this near to the task is inserted also where its words score too low. Which
@@ -42,7 +42,7 @@ fn default_timeout() -> Span {
 }
 
 fn default_weight() -> f32 {
-    1.0
+    0.5
 }
 
 fn default_min_similarity() -> f32 {
@@ -118,7 +118,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_meant_or_told() {
-        check(", model: small", Ok((300, 1.0, 0.5)));
+        check(", model: small", Ok((300, 0.5, 0.5)));
         check(", model: m, key: { env: K }, timeout: 1s, weight: 2, min_similarity: 0.7", Ok((1_000, 2.0, 0.7)));
         check("", Err("model"));
         check(", model: ' '", Err("`embeddings.model` must not be empty"));

@@ -6,10 +6,10 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 
-use super::{Asked, Rules, besides, passage, shown};
+use super::{Asked, Known, Rules, besides, named, passage, shown};
 use crate::policy::desk::{Answer, By};
 use crate::retrieval::profile::Profile;
-use crate::retrieval::search::{Hit, Index};
+use crate::retrieval::search::Index;
 use crate::wire::json::Json;
 use crate::wire::tools::offer::NewTool;
 
@@ -30,7 +30,7 @@ pub fn search_tool() -> Option<NewTool> {
     TOOL.clone()
 }
 
-/// Answers a call of it. What was shown before, as is told of a text, is named and not said again.
+/// Answers a call of it. What stands in the prompt already is named and not said again.
 ///
 /// # Errors
 /// A sentence for the model, when the call has no query.
@@ -39,25 +39,18 @@ pub fn search(
     index: &Index,
     call: &Json,
     (profile, now): (&Profile, Timestamp),
-    was_shown: &dyn Fn(&str) -> bool,
+    known: &Known,
 ) -> Result<Answer, String> {
     let query = call.root().get("query").and_then(|query| query.text().map(|query| query.trim().to_owned()));
     let Some(query) = query.filter(|query| !query.is_empty()) else {
         return Err(format!("`{SEARCH_DOCS}` needs a text `query`: what you want to know."));
     };
     // By words alone: a call is answered at once, and asks nobody what it means.
-    let asked = Asked { task: &query, profile, now, nearness: None };
-    let known = |hit: &Hit<'_>| was_shown(&hit.chunk.text);
-    let (chosen, again) = besides(rules, index, asked, &known);
-    let named: Vec<String> = again.iter().map(|hit| format!("`{}`", hit.chunk.path().replace('`', "'"))).collect();
+    let asked = Asked { task: &query, behind: "", profile, now, nearness: None };
+    let (chosen, again) = besides(rules, index, asked, &|hit| known.has(hit));
+    let again: Vec<String> = again.iter().map(|hit| hit.chunk.path()).collect();
     let mut text: String = chosen.iter().map(|hit| passage(hit, now)).collect();
-    if !named.is_empty() {
-        let is_all = if chosen.is_empty() { "What fits this query stands" } else { "This fits too, and stands" };
-        text.push_str(&format!(
-            "{is_all} in the reference material that you were given before: {}.\n",
-            named.join(", ")
-        ));
-    }
+    text.push_str(&named(if chosen.is_empty() { "What fits this query" } else { "This fits too, and" }, &again));
     if text.is_empty() {
         text.push_str("Nothing in the documentation fits this query. Ask in other words, or go on without.");
     }
@@ -67,6 +60,7 @@ pub fn search(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::context::frame::framed;
     use crate::retrieval::chunk::cut;
 
     #[track_caller]
@@ -74,7 +68,7 @@ mod tests {
         let rules: Rules = serde_saphyr::from_str("{ docs: docs, min_score: 0.1 }").unwrap();
         let index = Index::new(cut("errors.md", "# Errors\nCall `captureException`.\n# Names\nUse the past tense.\n"));
         let call = Json::read(call.to_owned().into()).unwrap();
-        let found = search(&rules, &index, &call, (&Profile::default(), Timestamp::UNIX_EPOCH), &|_| false);
+        let found = search(&rules, &index, &call, (&Profile::default(), Timestamp::UNIX_EPOCH), &Known::default());
         match (&found, expect) {
             (Ok(answer), Ok(part)) => assert!(answer.text.contains(part), "{answer:?}"),
             (Err(why), Err(part)) => assert!(why.contains(part), "{why}"),
@@ -98,7 +92,8 @@ mod tests {
             let rules: Rules = serde_saphyr::from_str("{ docs: docs, min_score: 0.01 }").unwrap();
             let call = Json::read(r#"{"query":"capture"}"#.to_owned().into()).unwrap();
             let when = (&Profile::default(), Timestamp::UNIX_EPOCH);
-            let answer = search(&rules, &index, &call, when, &|text| known.contains(&text)).unwrap();
+            let before: String = known.iter().map(|text| framed("p", "", &format!("h\n\n{text}"))).collect();
+            let answer = search(&rules, &index, &call, when, &Known::of(&before)).unwrap();
             let mut found: Vec<&str> = answer.shown.iter().map(|shown| shown.text.as_str()).collect();
             found.sort_unstable();
             assert_eq!(found, shown, "{known:?}");
