@@ -71,6 +71,8 @@ pub struct Exchange {
     patience: Patience,
     /// What it was sent with instead, for want of budget.
     pub lesser: Lesser,
+    /// Whether its run was not open here when it came.
+    opens: bool,
     /// How many passages were put before the model; what it asked for comes behind them.
     placed: usize,
     /// What it does in its run; none of what asks for no reply.
@@ -112,6 +114,7 @@ impl Exchange {
             admission: Admission::default(),
             patience,
             lesser: Lesser::default(),
+            opens: false,
             placed: 0,
             part: None,
             seen: None,
@@ -188,6 +191,7 @@ impl Exchange {
             team: record.team.clone(),
         };
         let is_first = self.jetway.endings.begun(&whose);
+        self.opens = is_first;
         if is_first {
             self.jetway.metrics.runs.started.with_label_values(&[whose.policy.as_str()]).inc();
         }
@@ -204,7 +208,9 @@ impl Exchange {
     pub fn speaks(&mut self, speaker: Option<String>, conversation: &str, bytes: &[u8]) {
         // Two sub-agents that are told the same at once are two all the same.
         let own = format!("{conversation} {}", speaker.as_deref().unwrap_or_default());
-        self.record.again_of = self.jetway.prefixes.again(&own, bytes, &self.record.id);
+        let before = self.jetway.prefixes.again(&own, bytes, &self.record.id);
+        // What comes behind the end of a run is the same job once more.
+        self.record.again_of = before.filter(|_| !self.opens);
         self.record.speaker = speaker;
     }
 

@@ -463,9 +463,7 @@ async fn answer(
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = headers::inbound(&parts.headers, watched.upstream.takes_the_callers());
     budget::tell(answer.headers_mut(), &exchange, call.dialect);
-    if let Some(run) = exchange.record.run.as_ref().and_then(|run| HeaderValue::try_from(run).ok()) {
-        answer.headers_mut().insert("x-jetway-run", run);
-    }
+    tell_run(answer.headers_mut(), &exchange);
     if let Some(trail) = &watched.prepared.trail {
         tell_step(answer.headers_mut(), trail.wants(), &exchange.lesser);
     }
@@ -487,6 +485,13 @@ async fn answer(
                 Err((lost, exchange)) => Err((unchecked(lost.to_string()), exchange)),
             }
         }
+    }
+}
+
+/// Names the run, as far as it is known.
+fn tell_run(headers: &mut HeaderMap, exchange: &Exchange) {
+    if let Some(run) = exchange.record.run.as_ref().and_then(|run| HeaderValue::try_from(run).ok()) {
+        headers.insert("x-jetway-run", run);
     }
 }
 
@@ -520,6 +525,7 @@ async fn pass_refusal(
     let mut answer = Response::new(full(bytes));
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;
+    tell_run(answer.headers_mut(), &exchange);
     exchange.end(Outcome::ProviderRefused);
     Ok(answer)
 }
@@ -529,6 +535,7 @@ fn refuse(refusal: &Refusal, dialect: Dialect, agent: Agent, mut exchange: Excha
     let _here = span.enter();
     let mut answer = refusal.respond(dialect, agent, &exchange.record.id);
     budget::tell(answer.headers_mut(), &exchange, dialect);
+    tell_run(answer.headers_mut(), &exchange);
     exchange.record.status = Some(answer.status().as_u16());
     exchange.record.reason = Some(refusal.reason());
     exchange.record.detail = Some(refusal.to_string());

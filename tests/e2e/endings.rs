@@ -424,7 +424,10 @@ fn a_run_whose_provider_failed_is_asked_about_what_went_before() {
     let messages = asks["messages"].as_array_mut().unwrap();
     messages.push(json!({ "role": "assistant", "content": told }));
     messages.push(json!({ "role": "user", "content": [{ "type": "tool_result", "tool_use_id": told[0]["id"], "content": "ok" }] }));
-    assert_eq!(jetway.send(&asks).status, 500);
+    let failed = jetway.send(&asks);
+    // A refusal names its run like any other answer.
+    let run = answer.header("x-jetway-run").unwrap();
+    assert_eq!((failed.status, failed.header("x-jetway-run")), (500, Some(run)));
     ends(&jetway, "failed", "answered");
     let text = questions(&provider).remove(0).to_string();
     assert!(text.contains("the provider of the model failed"), "{text}");
@@ -445,11 +448,15 @@ fn an_agent_that_never_comes_back_has_abandoned_its_run() {
 #[test]
 fn the_last_step_ends_a_run_and_so_does_one_that_took_too_long() {
     let path = "breadcrumbs: [{ id: only, prompt: steps/1.md, max_turns: 1, on_stuck: end }]";
+    let skip = &path.replace("end }", "skip }");
     let complete = json!({ "tool": "complete_step", "input": { "summary": "It is done." } });
     let bash = json!({ "tool": "Bash", "input": {} });
-    for (turns, how) in [
-        (json!([{ "calls": [complete] }, { "text": "Done." }]), "completed"),
-        (json!([{ "calls": [bash] }, { "calls": [bash] }, { "text": "I go on." }]), "stuck"),
+    let stuck = json!([{ "calls": [bash] }, { "calls": [bash] }, { "text": "I go on." }]);
+    for (path, turns, how) in [
+        (path, json!([{ "calls": [complete] }, { "text": "Done." }]), "completed"),
+        (path, stuck.clone(), "stuck"),
+        // A last step that was skipped is not done.
+        (skip, stuck, "stuck"),
     ] {
         let provider = scripted(ANSWER, &json!([{ "name": "path", "turns": turns }]));
         let jetway = House::new(setup(&provider, WAITS, path).file("open/steps/1.md", "ALPHA"));
@@ -650,7 +657,7 @@ fn what_agents_say_is_summed_up_and_held_against_the_last_change() {
     assert!(table.contains("<b>v1</b> is gone.") && !table.contains("Django"), "{table}");
     let report = text(&["feedback", "--markdown"]);
     assert!(report.contains("## New since the last change") && report.contains("\\<b\\>v1"), "{report}");
-    assert!(text(&["feedback", "--policy", "other"]).starts_with("Nothing in the last 30d."));
+    assert!(text(&["feedback", "--since", "1ms"]).starts_with("Nothing in the last 1ms."));
     assert!(text(&["runs", "show", groups[0]["examples"][0].as_str().unwrap()]).contains("its agent said"));
 
     // What was changed back is a change: what was said under the version between is gone.
@@ -664,4 +671,24 @@ fn what_agents_say_is_summed_up_and_held_against_the_last_change() {
         String::from("\"gone\" 1 \"<b>v1</b> is gone.\""),
     ];
     assert_eq!(short(&jetway.json(&["feedback", "--json"])), expect);
+}
+
+#[test]
+fn a_run_that_goes_on_after_its_end_still_tells_what_its_agent_said() {
+    let jetway = House::new(setup(&scripted(ANSWER, &json!([])), WAITS, ""));
+    let named = |jetway: &House| {
+        let asks = post("/v1/messages", body("Go.").to_string()).header("x-api-key", &jetway.key);
+        let answer = asks.header("x-jetway-run", "job").send(jetway.data);
+        answer.header("x-jetway-run").unwrap().to_owned()
+    };
+    let run = named(&jetway);
+    ends(&jetway, "quiet", "answered");
+    // The same job once more, and not the same request.
+    assert_eq!(named(&jetway), run);
+    eventually(|| jetway.json(&["runs", "--json"])[0]["turns"] == 2);
+    let told = jetway.json(&["runs", "show", &run, "--json"]);
+    assert!(told["exchanges"].as_array().unwrap().iter().all(|exchange| exchange["again_of"].is_null()), "{told}");
+    assert_eq!(told["endings"][0]["how"], "quiet", "{told}");
+    let text = String::from_utf8(jetway.command(&["runs", "show", &run]).stdout).unwrap();
+    assert!(text.contains(told["findings"][0]["text"].as_str().unwrap()), "{text}");
 }

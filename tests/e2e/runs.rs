@@ -92,6 +92,24 @@ fn finds(more: &str) {
     let wrong = jetway.command(&["runs", "--since", "yesterday"]);
     assert!(!wrong.status.success() && String::from_utf8_lossy(&wrong.stderr).contains("12h or 7d"));
 
+    // Words that are none are said to be, and any age is one.
+    check(&["--since", "99999999d"], &[&cheap, &job]);
+    check(&["--policy", "open"], &[&cheap, &job]);
+    for (options, why) in [
+        (&["runs", "--outcome", "nonsense"][..], "provider_refused"),
+        (&["runs", "--ended", "wat"], "aged"),
+        (&["runs", "--limit", "0"], "--limit"),
+        (&["runs", "show", ""], "value is required"),
+        (&["runs", "--policy", "nope"], "no policy is called \"nope\""),
+        (&["feedback", "--policy", "nope"], "no policy is called \"nope\""),
+    ] {
+        let wrong = jetway.command(options);
+        let said = String::from_utf8_lossy(&wrong.stderr);
+        assert!(!wrong.status.success() && said.contains(why), "{options:?}: {said}");
+    }
+    let all = jetway.command(&["feedback", "--since", "99999999d"]);
+    assert!(all.status.success(), "{}", String::from_utf8_lossy(&all.stderr));
+
     // The timeline says what the model called, what it got, and how it ended.
     let text = String::from_utf8(jetway.command(&["runs", "show", &job]).stdout).unwrap();
     for line in ["called    Bash", "refused   Bash (deny reads(**/.env*))", "ended told"] {

@@ -348,9 +348,11 @@ impl Trail {
     /// Tells an exchange in which the path ended how it did.
     pub fn tell_end(&self, exchange: &mut Exchange) {
         let walked = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_over = walked.progress.at >= self.path.steps().len() && !walked.left.is_empty();
-        let end = if walked.progress.ended.is_some() { Ending::Stuck } else { Ending::Completed };
-        if let Some(part) = exchange.part.as_mut().filter(|_| is_over) {
+        let last = walked.left.last().filter(|_| walked.progress.at >= self.path.steps().len());
+        // A last step that was skipped is not done either.
+        let is_done = last.is_some_and(|left| left.how == How::Completed);
+        let end = if is_done { Ending::Completed } else { Ending::Stuck };
+        if let Some(part) = exchange.part.as_mut().filter(|_| last.is_some()) {
             part.path_end = Some(end);
         }
     }
