@@ -6,11 +6,10 @@ use jetway_core::wire::route::run_to_end;
 use serde_json::json;
 
 use crate::call::Call;
-use crate::endings::Said;
 use crate::exchange::Exchange;
+use crate::gate::Jetway;
 use crate::refusal::Refusal;
-use crate::runs::state::Last;
-use crate::stage::{identity, interrogation};
+use crate::stage::identity;
 
 /// How the ids of runs begin, as replies name them in `x-jetway-run`.
 const RUN: &str = "run_";
@@ -26,31 +25,28 @@ pub async fn end(call: Call<'_>, exchange: &mut Exchange) -> Result<Response<Byt
     let caller = identity::identify((&jetway, call.gate), policy, call.head).await?.caller;
     exchange.called_by(&caller);
     let named = run_to_end(call.head.uri.path()).unwrap_or_default();
-    let run = match named.starts_with(RUN) {
+    let of_session = jetway.run_of_session(&policy.name, caller.user(), named);
+    let whose = (policy.name.as_str(), caller.user());
+    // A session may be called as runs are.
+    let run = match named.starts_with(RUN) && ends(&jetway, whose, named).await {
         true => named.to_owned(),
-        false => jetway.run_of_session(&policy.name, caller.user(), named),
+        false if ends(&jetway, whose, &of_session).await => of_session,
+        false => return Err(Refusal::NoRun { run: named.to_owned() }),
     };
-    // Another Jetway may have served it since, which then is the one that ends it.
-    let is_elsewhere = matches!(jetway.state.last(&run).await, Last::At(place) if place != jetway.endings.here());
-    let said = match is_elsewhere {
-        true => Said::Unknown,
-        false => jetway.endings.end((&policy.name, caller.user()), &run),
-    };
-    let is_known = match said {
-        Said::Now(over) => {
-            interrogation::begin(&jetway, *over, None);
-            true
-        }
-        Said::Later => true,
-        // Another Jetway may have it, and looks before it takes it for one that fell quiet.
-        Said::Unknown => jetway.state.end_elsewhere(&run).await,
-    };
-    if !is_known {
-        return Err(Refusal::NoRun { run: named.to_owned() });
-    }
     // It is no turn of that run, which would open it again.
     exchange.record.detail = Some(format!("ended {run}"));
     let mut response = Response::new(Bytes::from(format!("{}\n", json!({ "run": run, "ended": true }))));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
+}
+
+/// Has a run of theirs end, if it is open: here, or by the Jetway that served it last, which looks for that
+/// every other second.
+async fn ends(jetway: &Jetway, whose: (&str, &str), run: &str) -> bool {
+    match jetway.state.last(run).await {
+        Some(served) if !served.is_open_for(whose.0, whose.1) => false,
+        Some(served) if served.by != jetway.endings.here() => jetway.state.tell_end(run).await,
+        Some(_) => jetway.endings.end(whose, run) || jetway.state.tell_end(run).await,
+        None => jetway.endings.end(whose, run),
+    }
 }

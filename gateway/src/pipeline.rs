@@ -230,6 +230,11 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         Err(Short::Low(low)) => with_less(call, &identified, (&run, draft), low, exchange).await?,
     };
     let (outbound, targets, hold) = secured;
+    // Behind the hold: what is refused for want of money leaves nothing behind.
+    if let Some(trail) = &trail {
+        trail.keep(&jetway.state).await?;
+    }
+    context::keep(&jetway, context, &conversation);
     Ok(Prepared { asked, conversation, desk, trail, outbound, targets, hold })
 }
 

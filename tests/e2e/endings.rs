@@ -1,7 +1,9 @@
 //! Runs end in every way that there is, and each is asked, behind what its model saw, what stood in
 //! its way.
 
+mod fleet;
 mod kept;
+mod places;
 
 use std::time::Duration;
 
@@ -167,12 +169,15 @@ fn every_dialect_is_asked_in_its_own_form() {
     let tool = json!({ "type": "function", "name": "shell", "parameters": { "type": "object" } });
     let chat_tool = json!({ "type": "function", "function": { "name": "shell", "parameters": { "type": "object" } } });
     let said = json!([{ "role": "user", "content": "Add it." }]);
+    let additional = json!({ "type": "additional_tools", "role": "developer", "tools": [tool] });
     for (path, body) in [
         ("/v1/messages", json!({ "model": "claude-sonnet-5-5", "max_tokens": 99, "stream": true, "messages": said })),
         ("/v1/chat/completions", json!({ "model": "gpt-5.5", "stream": true, "tools": [chat_tool], "messages": said })),
         ("/v1/chat/completions", json!({ "model": "gpt-5.5", "tools": [chat_tool], "messages": said })),
         ("/v1/responses", json!({ "model": "gpt-5.5", "stream": true, "tools": [tool], "input": said })),
         ("/v1/responses", json!({ "model": "gpt-5.5", "tools": [tool], "input": "Add it." })),
+        // As Codex tells its newer models of their tools.
+        ("/v1/responses", json!({ "model": "gpt-5.5", "stream": true, "input": [additional, said[0]] })),
     ] {
         let provider = plain();
         let jetway = House::new(setup(&provider, WAITS, ""));
@@ -180,6 +185,9 @@ fn every_dialect_is_asked_in_its_own_form() {
         ends(&jetway, "quiet", "answered");
         let question = questions(&provider).remove(0);
         assert_eq!(question["tools"], body["tools"], "{path}");
+        // In Messages a choice would cost the cache of all that was said.
+        let choice = if path == "/v1/messages" { Value::Null } else { json!("none") };
+        assert_eq!(question["tool_choice"], choice, "{path} {body}");
         let text = question.to_string();
         assert!(text.contains("Add it.") && text.contains("Done."), "{text}");
         assert_eq!(findings(&jetway).len(), 2, "{path}");

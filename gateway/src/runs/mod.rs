@@ -15,6 +15,7 @@ mod postgres;
 pub mod read;
 mod row;
 mod schema;
+pub mod served;
 pub mod state;
 #[cfg(test)]
 mod suite;

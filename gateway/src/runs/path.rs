@@ -1,11 +1,16 @@
 //! How far runs have come on their paths: kept with the path as it was when the run began, and with
 //! what its steps have used.
 
+use std::sync::LazyLock;
+
 use jetway_core::policy::breadcrumbs::{Path, Progress, Spent};
 use jiff::Timestamp;
+use redis::Script;
 use rusqlite::{OptionalExtension, params};
 
+use crate::link::Unreachable;
 use crate::runs::state::{EXPIRES, State, known};
+use crate::secret;
 use crate::store::StoreError;
 
 pub(super) const TABLE: &str = "
@@ -51,7 +56,13 @@ impl State {
                 get.arg(key(run, "path")).arg(key(run, "progress"));
                 let found: Result<(Option<String>, Option<String>), _> = link.command(&get).await;
                 // Taken for none, it would begin anew and lose where the run is.
-                let (path, progress) = found.map_err(|error| StoreError::OutOfReach(error.to_string()))?;
+                let (path, progress) = found.map_err(out_of_reach)?;
+                let path = match path {
+                    Some(text) if text.starts_with(TEXT) => {
+                        link.command(redis::cmd("GET").arg(text)).await.map_err(out_of_reach)?
+                    }
+                    path => path,
+                };
                 path.zip(progress)
             }
         };
@@ -78,12 +89,12 @@ impl State {
                 store.call(insert).await.map(|_| ())
             }
             Self::Shared(link) => {
-                known(link.command::<()>(redis::cmd("DEL").arg(key(run, "spent"))).await);
-                for (name, text) in [("path", path), ("progress", progress)] {
-                    let mut set = redis::cmd("SET");
-                    known(link.command::<()>(set.arg(key(run, name)).arg(text).arg("EX").arg(EXPIRES)).await);
-                }
-                Ok(())
+                let text = text_of(&path);
+                let mut set = redis::cmd("SET");
+                set.arg(&text).arg(path).arg("EX").arg(EXPIRES);
+                link.command::<()>(&set).await.map_err(out_of_reach)?;
+                let args = [text, progress, EXPIRES.to_string()];
+                link.script(&BEGIN, &keys(run), &args).await.map_err(out_of_reach)
             }
         }
     }
@@ -104,11 +115,16 @@ impl State {
                 store.call(update).await.map(|_| ())
             }
             Self::Shared(link) => {
-                let mut set = redis::cmd("SET");
-                known(link.command::<()>(set.arg(key(run, "progress")).arg(progress).arg("EX").arg(EXPIRES)).await);
-                let mut expire = redis::cmd("EXPIRE");
-                known(link.command::<()>(expire.arg(key(run, "path")).arg(EXPIRES)).await);
-                Ok(())
+                let args = [progress, EXPIRES.to_string()];
+                let text: Option<String> = link.script(&GO_ON, &keys(run), &args).await.map_err(out_of_reach)?;
+                // What is kept once for many is kept as long as one of them goes on.
+                match text.filter(|text| text.starts_with(TEXT)) {
+                    Some(text) => {
+                        let mut expire = redis::cmd("EXPIRE");
+                        link.command::<()>(expire.arg(text).arg(EXPIRES)).await.map_err(out_of_reach)
+                    }
+                    None => Ok(()),
+                }
             }
         }
     }
@@ -137,7 +153,7 @@ impl State {
                     let mut add = redis::cmd("HINCRBY");
                     let added: Result<i64, _> =
                         link.command(add.arg(&key).arg(format!("{step}:{unit}")).arg(count)).await;
-                    added.map_err(|error| StoreError::OutOfReach(error.to_string()))?;
+                    added.map_err(out_of_reach)?;
                 }
                 known(link.command::<()>(redis::cmd("EXPIRE").arg(&key).arg(EXPIRES)).await);
                 Ok(())
@@ -165,13 +181,47 @@ impl State {
                 let mut get = redis::cmd("HMGET");
                 get.arg(key(run, "spent")).arg(format!("{step}:micros")).arg(format!("{step}:tokens"));
                 let found: Result<(Option<i64>, Option<i64>), _> = link.command(&get).await;
-                let (micros, tokens) = found.map_err(|error| StoreError::OutOfReach(error.to_string()))?;
+                let (micros, tokens) = found.map_err(out_of_reach)?;
                 (micros.unwrap_or_default(), tokens.unwrap_or_default())
             }
         };
         Ok(Spent { micros: u64::try_from(micros).unwrap_or(0), tokens: u64::try_from(tokens).unwrap_or(0) })
     }
 }
+
+/// Where the texts of paths are, each once for all runs that are on it.
+const TEXT: &str = "jetway:{path:";
+
+fn text_of(path: &str) -> String {
+    format!("{TEXT}{}}}", secret::hex(&secret::sha256(path.as_bytes())))
+}
+
+fn out_of_reach(error: Unreachable) -> StoreError {
+    StoreError::OutOfReach(error.to_string())
+}
+
+/// All at once, or nothing. KEYS: as in [`keys`]. ARGV: where the path is, the progress, and for how many
+/// seconds they are kept.
+static BEGIN: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[3])
+        redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
+        redis.call('DEL', KEYS[3])
+        ",
+    )
+});
+
+/// KEYS: as in [`keys`]. ARGV: the progress, and for how many seconds it is kept. Returned is where the path is.
+static GO_ON: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
+        redis.call('EXPIRE', KEYS[1], ARGV[2])
+        return redis.call('GET', KEYS[1])
+        ",
+    )
+});
 
 /// As databases count.
 fn whole(count: u64) -> i64 {

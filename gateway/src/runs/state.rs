@@ -79,6 +79,9 @@ pub enum State {
 /// As long as [`KEPT`], for Redis.
 pub(super) const EXPIRES: i64 = KEPT;
 
+/// For how many seconds Redis keeps what a conversation is given before anything was sent with it.
+const UNSENT: i64 = 600;
+
 impl State {
     /// # Errors
     /// [`StoreError`] when the file cannot be used.
@@ -140,11 +143,20 @@ impl State {
             Self::Shared(link) => {
                 let text = serde_json::to_string(&chosen).unwrap_or_default();
                 let mut set = redis::cmd("SET");
-                set.arg(given(conversation)).arg(text).arg("NX").arg("EX").arg(EXPIRES);
+                set.arg(given(conversation)).arg(text).arg("NX").arg("EX").arg(UNSENT);
                 let set: Result<Option<String>, _> = link.command(&set).await;
                 known(set);
                 Ok(self.inserted(conversation).await?.unwrap_or(chosen))
             }
+        }
+    }
+
+    /// A request with what this conversation was given is sent, so that it is kept for long. Only Redis has
+    /// to be told: what is refused would fill its memory.
+    pub async fn keep_inserted(&self, conversation: &str) {
+        if let Self::Shared(link) = self {
+            let mut expire = redis::cmd("EXPIRE");
+            known(link.command::<()>(expire.arg(given(conversation)).arg(EXPIRES)).await);
         }
     }
 
@@ -212,51 +224,6 @@ impl State {
         kept.reverse();
         Ok(kept)
     }
-}
-
-impl State {
-    /// A request of this run is served here. Only a fleet has to know.
-    pub async fn seen(&self, run: &str, here: &str) {
-        if let Self::Shared(link) = self {
-            known(link.command::<()>(redis::cmd("SET").arg(last(run)).arg(here).arg("EX").arg(EXPIRES)).await);
-        }
-    }
-
-    /// Where the last request of a run was served. Nothing is known of it where there is but one
-    /// Jetway, or Redis cannot be asked.
-    pub async fn last(&self, run: &str) -> Last {
-        let Self::Shared(link) = self else { return Last::Unknown };
-        match known(link.command::<Option<String>>(redis::cmd("GET").arg(last(run))).await).flatten() {
-            Some(said) if said == ENDED => Last::Ended,
-            Some(here) => Last::At(here),
-            None => Last::Unknown,
-        }
-    }
-
-    /// Has the Jetway that serves a run end it, if there is another. Returns whether the run is known.
-    pub async fn end_elsewhere(&self, run: &str) -> bool {
-        let Self::Shared(link) = self else { return false };
-        let mut set = redis::cmd("SET");
-        set.arg(last(run)).arg(ENDED).arg("XX").arg("EX").arg(EXPIRES);
-        known(link.command::<Option<String>>(&set).await).flatten().is_some()
-    }
-}
-
-/// Where the last request of a run was served.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Last {
-    /// By the Jetway of this name.
-    At(String),
-    /// Somebody has said since that the run is over.
-    Ended,
-    Unknown,
-}
-
-/// In the place of a Jetway's name.
-const ENDED: &str = "ended";
-
-fn last(run: &str) -> String {
-    format!("jetway:{{state:{run}}}:last")
 }
 
 fn given(conversation: &str) -> String {

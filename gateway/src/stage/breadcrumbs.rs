@@ -132,6 +132,8 @@ struct Walked {
     is_told: bool,
     /// Whether there is something to keep.
     is_changed: bool,
+    /// Whether what is to be kept is a path that begins.
+    is_new: bool,
 }
 
 /// Who asks, and whether it may be led: a run's main conversation with tools is, and its
@@ -166,7 +168,8 @@ pub async fn follow(
     // An agent without sessions begins two runs alike. Where the model has not spoken yet, a path that
     // had gone on is another run's.
     let is_others = |progress: &Progress| {
-        who.is_reply && turns.is_empty() && progress.at > 0 && progress.has_opened(who.told.conversation)
+        let went_on = progress.at > 0 || progress.told > Some(0);
+        who.is_reply && turns.is_empty() && went_on && progress.has_opened(who.told.conversation)
     };
     let kept = kept.filter(|(_, progress)| !is_others(progress));
     let is_new = kept.is_none();
@@ -217,12 +220,6 @@ pub async fn follow(
             }
             None => {}
         }
-        // Before anything is sent, or the next request would find another prompt.
-        if is_new {
-            jetway.state.begin_path(who.run, &path, &progress).await?;
-        } else if progress != before {
-            jetway.state.keep_progress(who.run, &progress).await?;
-        }
     }
     let step = path.steps().get(before.at).map(|step| step.id.clone());
     let now_at = path.steps().get(progress.at).filter(|_| who.is_reply);
@@ -231,11 +228,12 @@ pub async fn follow(
     let account = account.map(|_| Account { run: who.run.to_owned(), step: progress.at });
     let laid = progress.laid.clone();
     let judged = progress.judged();
-    let walked = Walked { progress, left, judged, is_told, ..Walked::default() };
+    let is_new = is_new && who.is_reply;
+    let is_changed = is_new || (who.is_reply && progress != before);
+    let walked = Walked { progress, left, judged, is_told, is_changed, is_new, ..Walked::default() };
     let progress = Arc::new(Mutex::new(walked));
     let run = who.run.to_owned();
-    let begins = is_new && who.is_reply;
-    Ok(Some(Trail { run, path, shelf, progress, opening, laid, begins, step, wants, account, shown, folders }))
+    Ok(Some(Trail { run, path, shelf, progress, opening, laid, begins: is_new, step, wants, account, shown, folders }))
 }
 
 /// Whether a step has an allowance, and nothing of it is left.
@@ -405,19 +403,23 @@ impl Trail {
         walked.judged = walked.progress.judged();
     }
 
-    /// Keeps what the model's calls changed, if they did. Until it is kept the agent has not been
-    /// told.
+    /// Keeps what the request or the model's calls changed, if they did. What a request tells is kept before
+    /// it is sent, or the next would find another prompt, and not before it is let in, or what is refused would
+    /// be kept; what the model's calls changed, before the agent is told.
     ///
     /// # Errors
     /// [`StoreError`] when it could not be.
     pub async fn keep(&self, state: &State) -> Result<(), StoreError> {
-        let progress = {
+        let (progress, is_new) = {
             let mut walked = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
             if !std::mem::take(&mut walked.is_changed) {
                 return Ok(());
             }
-            walked.progress.clone()
+            (walked.progress.clone(), std::mem::take(&mut walked.is_new))
         };
-        state.keep_progress(&self.run, &progress).await
+        match is_new {
+            true => state.begin_path(&self.run, &self.path, &progress).await,
+            false => state.keep_progress(&self.run, &progress).await,
+        }
     }
 }

@@ -18,7 +18,7 @@ use crate::config::Policy;
 use crate::docs::{About, Failed, Library, Shelf};
 use crate::gate::{Gate, Jetway};
 use crate::runs::Passage;
-use crate::runs::state::Inserted;
+use crate::runs::state::{Inserted, State};
 use crate::store::StoreError;
 
 /// What a request is given. Made only by [`inform`].
@@ -51,6 +51,16 @@ impl Context {
 pub struct Told<'a> {
     pub conversation: &'a str,
     pub profile: &'a Arc<Profile>,
+}
+
+/// What a conversation was given is sent with this request, and is kept for as long as the next may come.
+/// Nobody waits for it.
+pub fn keep(jetway: &Arc<Jetway>, context: &Context, conversation: &str) {
+    if context.inserted == Inserted::default() || !matches!(jetway.state, State::Shared(_)) {
+        return;
+    }
+    let (shared, conversation) = (Arc::clone(jetway), conversation.to_owned());
+    jetway.tasks.spawn(async move { shared.state.keep_inserted(&conversation).await });
 }
 
 /// What of pages and airplanes stands in the prompt of a request, also by what is told within its reply.

@@ -5,14 +5,14 @@ use super::*;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// Endings in the run log, however often each run was opened.
-fn endings(jetway: &Jetway) -> Vec<Value> {
+pub(super) fn endings(jetway: &Jetway) -> Vec<Value> {
     let text = String::from_utf8(jetway.command(&["runs", "export"]).stdout).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines.filter_map(|line| line.get("ending").cloned()).collect()
 }
 
 /// A second turn of the same run.
-fn more() -> Value {
+pub(super) fn more() -> Value {
     let mut more = body("Go.");
     more["messages"].as_array_mut().unwrap().extend([
         json!({ "role": "assistant", "content": "Done." }),
