@@ -90,7 +90,7 @@ fn steps_come_one_at_a_time_and_in_order() {
         json!([bash("ls")]),
         json!([complete()]),
         json!([write_plan()]),
-        json!([complete()]),
+        json!([{ "tool": "complete_step", "input": { "summary": "It is done.", "evidence": "STRIPE_KEY=sk_live_51H8xAbCdEfGhIjKlMnOpQrSt" } }]),
         json!([bash("npm test")]),
         json!([bash("npm test")]),
     ];
@@ -135,11 +135,28 @@ fn steps_come_one_at_a_time_and_in_order() {
                 .join(",")
         })
         .collect();
+    let said: Vec<_> = exchanges.iter().flat_map(|exchange| exchange["steps_left"].as_array().unwrap()).collect();
+    let said: Vec<&Value> = said.into_iter().map(|left| &left["said"]).collect();
+    assert_eq!(
+        said,
+        [&json!("It is done."), &json!("It is done.\nSTRIPE_KEY=[redacted:env:STRIPE_KEY]"), &Value::Null]
+    );
+    let shown =
+        String::from_utf8(jetway.command(&["runs", "show", exchanges[0]["run"].as_str().unwrap()]).stdout).unwrap();
+    assert!(shown.contains("look completed after 2 turns and ") && shown.contains(" s: It is done."), "{shown}");
     assert_eq!(left, ["", "\"look\" \"completed\" 2", "\"plan\" \"completed\" 1", "", "\"test\" \"completed\" 2"]);
     let metrics = jetway.metrics();
+    let all = || exchanges.iter().flat_map(|exchange| exchange["steps_left"].as_array().unwrap());
+    let left_by = |step: &str| all().find(|left| left["step"] == step).unwrap();
     for step in ["look", "plan", "test"] {
         let line = format!("jetway_steps_total{{how=\"completed\",policy=\"open\",step=\"{step}\"}} 1");
         assert!(metrics.contains(&line), "{metrics}");
+        let turns = if step == "plan" { 1 } else { 2 };
+        let line = format!("jetway_step_turns_total{{policy=\"open\",step=\"{step}\"}} {turns}\n");
+        assert!(metrics.contains(&line), "{metrics}");
+        let millis = left_by(step)["millis"].as_f64().unwrap();
+        let line = format!("jetway_step_seconds_total{{policy=\"open\",step=\"{step}\"}} {}\n", millis / 1000.0);
+        assert!(metrics.contains(&line), "{line}{metrics}");
     }
 }
 

@@ -134,7 +134,7 @@ impl Steps {
         for step in &record.steps_entered {
             self.entered.with_label_values(&[policy, step]).inc();
         }
-        for StepLeft { step, how, turns, millis } in &record.steps_left {
+        for StepLeft { step, how, turns, millis, .. } in &record.steps_left {
             self.ended.with_label_values(&[policy, step, how.name()]).inc();
             self.turns.with_label_values(&[policy, step]).inc_by(u64::from(*turns));
             let millis = u32::try_from((*millis).max(0)).unwrap_or(u32::MAX);

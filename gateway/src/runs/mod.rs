@@ -232,13 +232,17 @@ pub struct StepLeft {
     /// Requests that it took.
     pub turns: u32,
     pub millis: i64,
+    /// What the model said of it when it completed it: what it did, and what shows that. Without secrets,
+    /// and shortened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
 }
 
 impl StepLeft {
     #[must_use]
     pub fn of(path: &Path, left: &Left) -> Option<Self> {
         let step = path.steps().get(left.step)?.id.clone();
-        Some(Self { step, how: left.how, turns: left.turns, millis: left.millis })
+        Some(Self { step, how: left.how, turns: left.turns, millis: left.millis, said: None })
     }
 }
 

@@ -1,6 +1,7 @@
 //! Leading a run through its steps: what it has come to, what it is told, and the tool by which the
 //! model says that a step is done.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jetway_core::effects::table::Table;
@@ -124,6 +125,8 @@ pub struct Wants {
 struct Walked {
     progress: Progress,
     left: Vec<Left>,
+    /// What the model said of steps that it completed, by their places.
+    said: BTreeMap<usize, String>,
     /// The step by which the calls of this turn of the model's are judged.
     judged: usize,
     /// Whether the model was given a step in this turn, which it has not read yet.
@@ -333,7 +336,8 @@ impl Trail {
     #[must_use]
     pub fn left(&self) -> Vec<StepLeft> {
         let walked = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        walked.left.iter().filter_map(|left| StepLeft::of(&self.path, left)).collect()
+        let left = walked.left.iter().filter_map(|left| Some((left.step, StepLeft::of(&self.path, left)?)));
+        left.map(|(step, left)| StepLeft { said: walked.said.get(&step).cloned(), ..left }).collect()
     }
 
     /// Steps that it came to with this request or in its reply.
@@ -367,7 +371,7 @@ impl Trail {
         }
         let (path, shelf, walked) = (Arc::clone(&self.path), self.shelf.clone(), Arc::clone(&self.progress));
         let clerk: Clerk = Box::new(move |call| {
-            let (_, evidence) = said(call)?;
+            let (summary, evidence) = said(call)?;
             let mut walked = walked.lock().unwrap_or_else(PoisonError::into_inner);
             if walked.is_given {
                 return Err(String::from(
@@ -380,6 +384,8 @@ impl Trail {
             }
             path.check_evidence(walked.progress.at, evidence.as_deref())?;
             let left = walked.progress.complete(path.steps(), Timestamp::now().as_millisecond())?;
+            let shows = evidence.map(|evidence| format!("\n{evidence}")).unwrap_or_default();
+            walked.said.insert(left.step, format!("{summary}{shows}"));
             walked.left.push(left);
             (walked.is_given, walked.is_changed) = (true, true);
             Ok(shelf.tell(&path, walked.progress.at))

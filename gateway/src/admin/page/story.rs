@@ -359,7 +359,8 @@ fn marks(exchange: &Line, previous: Option<&Line>) -> Vec<Mark> {
         let seconds = left.get("millis").and_then(Value::as_i64).unwrap_or(0) / 1_000;
         let how = part(left, "how").unwrap_or_default();
         let turns = if turns == 1 { String::from("1 turn") } else { format!("{turns} turns") };
-        add("step", part(left, "step").unwrap_or_default(), Some(format!("{how} after {turns}, {seconds} s")));
+        let said = part(left, "said").map(|said| format!(": {said}")).unwrap_or_default();
+        add("step", part(left, "step").unwrap_or_default(), Some(format!("{how} after {turns}, {seconds} s{said}")));
     }
     for tool in items(exchange, "calls_answered") {
         add("answered", tool.as_str().unwrap_or_default().to_owned(), None);

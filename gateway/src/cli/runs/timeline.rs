@@ -254,7 +254,9 @@ fn steps(exchange: &Line) -> Vec<(&'static str, String)> {
     let left = list(exchange, "steps_left", |left| {
         let (step, how) = (left.get("step")?.as_str()?, left.get("how")?.as_str()?);
         let seconds = left.get("millis")?.as_i64()? / 1000;
-        Some(format!("{} {} after {} turns and {seconds} s", shown(step), shown(how), left.get("turns")?))
+        let said =
+            left.get("said").and_then(Value::as_str).map(|said| format!(": {}", shown(said))).unwrap_or_default();
+        Some(format!("{} {} after {} turns and {seconds} s{said}", shown(step), shown(how), left.get("turns")?))
     });
     at.into_iter().chain(left.into_iter().map(|left| ("left", left))).collect()
 }
