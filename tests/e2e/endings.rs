@@ -166,13 +166,22 @@ fn a_run_that_fell_quiet_is_asked_behind_what_its_model_saw() {
 fn every_dialect_is_asked_in_its_own_form() {
     let tool = json!({ "type": "function", "name": "shell", "parameters": { "type": "object" } });
     let chat_tool = json!({ "type": "function", "function": { "name": "shell", "parameters": { "type": "object" } } });
+    let own_tool = json!({ "name": "Bash", "input_schema": { "type": "object" } });
     let said = json!([{ "role": "user", "content": "Add it." }]);
+    // As Codex brings the tools of its newer models.
+    let codex = json!([{ "type": "additional_tools", "role": "developer", "tools": [tool] }, said[0]]);
     for (path, body) in [
         ("/v1/messages", json!({ "model": "claude-sonnet-5-5", "max_tokens": 99, "stream": true, "messages": said })),
         ("/v1/chat/completions", json!({ "model": "gpt-5.5", "stream": true, "tools": [chat_tool], "messages": said })),
         ("/v1/chat/completions", json!({ "model": "gpt-5.5", "tools": [chat_tool], "messages": said })),
         ("/v1/responses", json!({ "model": "gpt-5.5", "stream": true, "tools": [tool], "input": said })),
         ("/v1/responses", json!({ "model": "gpt-5.5", "tools": [tool], "input": "Add it." })),
+        ("/v1/responses", json!({ "model": "gpt-5.5", "tool_choice": "auto", "input": codex })),
+        ("/v1/responses", json!({ "model": "gpt-5.5", "input": "Add it." })),
+        (
+            "/v1/messages",
+            json!({ "model": "claude-sonnet-5-5", "max_tokens": 99, "tools": [own_tool], "messages": said }),
+        ),
     ] {
         let provider = plain();
         let jetway = House::new(setup(&provider, WAITS, ""));
@@ -180,10 +189,40 @@ fn every_dialect_is_asked_in_its_own_form() {
         ends(&jetway, "quiet", "answered");
         let question = questions(&provider).remove(0);
         assert_eq!(question["tools"], body["tools"], "{path}");
+        // In Messages it would cost the cache, and where there are no tools a provider refuses it.
+        let has_tools = body["tools"].is_array() || body.to_string().contains("additional_tools");
+        let choice = (has_tools && path != "/v1/messages").then_some("none");
+        assert_eq!(question["tool_choice"].as_str(), choice, "{question}");
         let text = question.to_string();
         assert!(text.contains("Add it.") && text.contains("Done."), "{text}");
         assert_eq!(findings(&jetway).len(), 2, "{path}");
     }
+}
+
+#[test]
+fn a_question_that_is_answered_by_a_call_is_answered_by_nothing() {
+    let call = json!([{ "calls": [{ "tool": "Bash", "input": { "command": "ls" } }] }]);
+    let asked = json!({ "name": "asked", "when": { "contains": TAG }, "by": "request", "turns": call });
+    let plain = json!({ "name": "plain", "turns": [{ "text": "Done." }] });
+    let provider = provider(&json!({ "scenarios": [asked, plain] }).to_string());
+    let jetway = House::new(setup(&provider, WAITS, ""));
+    assert_eq!(jetway.send(&body("Add it.")).status, 200);
+    ends(&jetway, "quiet", "silent");
+    // Once: nobody runs what was called, and nobody asks again.
+    assert_eq!((questions(&provider).len(), findings(&jetway).len()), (1, 0));
+}
+
+#[test]
+fn a_run_whose_name_looks_like_an_id_is_ended_by_that() {
+    let provider = plain();
+    let jetway = House::new(setup(&provider, "quiet: 1h", ""));
+    let asks = post("/v1/messages", body("Go.").to_string()).header("x-api-key", &jetway.key);
+    assert_eq!(asks.header("x-jetway-run", "run_42").send(jetway.data).status, 200);
+    let end = || post("/v1/runs/run_42/end", "").header("x-api-key", &jetway.key).send(jetway.data);
+    let ended = end();
+    assert_eq!(ended.status, 200, "{}", ended.text());
+    ends(&jetway, "told", "answered");
+    assert_eq!(end().status, 404);
 }
 
 #[test]

@@ -276,7 +276,7 @@ impl Sheet {
         let json = Json::read(prompt.body.clone()).map_err(|_| Unasked::Unknown)?;
         let request = Request::read(prompt.dialect, json).map_err(|_| Unasked::Unknown)?;
         let mut patch = Patch::default();
-        history::ask(prompt.dialect, &request.json, (prompt.told.as_deref(), &question), &mut patch);
+        history::ask(&request, (prompt.told.as_deref(), &question), &mut patch);
         let output = request.limit_output(own.rules.max_tokens, &mut patch);
         if let Some(model) = &own.rules.model {
             request.call_model(model, &mut patch);

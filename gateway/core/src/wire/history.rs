@@ -238,7 +238,8 @@ pub fn append(dialect: Dialect, json: &Json, more: &str, patch: &mut Patch) {
 /// The model is not to call one. In two dialects the request says so; in Messages it would cost the
 /// cache of all that was said ([prompt caching](https://docs.claude.com/en/docs/build-with-claude/prompt-caching),
 /// what invalidates the cache), so there only the question does.
-pub fn ask(dialect: Dialect, json: &Json, (told, question): (Option<&str>, &str), patch: &mut Patch) {
+pub fn ask(request: &Request, (told, question): (Option<&str>, &str), patch: &mut Patch) {
+    let (dialect, root) = (request.dialect, request.json.root());
     let text = json::quote(question);
     let user = match dialect {
         Dialect::Messages => format!("{{\"role\":\"user\",\"content\":[{{\"type\":\"text\",\"text\":{text}}}]}}"),
@@ -250,13 +251,13 @@ pub fn ask(dialect: Dialect, json: &Json, (told, question): (Option<&str>, &str)
         }
     };
     let more = told.map_or_else(|| user.clone(), |told| format!("{told},{user}"));
-    let root = json.root();
     match dialect {
         Dialect::Messages => messages::history::append(root, &more, patch),
         Dialect::Chat => chat::history::put(root, &more, patch),
         Dialect::Responses => responses::history::put(root, &more, patch),
     }
-    if dialect != Dialect::Messages && root.get("tools").is_some_and(|tools| tools.items().next().is_some()) {
+    // Wherever they stand: newer agents send them in an item of the input.
+    if dialect != Dialect::Messages && !request.tools().is_empty() {
         match root.get("tool_choice") {
             Some(choice) => patch.replace(choice.span(), "\"none\""),
             None => patch.add_member(root, "\"tool_choice\":\"none\""),
