@@ -196,6 +196,71 @@ fn another_run_that_begins_alike_begins_its_own_path() {
 }
 
 #[test]
+fn a_run_takes_over_nothing_of_one_that_began_alike_and_died_in_its_first_step() {
+    let first = script(&[json!([write_plan()]), json!([bash("ls")])]);
+    let provider = provider(&first);
+    let path = PATH.replace(
+        "id: look, prompt: steps/1-look.md",
+        "id: look, prompt: steps/1-look.md, done: { all: [{ call: 'writes(**/plan.json)' }, complete_step] }",
+    );
+    let jetway = setup(&provider.url(), &path).start();
+    let mut agent = Agent::new(&jetway, "one");
+    agent.turn("written");
+    agent.turn("");
+    // The plan of the one before is none of its own.
+    provider.play(jetway_scripted::Script::parse(&script(&[json!([complete()]), json!([write_plan()])])).unwrap());
+    let before = provider.seen().len();
+    Agent::new(&jetway, "one").turn("written");
+    let answer = String::from_utf8(provider.seen()[before + 1].body.to_vec()).unwrap();
+    assert_eq!(told(answer.as_bytes()), &WORDS[..1], "{answer}");
+    assert!(answer.contains("The step `look` is not done yet"), "{answer}");
+}
+
+/// As a fleet keeps runs.
+fn shared(mut setup: Setup, redis: &jetway_support::redis::Redis) -> Jetway {
+    let secret = redis.folder().join("secret");
+    std::fs::write(&secret, "0123456789abcdef0123456789abcdef").unwrap();
+    let (secret, url) = (secret.display(), redis.url());
+    setup.more = format!("secret: {{ file: {secret} }}\nledger: {{ redis: {{ urls: ['{url}'], timeout: 5s }} }}");
+    setup.start()
+}
+
+#[test]
+fn what_is_refused_begins_no_path_and_steps_that_many_runs_take_are_kept_once() {
+    let (provider, redis) = (provider(&script(&[json!([bash("ls")])])), jetway_support::redis::Redis::start(&[]));
+    let sections = |usd: &str| {
+        format!(
+            "{PATH}context: {{ docs: docs, allowance: 500, min_score: 0.1 }}\nbudget: {{ caps: [{{ per: user, usd: {usd}, every: day }}] }}\n"
+        )
+    };
+    let page = "# Errors\nAdd it to your Django app with a middleware.\n";
+    let setup = |usd: &str| setup(&provider.url(), &sections(usd)).file("open/docs/errors.md", page);
+    let kept = |what: &str| redis.cli(&["--scan", "--pattern", &format!("*{what}")]).split_whitespace().count();
+    let kept = || ["path", "progress", "spent", "given"].map(kept);
+    let poor = shared(setup("0.000001"), &redis);
+    let body = |run: usize| {
+        let tools = json!([{ "name": "Bash", "input_schema": { "type": "object" } }]);
+        let task = json!([{ "role": "user", "content": "Add it to my Django app." }]);
+        let body = json!({ "model": "claude-x", "max_tokens": 1000, "tools": tools, "messages": task });
+        post("/v1/messages", body.to_string()).header("x-jetway-run", &format!("r{run}"))
+    };
+    for run in 0..5 {
+        assert_eq!(body(run).send(poor.data).status, 429);
+    }
+    assert_eq!(kept(), [0; 4], "{}", redis.cli(&["--scan"]));
+    let rich = shared(setup("100"), &redis);
+    for run in 0..5 {
+        assert_eq!(body(run).send(rich.data).status, 200);
+    }
+    assert_eq!(kept(), [5, 5, 0, 5], "{}", redis.cli(&["--scan"]));
+    let texts = redis.cli(&["--scan", "--pattern", "jetway:{steps:*"]);
+    assert_eq!(texts.split_whitespace().count(), 1, "{texts}");
+    assert!(redis.cli(&["GET", texts.trim()]).contains("BRAVO"));
+    let runs = redis.cli(&["--scan", "--pattern", "*:path"]);
+    assert!(runs.split_whitespace().all(|run| redis.cli(&["STRLEN", run]).parse::<usize>().unwrap() < 100), "{runs}");
+}
+
+#[test]
 fn a_step_has_use_for_some_calls_and_the_next_for_others() {
     // In one reply: it writes too early, completes the step, and writes again.
     let provider = provider(&script(&[json!([write_plan()]), json!([complete()]), json!([write_plan()])]));

@@ -132,6 +132,8 @@ struct Walked {
     is_told: bool,
     /// Whether there is something to keep.
     is_changed: bool,
+    /// Whether its path begins with this request, and is kept.
+    has_begun: bool,
 }
 
 /// Who asks, and whether it may be led: a run's main conversation with tools is, and its
@@ -163,10 +165,11 @@ pub async fn follow(
     let now = Timestamp::now().as_millisecond();
     let turns = history::turns(request);
     let kept = jetway.state.path(who.run).await?;
-    // An agent without sessions begins two runs alike. Where the model has not spoken yet, a path that
-    // had gone on is another run's.
+    // An agent without sessions begins two runs alike, while one that is resumed tells what was said. So
+    // where the model has not spoken yet, a path on which it had is another run's.
     let is_others = |progress: &Progress| {
-        who.is_reply && turns.is_empty() && progress.at > 0 && progress.has_opened(who.told.conversation)
+        let has_gone_on = progress.at > 0 || progress.told > Some(0);
+        who.is_reply && turns.is_empty() && has_gone_on && progress.has_opened(who.told.conversation)
     };
     let kept = kept.filter(|(_, progress)| !is_others(progress));
     let is_new = kept.is_none();
@@ -217,10 +220,10 @@ pub async fn follow(
             }
             None => {}
         }
-        // Before anything is sent, or the next request would find another prompt.
-        if is_new {
-            jetway.state.begin_path(who.run, &path, &progress).await?;
-        } else if progress != before {
+        // Before anything is sent, or the next request would find another prompt. What has begun takes no
+        // more room by it, and what a result says holds also where its request is refused; a path that
+        // begins is kept by [`Trail::begin`].
+        if !is_new && progress != before {
             jetway.state.keep_progress(who.run, &progress).await?;
         }
     }
@@ -342,7 +345,7 @@ impl Trail {
     #[must_use]
     pub fn entered(&self) -> Vec<String> {
         let walked = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = self.begins.then_some(0);
+        let first = walked.has_begun.then_some(0);
         let next = walked.left.iter().filter(|left| left.how != How::Ended).map(|left| left.step + 1);
         first.into_iter().chain(next).filter_map(|at| self.path.steps().get(at)).map(|step| step.id.clone()).collect()
     }
@@ -401,6 +404,20 @@ impl Trail {
         walked.is_given = false;
         walked.progress.is_mixed = false;
         walked.judged = walked.progress.judged();
+    }
+
+    /// Keeps a path that begins with this request, once it is about to be sent.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be.
+    pub async fn begin(&self, state: &State) -> Result<(), StoreError> {
+        if !self.begins {
+            return Ok(());
+        }
+        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner).progress.clone();
+        state.begin_path(&self.run, &self.path, &progress).await?;
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).has_begun = true;
+        Ok(())
     }
 
     /// Keeps what the model's calls changed, if they did. Until it is kept the agent has not been

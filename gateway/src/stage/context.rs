@@ -18,13 +18,15 @@ use crate::config::Policy;
 use crate::docs::{About, Failed, Library, Shelf};
 use crate::gate::{Gate, Jetway};
 use crate::runs::Passage;
-use crate::runs::state::Inserted;
+use crate::runs::state::{Inserted, State};
 use crate::store::StoreError;
 
 /// What a request is given. Made only by [`inform`].
 #[derive(Debug, Default)]
 pub struct Context {
     inserted: Inserted,
+    /// Whether it was chosen for this request, and is yet to be kept.
+    is_new: bool,
 }
 
 impl Context {
@@ -43,6 +45,21 @@ impl Context {
     #[must_use]
     pub fn passages(&self) -> &[Passage] {
         &self.inserted.passages
+    }
+}
+
+impl Context {
+    /// Keeps what was chosen, once its request is about to be sent. What is returned holds in its place: another
+    /// request of the conversation chose meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be kept.
+    pub async fn keep(&self, state: &State, conversation: &str) -> Result<Option<Self>, StoreError> {
+        if !self.is_new {
+            return Ok(None);
+        }
+        let inserted = state.insert(conversation, self.inserted.clone(), Timestamp::now()).await?;
+        Ok((inserted != self.inserted).then_some(Self { inserted, is_new: false }))
     }
 }
 
@@ -83,27 +100,24 @@ pub async fn recall(
     Ok((given, Arc::new(Mutex::new(known))))
 }
 
-/// Puts pages before a model, once for a conversation. `beside` is what a step tells in the same
-/// message.
-///
-/// # Errors
-/// [`StoreError`] when it cannot be kept.
+/// Chooses pages that are put before a model, once for a conversation: [`Context::keep`] keeps them. `beside`
+/// is what a step tells in the same message.
 pub async fn inform(
     (jetway, gate, library): (&Jetway, &Gate, &Library),
     policy: &Policy,
     (told, is_reply): (Told<'_>, bool),
     request: &Request,
     (given, known, beside): (Option<Inserted>, &Shared, &str),
-) -> Result<Context, StoreError> {
+) -> Context {
     let (Some(rules), Some(index)) = (&policy.context, library.index.as_deref()) else {
-        return Ok(Context::default());
+        return Context::default();
     };
     if let Some(inserted) = given {
-        return Ok(Context { inserted });
+        return Context { inserted, is_new: false };
     }
     // Counting tokens is free, and so must not write.
     if !is_reply {
-        return Ok(Context::default());
+        return Context::default();
     }
     let now = Timestamp::now();
     let nearness = nearness((jetway, gate, index), policy, request.task()).await;
@@ -114,10 +128,9 @@ pub async fn inform(
     let passages = standing.map(Standing::shown).iter().chain(&given.shown).map(Passage::of).collect();
     let standing = standing.map(|standing| standing.render(&Passage::hash(standing.text()))).unwrap_or_default();
     let inserted = Inserted { passages, text: given.text, standing };
-    let inserted = jetway.state.insert(told.conversation, inserted, now).await?;
     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
     [&inserted.text, &inserted.standing].into_iter().for_each(|text| known.read(text));
-    Ok(Context { inserted })
+    Context { inserted, is_new: true }
 }
 
 /// How near the sections are to what a task means. None where that is not asked for, or not to be
