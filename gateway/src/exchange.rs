@@ -188,8 +188,8 @@ impl Exchange {
             self.jetway.metrics.runs.started.with_label_values(&[whose.policy.as_str()]).inc();
         }
         if let State::Shared(_) = &self.jetway.state {
-            let (jetway, run) = (Arc::clone(&self.jetway), whose.run.clone());
-            let seen = async move { seen(&jetway, &run, is_first).await };
+            let (jetway, whose) = (Arc::clone(&self.jetway), whose.clone());
+            let seen = async move { seen(&jetway, &whose, is_first).await };
             self.jetway.tasks.spawn(seen.instrument(self.span()));
         }
         self.record.role = role.name();
@@ -526,9 +526,9 @@ impl Ended {
 
 /// A request of a run is served here: the others of a fleet are to know, and what it was told by them is to
 /// be known here.
-async fn seen(jetway: &Jetway, run: &str, is_first: bool) {
-    jetway.state.seen(run, jetway.endings.here()).await;
-    jetway.state.hold_open(vec![run.to_owned()]).await;
+async fn seen(jetway: &Jetway, Whose { run, policy, user, .. }: &Whose, is_first: bool) {
+    jetway.state.seen(run, (policy, user), jetway.endings.here()).await;
+    jetway.state.hold_open(vec![run.clone()]).await;
     let kept = if is_first { jetway.state.kept_facts(run).await } else { None };
     if let Some(facts) = kept.and_then(|text| serde_json::from_str(&text).ok()) {
         jetway.endings.take_up(facts, Timestamp::now());

@@ -99,11 +99,11 @@ pub fn begin(jetway: &Arc<Jetway>, over: Over, places: Option<Arc<Semaphore>>) {
 /// to do: another Jetway may have served it since.
 async fn conclude(jetway: &Jetway, mut over: Over) -> bool {
     match jetway.state.last(&over.whose.run).await {
-        Last::At(place) if place != jetway.endings.here() => {
+        Last::At(place) | Last::Told(place) if place != jetway.endings.here() => {
             jetway.traces.elsewhere(&over.whose.run);
             return false;
         }
-        Last::Ended => over.ending = Ending::Told,
+        Last::Told(_) => over.ending = Ending::Told,
         Last::At(_) | Last::Unknown => {}
     }
     let policy = over.whose.policy.clone();

@@ -14,7 +14,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::endings::kept::Facts;
-use crate::endings::{Over, Prompt, Task};
+use crate::endings::{Over, Prompt, Said, Task};
 use crate::gate::Jetway;
 use crate::runs::open::Kept;
 use crate::runs::state::{Last, State};
@@ -56,7 +56,12 @@ pub async fn keep(jetway: Arc<Jetway>) {
 async fn perform(jetway: &Jetway, task: Task) {
     let done = match task {
         Task::Keep(facts, prompt) => write_down(jetway, *facts, prompt).await,
-        Task::Forget { run, id } => jetway.state.forget_open(&run, &id).await,
+        Task::Forget { run, id } => {
+            if !jetway.endings.is_open(&run) {
+                jetway.state.is_over(&run, jetway.endings.here()).await;
+            }
+            jetway.state.forget_open(&run, &id).await
+        }
     };
     if let Err(error) = done {
         tracing::warn!(%error, "if this process dies, a run is not known to be open, or asked a second time");
@@ -120,9 +125,30 @@ pub async fn stand_in(jetway: Arc<Jetway>, places: Arc<Semaphore>, stop: Cancell
             jetway.state.hold_open(jetway.endings.held()).await;
         }
         // One that ends itself claims nothing that it could not conclude.
-        if !stop.is_cancelled() && places.available_permits() > 0 {
-            claim(&jetway, &places).await;
+        if !stop.is_cancelled() {
+            end_told(&jetway, &places).await;
+            if places.available_permits() > 0 {
+                claim(&jetway, &places).await;
+            }
         }
+    }
+}
+
+/// Ends the runs that are at this Jetway and that another was told are over.
+async fn end_told(jetway: &Arc<Jetway>, places: &Arc<Semaphore>) {
+    for (run, (policy, user)) in jetway.state.told().await {
+        match jetway.state.last(&run).await {
+            // That one does, or whoever finds that it is gone.
+            Last::Told(place) if place != jetway.endings.here() => continue,
+            Last::Told(_) => {
+                if let Said::Now(over) = jetway.endings.end((&policy, &user), &run) {
+                    super::begin(jetway, *over, Some(Arc::clone(places)));
+                }
+            }
+            // It was opened again since, or is over.
+            Last::At(_) | Last::Unknown => {}
+        }
+        jetway.state.untell(&run).await;
     }
 }
 
@@ -131,10 +157,10 @@ async fn claim(jetway: &Arc<Jetway>, places: &Arc<Semaphore>) {
         let Ok(facts) = serde_json::from_str::<Facts>(&found.facts) else { continue };
         let run = facts.run.clone();
         let mut over = facts.over();
-        match jetway.state.last(&run).await {
-            Last::Ended => over.ending = Ending::Told,
-            Last::At(_) | Last::Unknown => jetway.state.seen(&run, jetway.endings.here()).await,
+        if let Last::Told(_) = jetway.state.last(&run).await {
+            over.ending = Ending::Told;
         }
+        jetway.state.stands_in(&run, jetway.endings.here()).await;
         over.prompt = found.prompt.and_then(|packed| Prompt::unpack(&packed));
         tracing::info!(run, "a run whose Jetway is gone is concluded here");
         jetway.endings.concludes(&run);
