@@ -5,6 +5,7 @@
 //! task alone ([`Endings::next_task`]), for whoever comes after this process.
 
 pub mod kept;
+mod left;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use jetway_core::policy::interrogation::{Ending, Unasked, Waits};
+use jetway_core::policy::interrogation::{Ending, Unasked};
 use jetway_core::wire::Dialect;
 use jetway_core::wire::event::Shape;
 use jiff::Timestamp;
@@ -21,8 +22,8 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::endings::kept::Facts;
+pub use crate::endings::left::{Left, Part, Role, Told};
 use crate::metrics::Took;
-use crate::runs::{Outcome, Record};
 
 /// Runs that are known at once; of more, the one that would end next ends now.
 const MOST_RUNS: usize = 10_000;
@@ -31,6 +32,9 @@ const MOST_RUNS: usize = 10_000;
 const MOST_BYTES: usize = 256 << 20;
 /// A run is written down no more often than this: an agent at work asks every few seconds.
 const BETWEEN_WRITES: Duration = Duration::from_secs(5);
+
+/// How long at least a run is not due, in which something is under way.
+const AT_WORK: Duration = Duration::from_secs(30);
 
 /// What a model saw last, and how it is asked for more.
 #[derive(Debug, Clone)]
@@ -58,121 +62,6 @@ pub struct Whose {
     pub team: Option<String>,
 }
 
-/// What an exchange leaves behind in its run.
-#[derive(Debug)]
-pub struct Left {
-    pub role: Role,
-    /// How its run ends if nothing more comes, and the sentence that went with it.
-    pub ending: Ending,
-    pub detail: Option<String>,
-    /// How its path ended, where it did so in this exchange.
-    pub path_end: Option<Ending>,
-    /// How long nothing more may come until then.
-    pub wait: Duration,
-    /// How long it may go on in all.
-    pub longest: Duration,
-    pub cost_micros: u64,
-    /// Whether the credential that paid was one of the caller's own.
-    pub is_callers: bool,
-    /// What the model saw, where there is something new.
-    pub prompt: Option<Prompt>,
-    /// What of it the question tells: where the run was, what it was shown, what it was refused.
-    pub told: Told,
-}
-
-/// Who speaks in an exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// The agent that the run is of.
-    Main,
-    /// One without tools: a title, a summary; or the main one, where none has tools.
-    Aside,
-    /// An agent that the main one has sent.
-    Sub,
-    /// One that sums its conversation up, so that a shorter one goes on: no turn of a run's path, and no end of it.
-    Compaction,
-    /// It was refused before it was read, so that nobody knows: the run's own, as far as that matters.
-    Unread,
-}
-
-impl Role {
-    /// As logs name it.
-    #[must_use]
-    pub fn name(self) -> Option<&'static str> {
-        match self {
-            Self::Main => Some("main"),
-            Self::Aside => Some("aside"),
-            Self::Sub => Some("sub"),
-            Self::Compaction => Some("compaction"),
-            Self::Unread => None,
-        }
-    }
-
-    /// Whether what it says may be how its run ends.
-    #[must_use]
-    pub fn is_told(self) -> bool {
-        matches!(self, Self::Main | Self::Aside)
-    }
-}
-
-/// What an exchange does in its run.
-#[derive(Debug)]
-pub struct Part {
-    pub whose: Whose,
-    pub role: Role,
-    pub waits: Waits,
-    /// How its path ended, where it did so in this exchange.
-    pub path_end: Option<Ending>,
-    /// Whether the model's last turn has a call that the agent has to answer.
-    pub calls: bool,
-    /// Whether the credential that pays is one of the caller's own.
-    pub is_callers: bool,
-    /// What the model saw, where it may be asked about it.
-    pub prompt: Option<Prompt>,
-}
-
-impl Part {
-    /// What it leaves behind.
-    #[must_use]
-    pub fn leave(self, record: &Record, outcome: Outcome) -> Left {
-        let Waits { quiet, abandoned, longest } = self.waits;
-        let (ending, wait) = match outcome {
-            Outcome::Complete if self.calls => (Ending::Abandoned, abandoned),
-            Outcome::Complete => (Ending::Quiet, quiet),
-            Outcome::Refused => (Ending::Refused, quiet),
-            Outcome::Cut => (Ending::Cut, quiet),
-            Outcome::ProviderRefused | Outcome::ProviderFailed | Outcome::ProviderTruncated => (Ending::Failed, quiet),
-            Outcome::ClientGone => (Ending::Abandoned, quiet),
-        };
-        let told = Told {
-            began: Some(record.at),
-            agent: Some(record.agent),
-            policy_version: record.policy_version.clone(),
-            // Where the run is now, which its reply may have brought it to.
-            step: record.steps_entered.last().or(record.step.as_ref()).cloned(),
-            shown: record.passages.iter().map(|shown| (shown.source.clone(), shown.hash.clone())).collect(),
-            refused: refused(record),
-        };
-        let Self { role, path_end, is_callers, prompt, .. } = self;
-        let (detail, cost_micros) = (record.detail.clone(), record.cost_micros);
-        Left { role, ending, path_end, detail, wait, longest, cost_micros, is_callers, prompt, told }
-    }
-}
-
-/// What became of a run, as a question tells it.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Told {
-    /// When its first request came, and by which agent.
-    pub began: Option<Timestamp>,
-    pub agent: Option<&'static str>,
-    pub policy_version: Option<String>,
-    pub step: Option<String>,
-    /// Documents and airplanes, by name, and a digest of each.
-    pub shown: Vec<(String, String)>,
-    /// Tools, and the rule that refused each.
-    pub refused: Vec<(String, String)>,
-}
-
 /// A run that has ended.
 #[derive(Debug)]
 pub struct Over {
@@ -183,6 +72,10 @@ pub struct Over {
     pub detail: Option<String>,
     /// Whether its last request was paid for by a credential of its caller's.
     pub is_callers: bool,
+    /// Whether what is known of its ending is from a main conversation that this Jetway served last.
+    pub is_own: bool,
+    /// Whether it ended because of somebody's word or its age, whatever else is known of it.
+    pub is_said: bool,
     pub prompt: Option<Prompt>,
     /// Why it is not known what its model saw, where that is known.
     pub gone: Option<Unasked>,
@@ -201,15 +94,10 @@ pub enum Task {
     },
 }
 
-/// What comes of somebody's word that a run is over.
-#[derive(Debug)]
-pub enum Said {
-    /// It has ended, and is to be concluded.
-    Now(Box<Over>),
-    /// It ends when what is under way in it does.
-    Later,
-    /// It is not known here, or is not of these.
-    Unknown,
+/// What a new opening of a run is called, and its ending.
+#[must_use]
+pub fn opening() -> String {
+    format!("e_{}", Uuid::now_v7().simple())
 }
 
 /// A run that has not.
@@ -224,6 +112,8 @@ struct Open {
     at_once: Option<Ending>,
     /// Whether its main conversation is known.
     has_main: bool,
+    /// Whether that was served here, and by no other Jetway since.
+    is_own: bool,
     /// When it ends, if nothing more comes.
     due: Option<Instant>,
     ending: Option<Ending>,
@@ -244,16 +134,33 @@ struct Open {
 
 impl Open {
     fn new(whose: &Whose) -> Self {
-        Self { id: format!("e_{}", Uuid::now_v7().simple()), whose: whose.clone(), ..Self::default() }
+        Self { id: opening(), whose: whose.clone(), ..Self::default() }
     }
 
     fn over(self) -> Over {
-        let Self { id, whose, at_once, ending, detail, is_callers, prompt, gone, told, took, .. } = self;
+        let Self { id, whose, at_once, ending, detail, is_callers, is_own, prompt, gone, told, took, .. } = self;
+        let is_said = at_once.is_some();
         let (ending, detail) = match at_once {
             Some(ending) => (ending, None),
             None => (ending.unwrap_or(Ending::Abandoned), detail),
         };
-        Over { id, whose, ending, detail, is_callers, prompt, gone, told, took }
+        Over { id, whose, ending, detail, is_callers, is_own, is_said, prompt, gone, told, took }
+    }
+
+    /// Takes in what another Jetway knows of the same opening. Where it served the main conversation last, how
+    /// that ended and what its model saw is known there, and what is kept is asked for it.
+    fn adopt(&mut self, before: Self) {
+        self.has_main |= before.has_main;
+        self.path_end = self.path_end.or(before.path_end);
+        let later = std::mem::replace(&mut self.told, before.told);
+        self.told.add(later);
+        self.is_callers |= before.is_callers;
+        self.took.turns = self.took.turns.max(before.took.turns.saturating_add(1));
+        self.took.cost_micros = self.took.cost_micros.max(before.took.cost_micros);
+        if before.has_main && !self.is_own {
+            (self.ending, self.detail, self.wait) = (before.ending, before.detail, before.wait);
+            (self.prompt, self.gone) = (None, before.gone);
+        }
     }
 
     fn weight(&self) -> usize {
@@ -266,6 +173,8 @@ struct Known {
     runs: HashMap<String, Open>,
     /// Those that end if nothing more comes, the soonest first.
     queue: BTreeSet<(Instant, String)>,
+    /// Those that are due, and wait until they can be asked.
+    waiting: BTreeSet<(Instant, String)>,
     /// Those that are yet to be written down, the soonest first.
     unwritten: BTreeSet<(Instant, String)>,
     /// Runs that have ended, as they are written down still: with the ids of their endings.
@@ -311,6 +220,8 @@ impl Endings {
         let is_first = !known.runs.contains_key(&whose.run);
         let open = known.runs.entry(whose.run.clone()).or_insert_with(|| Open::new(whose));
         open.whose.clone_from(whose);
+        // It goes on, although somebody said that it was over and nothing was under way then.
+        open.at_once = open.at_once.filter(|_| open.busy > 0);
         open.busy += 1;
         open.took.turns += 1;
         known.put_off(&whose.run, None);
@@ -333,6 +244,7 @@ impl Endings {
         };
         if is_own {
             open.has_main |= left.role == Role::Main;
+            open.is_own |= left.role == Role::Main;
             open.path_end = left.path_end.or(open.path_end);
             // Whoever has come to the end of its path is not waited for once it has ended its turn.
             let (ending, wait) = match (left.ending, open.path_end) {
@@ -358,6 +270,14 @@ impl Endings {
         self.owing.notify_one();
     }
 
+    /// Another Jetway has served a run since this one did, if this one ever did: what it knows is newer.
+    pub fn take_up_from_elsewhere(&self, facts: Facts, now: Timestamp) {
+        if let Some(open) = self.known().runs.get_mut(&facts.run) {
+            open.is_own = false;
+        }
+        self.take_up(facts, now);
+    }
+
     /// Takes up a run that was open when another process ended. One that goes on here already learns what
     /// it was told there.
     pub fn take_up(&self, facts: Facts, now: Timestamp) {
@@ -368,11 +288,10 @@ impl Endings {
         if known.concluding.contains(&run) {
             return;
         }
-        if let Some(open) = known.runs.get_mut(&run) {
-            open.has_main |= before.has_main;
-            open.path_end = open.path_end.or(before.path_end);
-            let later = std::mem::replace(&mut open.told, before.told);
-            open.told.add(later);
+        if known.runs.contains_key(&run) {
+            known.adopt(&run, before);
+            drop(known);
+            self.changed.notify_one();
             return;
         }
         known.runs.insert(run.clone(), before);
@@ -382,17 +301,67 @@ impl Endings {
         self.changed.notify_one();
     }
 
-    /// A run that nobody is at any more is concluded here.
-    pub fn concludes(&self, run: &str) {
-        self.known().concluding.push(run.to_owned());
+    /// What this opening of a run is called here.
+    #[must_use]
+    pub fn id(&self, run: &str) -> Option<String> {
+        self.known().runs.get(run).map(|open| open.id.clone())
+    }
+
+    /// What it is called by all of a fleet. Where it is opened again after another Jetway ended it, what was
+    /// known here before is over.
+    pub fn called(&self, run: &str, id: &str, is_again: bool) {
+        let mut known = self.known();
+        let Known { runs, bytes, .. } = &mut *known;
+        let Some(open) = runs.get_mut(run).filter(|open| open.id != id) else { return };
+        if is_again {
+            *bytes -= open.weight();
+            let took = Took { turns: u32::try_from(open.busy).unwrap_or(u32::MAX), ..Took::default() };
+            let (busy, due, unwritten, written) = (open.busy, open.due, open.unwritten, open.written);
+            *open = Open { busy, due, unwritten, written, took, ..Open::new(&open.whose.clone()) };
+        }
+        open.id = id.to_owned();
+        known.write_down(run);
+        drop(known);
+        self.owing.notify_one();
+    }
+
+    /// A run that nobody is at any more is to be concluded here. Returns whether it is: not where it is
+    /// concluded already, or something is under way in it; what is known of it here is older then.
+    pub fn concludes(&self, run: &str) -> bool {
+        let mut known = self.known();
+        if known.concluding.iter().any(|concluding| concluding == run)
+            || known.runs.get(run).is_some_and(|open| open.busy > 0)
+        {
+            return false;
+        }
+        if known.take(run).is_none() {
+            known.concluding.push(run.to_owned());
+        }
+        true
+    }
+
+    /// Another Jetway is still at a run, or its agent at work: it ends later.
+    pub fn goes_on(&self, over: Over, left: Duration) {
+        let mut known = self.known();
+        let run = over.whose.run.clone();
+        known.over(&run);
+        let Over { id, whose, ending, detail, is_callers, is_own, prompt, gone, told, took, .. } = over;
+        let (ending, wait) = (Some(ending), Some(left));
+        let open =
+            Open { id, whose, ending, detail, is_callers, is_own, prompt, gone, told, took, wait, ..Open::default() };
+        if !known.runs.contains_key(&run) {
+            known.bytes += open.weight();
+            known.runs.insert(run.clone(), open);
+            known.put_off(&run, Instant::now().checked_add(left));
+        }
+        drop(known);
+        self.changed.notify_one();
     }
 
     /// It was. What is written down of it is to be forgotten, unless another Jetway goes on with it.
     pub fn concluded(&self, run: &str, id: Option<&str>) {
         let mut known = self.known();
-        if let Some(at) = known.concluding.iter().position(|concluding| concluding == run) {
-            known.concluding.swap_remove(at);
-        }
+        known.over(run);
         known.forgotten.extend(id.map(|id| (run.to_owned(), id.to_owned())));
         drop(known);
         self.owing.notify_one();
@@ -404,6 +373,12 @@ impl Endings {
         let known = self.known();
         let busy = known.runs.iter().filter(|(_, open)| open.busy > 0).map(|(run, _)| run);
         busy.chain(&known.concluding).cloned().collect()
+    }
+
+    /// Whether a run is being concluded.
+    #[must_use]
+    pub fn is_concluding(&self, run: &str) -> bool {
+        self.known().concluding.iter().any(|concluding| concluding == run)
     }
 
     /// Waits until there is something to write down, and takes it.
@@ -431,48 +406,48 @@ impl Endings {
 
     /// A run ends, because somebody says so: now, or where something is under way in it, as soon as
     /// that is over. If it ended before, what is under way would open it again, and nobody would end it.
+    /// Returns whether it is known here, and is of these.
     #[must_use]
-    pub fn end(&self, (policy, user): (&str, &str), run: &str) -> Said {
-        let mut known = self.known();
-        let is_theirs = |open: &&mut Open| open.whose.policy == policy && open.whose.user == user;
-        match known.runs.get_mut(run).filter(is_theirs) {
-            None => return Said::Unknown,
-            Some(open) if open.busy > 0 => open.at_once = Some(Ending::Told),
-            Some(_) => {
-                let over = known.take(run).map(|over| Over { ending: Ending::Told, detail: None, ..over });
-                return over.map_or(Said::Unknown, |over| Said::Now(Box::new(over)));
-            }
-        }
-        Said::Later
+    pub fn end(&self, (policy, user): (&str, &str), run: &str) -> bool {
+        let known = self.known();
+        let is_theirs = |open: &Open| open.whose.policy == policy && open.whose.user == user;
+        let is_theirs = known.runs.get(run).is_some_and(is_theirs);
+        drop(known);
+        is_theirs && self.end_at_once(run)
     }
 
-    /// Waits until a run ends, and takes it.
-    pub async fn next(&self) -> Over {
+    /// The same, where it was looked at who says so.
+    pub fn end_at_once(&self, run: &str) -> bool {
+        let mut known = self.known();
+        let Some(open) = known.runs.get_mut(run) else { return false };
+        open.at_once = Some(Ending::Told);
+        if open.busy == 0 {
+            known.put_off(run, Some(Instant::now()));
+            known.write_down(run);
+        }
+        drop(known);
+        self.changed.notify_one();
+        self.owing.notify_one();
+        true
+    }
+
+    /// Waits until a run ends, and takes it. Those that are to be asked, as this says, wait until they `can`
+    /// be; so long they are open. Returned with it is whether it is one of these.
+    pub async fn next(&self, can: bool, is_asked: &(dyn Fn(&Whose, bool) -> bool + Sync)) -> (Over, bool) {
         loop {
             let changed = self.changed.notified();
-            let Some((due, run)) = self.soonest() else {
-                changed.await;
-                continue;
+            let due = match self.known().next(can, is_asked) {
+                Ok(ended) => return ended,
+                Err(due) => due,
             };
-            if due <= Instant::now() {
-                // Between the two looks a request may have come.
-                let mut known = self.known();
-                if known.runs.get(&run).is_some_and(|open| open.due == Some(due))
-                    && let Some(over) = known.take(&run)
-                {
-                    return over;
-                }
-                continue;
-            }
-            tokio::select! {
-                () = changed => {}
-                () = tokio::time::sleep_until(due) => {}
+            match due {
+                None => changed.await,
+                Some(due) => tokio::select! {
+                    () = changed => {}
+                    () = tokio::time::sleep_until(due) => {}
+                },
             }
         }
-    }
-
-    fn soonest(&self) -> Option<(Instant, String)> {
-        self.known().queue.first().cloned()
     }
 
     /// Whether a run is known here, and has not ended.
@@ -493,15 +468,63 @@ impl Known {
     fn put_off(&mut self, run: &str, due: Option<Instant>) {
         let Some(open) = self.runs.get_mut(run) else { return };
         if let Some(before) = std::mem::replace(&mut open.due, due) {
-            self.queue.remove(&(before, run.to_owned()));
+            let before = (before, run.to_owned());
+            self.queue.remove(&before);
+            self.waiting.remove(&before);
         }
         self.queue.extend(due.map(|due| (due, run.to_owned())));
+    }
+
+    /// The run that ends next, or when one does.
+    fn next(
+        &mut self,
+        can: bool,
+        is_asked: &(dyn Fn(&Whose, bool) -> bool + Sync),
+    ) -> Result<(Over, bool), Option<Instant>> {
+        if can && let Some((_, run)) = self.waiting.first().cloned() {
+            return self.take(&run).map(|over| (over, true)).ok_or(None);
+        }
+        while let Some((due, run)) = self.queue.first().cloned() {
+            if due > Instant::now() {
+                return Err(Some(due));
+            }
+            let waits = |open: &Open| open.gone.is_none() && is_asked(&open.whose, open.is_callers);
+            let is_asked = self.runs.get(&run).is_some_and(waits);
+            if is_asked && !can {
+                self.queue.pop_first();
+                self.waiting.insert((due, run));
+            } else if let Some(over) = self.take(&run) {
+                return Ok((over, is_asked));
+            } else {
+                self.queue.pop_first();
+            }
+        }
+        Err(None)
+    }
+
+    /// It is concluded no more.
+    fn over(&mut self, run: &str) {
+        if let Some(at) = self.concluding.iter().position(|concluding| concluding == run) {
+            self.concluding.swap_remove(at);
+        }
+    }
+
+    /// Takes in what another Jetway knows of a run that is open here, too.
+    fn adopt(&mut self, run: &str, before: Open) {
+        let Some(open) = self.runs.get_mut(run) else { return };
+        let weight = open.weight();
+        open.adopt(before);
+        self.bytes = self.bytes + open.weight() - weight;
+        let wait = open.wait.filter(|_| open.busy == 0 && open.due.is_some() && open.at_once.is_none());
+        if let Some(wait) = wait {
+            self.put_off(run, Instant::now().checked_add(wait));
+        }
     }
 
     /// Holds what is kept within its bounds.
     fn forget(&mut self) {
         while self.bytes > MOST_BYTES {
-            let queued = self.queue.iter().map(|(_, run)| run);
+            let queued = self.waiting.iter().chain(&self.queue).map(|(_, run)| run);
             let Some(first) = queued.chain(self.runs.keys()).find(|run| self.runs[*run].prompt.is_some()).cloned()
             else {
                 break;
@@ -510,9 +533,17 @@ impl Known {
             self.bytes -= open.weight();
             open.prompt = None;
         }
-        if self.runs.len() > MOST_RUNS
-            && let Some((_, first)) = self.queue.first().cloned()
-        {
+        if self.runs.len() <= MOST_RUNS {
+            return;
+        }
+        if let Some((due, first)) = self.waiting.pop_first() {
+            // It has waited for long enough, and ends unasked.
+            if let Some(open) = self.runs.get_mut(&first) {
+                self.bytes -= open.weight();
+                (open.prompt, open.gone) = (None, Some(Unasked::Crowded));
+            }
+            self.queue.insert((due, first));
+        } else if let Some((_, first)) = self.queue.first().cloned() {
             self.put_off(&first, Some(Instant::now()));
         }
     }
@@ -540,6 +571,8 @@ impl Known {
         let now = Instant::now();
         (open.written, open.unwritten) = (Some(now), None);
         let left = open.due.map(|due| due.saturating_duration_since(now)).or(open.wait).unwrap_or_default();
+        // What is under way is somebody's, however soon its run would end without it.
+        let left = if open.busy > 0 { left.max(AT_WORK) } else { left };
         let prompt = open.prompt.clone().filter(|_| !open.is_callers);
         Ok(Task::Keep(Box::new(Facts::of(open, Timestamp::now(), left)), prompt))
     }
@@ -553,33 +586,6 @@ impl Known {
         }
         self.concluding.push(run.to_owned());
         Some(open.over())
-    }
-}
-
-/// The calls that were refused, and not only noted.
-fn refused(record: &Record) -> Vec<(String, String)> {
-    let refused = record.calls_refused.iter().filter(|call| !call.noted);
-    refused.map(|call| (call.tool.clone(), call.rule.clone())).collect()
-}
-
-/// No more of what a run was shown or refused is kept.
-const MOST_TOLD: usize = 100;
-
-impl Told {
-    /// Takes in what one more exchange tells.
-    fn add(&mut self, more: Self) {
-        let Self { began, agent, policy_version, step, shown, refused } = more;
-        self.began = self.began.into_iter().chain(began).min();
-        self.agent = self.agent.or(agent);
-        self.policy_version = policy_version.or(self.policy_version.take());
-        self.step = step.or(self.step.take());
-        for (list, more) in [(&mut self.shown, shown), (&mut self.refused, refused)] {
-            for entry in more {
-                if list.len() < MOST_TOLD && !list.contains(&entry) {
-                    list.push(entry);
-                }
-            }
-        }
     }
 }
 
@@ -616,6 +622,11 @@ mod tests {
         }
     }
 
+    /// The run that ends next, where any can be asked.
+    async fn next(endings: &Endings) -> Over {
+        endings.next(true, &|_, _| true).await.0
+    }
+
     /// Longer than any test takes.
     const FAR: u64 = 3600;
 
@@ -628,16 +639,16 @@ mod tests {
         endings.left("b", left(Role::Aside, Ending::Abandoned, FAR, b"other"));
         // A request that comes in time keeps the first one open, however long it takes.
         assert!(!endings.begun(&whose("a")));
-        assert!(tokio::time::timeout(Duration::from_millis(50), endings.next()).await.is_err());
+        assert!(tokio::time::timeout(Duration::from_millis(50), next(&endings)).await.is_err());
         // What a sub-agent does says nothing of how the run ends, and its prompt is not the run's.
         endings.left("a", left(Role::Sub, Ending::Abandoned, FAR, b"sub"));
-        let over = endings.next().await;
+        let over = next(&endings).await;
         assert_eq!((over.whose.run.as_str(), over.ending), ("a", Ending::Quiet));
         assert_eq!(over.took, Took { turns: 2, cost_micros: 500 });
         assert_eq!(over.prompt.unwrap().body, "one");
         assert_eq!(endings.open(), 1);
         // One that waits for the other is told when that ends sooner than was thought.
-        let (over, ()) = tokio::join!(endings.next(), async {
+        let (over, ()) = tokio::join!(next(&endings), async {
             tokio::task::yield_now().await;
             endings.begun(&whose("b"));
             endings.left("b", left(Role::Main, Ending::Cut, 0, b"cut"));
@@ -656,7 +667,7 @@ mod tests {
             ..left(Role::Main, Ending::Abandoned, FAR, b"one")
         };
         let ends =
-            async || tokio::time::timeout(Duration::from_millis(50), endings.next()).await.map(|over| over.ending);
+            async || tokio::time::timeout(Duration::from_millis(50), next(&endings)).await.map(|over| over.ending);
         endings.begun(&whose("a"));
         endings.left("a", at_work(ago(90)));
         assert!(ends().await.is_err());
@@ -681,7 +692,7 @@ mod tests {
                 endings.begun(&whose("a"));
                 endings.left("a", left(role, ending, 0, b""));
             }
-            assert_eq!(endings.next().await.ending, how, "{first:?} {then:?}");
+            assert_eq!(next(&endings).await.ending, how, "{first:?} {then:?}");
         }
     }
 
@@ -708,7 +719,7 @@ mod tests {
         let after = Endings::default();
         let due = Timestamp::now() + jiff::SignedDuration::from_secs(2 * i64::try_from(FAR).unwrap());
         after.take_up(serde_json::from_str(&text).unwrap(), due);
-        let over = after.next().await;
+        let over = next(&after).await;
         assert_eq!((over.id.as_str(), over.ending, &over.whose), (facts.id.as_str(), Ending::Failed, &whose("a")));
         assert_eq!((over.took, over.told.agent), (Took { turns: 2, cost_micros: 500 }, Some("codex")));
         assert_eq!((over.told.step.as_deref(), over.told.refused.len(), over.gone), (Some("plan"), 1, None));
@@ -727,7 +738,7 @@ mod tests {
         assert!(prompt.is_none());
         assert_eq!(facts.over().gone, Some(Unasked::Credential));
         // Here it is known as long as it is open.
-        assert!(matches!(endings.end(("wizard", "ada"), "a"), Said::Now(over) if over.prompt.is_some()));
+        assert!(endings.end(("wizard", "ada"), "a") && next(&endings).await.prompt.is_some());
     }
 
     #[tokio::test]
@@ -738,22 +749,20 @@ mod tests {
             endings.begun(&whose(&run));
             endings.left(&run, left(Role::Main, Ending::Quiet, FAR + number as u64, b""));
         }
-        assert_eq!(endings.next().await.whose.run, "0");
+        assert_eq!(next(&endings).await.whose.run, "0");
         assert_eq!(endings.open(), MOST_RUNS);
     }
 
-    #[test]
-    fn a_run_is_ended_by_its_own_caller_alone() {
+    #[tokio::test]
+    async fn a_run_is_ended_by_its_own_caller_alone() {
         let endings = Endings::default();
         endings.begun(&whose("a"));
         endings.left("a", left(Role::Main, Ending::Quiet, FAR, b"one"));
         for (whose, run) in [(("wizard", "bob"), "a"), (("coding", "ada"), "a"), (("wizard", "ada"), "b")] {
-            assert!(matches!(endings.end(whose, run), Said::Unknown), "{whose:?}");
+            assert!(!endings.end(whose, run), "{whose:?}");
         }
-        let Said::Now(over) = endings.end(("wizard", "ada"), "a") else {
-            panic!("it is theirs, and nothing is under way")
-        };
-        assert_eq!(over.ending, Ending::Told);
+        assert!(endings.end(("wizard", "ada"), "a"), "it is theirs");
+        assert_eq!(next(&endings).await.ending, Ending::Told);
         assert_eq!((endings.open(), endings.known().bytes), (0, 0));
     }
 
@@ -762,16 +771,16 @@ mod tests {
         let endings = Endings::default();
         endings.begun(&whose("a"));
         endings.begun(&whose("a"));
-        assert!(matches!(endings.end(("wizard", "ada"), "a"), Said::Later));
+        assert!(endings.end(("wizard", "ada"), "a"));
         endings.left("a", left(Role::Aside, Ending::Quiet, FAR, b"title"));
-        assert!(tokio::time::timeout(Duration::from_millis(50), endings.next()).await.is_err());
+        assert!(tokio::time::timeout(Duration::from_millis(50), next(&endings)).await.is_err());
         endings.left("a", left(Role::Main, Ending::Abandoned, FAR, b"late"));
-        let over = tokio::time::timeout(Duration::from_secs(5), endings.next()).await.unwrap();
+        let over = tokio::time::timeout(Duration::from_secs(5), next(&endings)).await.unwrap();
         assert_eq!((over.ending, over.prompt.unwrap().body), (Ending::Told, Bytes::from("late")));
         // What comes later is told nothing.
         endings.begun(&whose("a"));
         endings.left("a", left(Role::Main, Ending::Quiet, 0, b"more"));
-        assert_eq!(endings.next().await.ending, Ending::Quiet);
+        assert_eq!(next(&endings).await.ending, Ending::Quiet);
     }
 
     #[test]
@@ -785,5 +794,48 @@ mod tests {
         let known = endings.known();
         let kept: Vec<bool> = ["a", "b", "c"].iter().map(|run| known.runs[*run].prompt.is_some()).collect();
         assert_eq!((kept, known.bytes), (vec![true, false, true], 200 << 20));
+    }
+
+    #[tokio::test]
+    async fn runs_that_wait_to_be_asked_are_open_and_bounded_and_others_do_not_wait_for_them() {
+        let endings = Endings::default();
+        for number in 0..5 {
+            let run = number.to_string();
+            endings.begun(&whose(&run));
+            endings.left(&run, left(Role::Main, Ending::Quiet, 0, b"body"));
+        }
+        let is_asked = |whose: &Whose, _: bool| whose.run != "3";
+        let next = async |can| tokio::time::timeout(Duration::from_millis(50), endings.next(can, &is_asked)).await;
+        let (over, asked) = next(false).await.unwrap();
+        assert_eq!((over.whose.run.as_str(), asked, endings.open()), ("3", false, 4));
+        assert!(next(false).await.is_err());
+        assert_eq!((endings.known().waiting.len(), endings.known().bytes), (4, 16));
+        // One that goes on waits no more.
+        endings.begun(&whose("0"));
+        let (over, asked) = next(true).await.unwrap();
+        assert_eq!((over.whose.run.as_str(), asked, endings.open()), ("1", true, 3));
+        // Nor one of more than are known at once.
+        for number in 5..=MOST_RUNS + 2 {
+            let run = number.to_string();
+            endings.begun(&whose(&run));
+            endings.left(&run, left(Role::Main, Ending::Quiet, FAR, b""));
+        }
+        let (over, asked) = next(false).await.unwrap();
+        assert_eq!((over.whose.run.as_str(), asked, over.gone), ("2", false, Some(Unasked::Crowded)));
+    }
+
+    #[tokio::test]
+    async fn what_another_jetway_knows_of_the_main_conversation_is_how_a_run_ends() {
+        let (main, other) = (Endings::default(), Endings::default());
+        main.begun(&whose("a"));
+        main.left("a", Left { is_callers: true, ..left(Role::Main, Ending::Quiet, 0, b"main") });
+        let Task::Keep(facts, _) = main.next_task().await else { panic!("it is open") };
+        other.begun(&whose("a"));
+        other.left("a", left(Role::Sub, Ending::Abandoned, FAR, b""));
+        other.called("a", &facts.id, false);
+        other.take_up((*facts).clone(), Timestamp::now());
+        let over = tokio::time::timeout(Duration::from_secs(5), next(&other)).await.unwrap();
+        assert_eq!((over.id, over.ending, over.is_callers, over.is_own), (facts.id, Ending::Quiet, true, false));
+        assert_eq!(over.took, Took { turns: 2, cost_micros: 250 });
     }
 }

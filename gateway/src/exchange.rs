@@ -20,13 +20,14 @@ use jetway_core::wire::request::Request;
 use jetway_core::wire::turn::Called;
 use jiff::Timestamp;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::bill::Turn;
 use crate::bodies;
 use crate::config::Bodies;
-use crate::endings::{Left, Part, Role, Whose};
+use crate::endings::{self, Left, Part, Role, Whose};
 use crate::errand::Patience;
 use crate::gate::{Gate, Jetway};
 use crate::metrics::Labels;
@@ -70,10 +71,14 @@ pub struct Exchange {
     patience: Patience,
     /// What it was sent with instead, for want of budget.
     pub lesser: Lesser,
+    /// Whether its run was not open here when it came.
+    opens: bool,
     /// How many passages were put before the model; what it asked for comes behind them.
     placed: usize,
     /// What it does in its run; none of what asks for no reply.
     pub part: Option<Part>,
+    /// Until the others of a fleet know that its run is served here.
+    seen: Option<JoinHandle<()>>,
     /// The step of its run that pays for it, where that has an allowance.
     pub account: Option<Account>,
     /// What was sent and said, where it is kept.
@@ -109,8 +114,10 @@ impl Exchange {
             admission: Admission::default(),
             patience,
             lesser: Lesser::default(),
+            opens: false,
             placed: 0,
             part: None,
+            seen: None,
             account: None,
             body: None,
             done: false,
@@ -184,13 +191,14 @@ impl Exchange {
             team: record.team.clone(),
         };
         let is_first = self.jetway.endings.begun(&whose);
+        self.opens = is_first;
         if is_first {
             self.jetway.metrics.runs.started.with_label_values(&[whose.policy.as_str()]).inc();
         }
         if let State::Shared(_) = &self.jetway.state {
             let (jetway, whose) = (Arc::clone(&self.jetway), whose.clone());
-            let seen = async move { seen(&jetway, &whose, is_first).await };
-            self.jetway.tasks.spawn(seen.instrument(self.span()));
+            let seen = async move { seen(&jetway, &whose).await };
+            self.seen = Some(self.jetway.tasks.spawn(seen.instrument(self.span())));
         }
         self.record.role = role.name();
         self.part = Some(Part { whose, role, waits, path_end: None, calls: false, is_callers: false, prompt: None });
@@ -200,7 +208,9 @@ impl Exchange {
     pub fn speaks(&mut self, speaker: Option<String>, conversation: &str, bytes: &[u8]) {
         // Two sub-agents that are told the same at once are two all the same.
         let own = format!("{conversation} {}", speaker.as_deref().unwrap_or_default());
-        self.record.again_of = self.jetway.prefixes.again(&own, bytes, &self.record.id);
+        let before = self.jetway.prefixes.again(&own, bytes, &self.record.id);
+        // What comes behind the end of a run is the same job once more.
+        self.record.again_of = before.filter(|_| !self.opens);
         self.record.speaker = speaker;
     }
 
@@ -407,7 +417,8 @@ impl Exchange {
         let account = self.account.take();
         let (jetway, gate) = (Arc::clone(&self.jetway), Arc::clone(&self.gate));
         let owed = std::mem::take(&mut self.owed);
-        let ended = Ended { jetway, gate, record, owed, last, account, left, is_inner };
+        let seen = self.seen.take();
+        let ended = Ended { jetway, gate, record, owed, last, account, left, seen, is_inner };
         self.jetway.tasks.spawn(ended.conclude().in_current_span());
     }
 
@@ -484,6 +495,8 @@ struct Ended {
     account: Option<Account>,
     /// What it leaves behind in its run, and which that is.
     left: Option<(String, Left)>,
+    /// Until the others of a fleet know that its run was served here.
+    seen: Option<JoinHandle<()>>,
     /// Whether the last turn is one of several.
     is_inner: bool,
 }
@@ -507,6 +520,11 @@ impl Ended {
             spend(&jetway, account, &self.record).await;
         }
         if let Some((run, left)) = self.left.take() {
+            // What it leaves behind comes after what others knew of the run.
+            if let Some(seen) = self.seen.take() {
+                let seen = seen.await;
+                tracing::trace!(is_seen = seen.is_ok(), "others know that this run was served here");
+            }
             jetway.endings.left(&run, Left { cost_micros: self.record.cost_micros, ..left });
         }
         let rules = self.gate.config.policies.get(&policy).and_then(|policy| policy.lockdown.as_deref());
@@ -526,12 +544,19 @@ impl Ended {
 
 /// A request of a run is served here: the others of a fleet are to know, and what it was told by them is to
 /// be known here.
-async fn seen(jetway: &Jetway, Whose { run, policy, user, .. }: &Whose, is_first: bool) {
-    jetway.state.seen(run, (policy, user), jetway.endings.here()).await;
+async fn seen(jetway: &Jetway, whose: &Whose) {
+    let (run, here) = (&whose.run, jetway.endings.here());
+    let (id, next) = (jetway.endings.id(run).unwrap_or_default(), endings::opening());
+    let seen = jetway.state.seen(run, here, (&whose.policy, &whose.user), (&id, &next)).await;
     jetway.state.hold_open(vec![run.clone()]).await;
-    let kept = if is_first { jetway.state.kept_facts(run).await } else { None };
+    let Some((id, before)) = seen else { return };
+    jetway.endings.called(run, &id, before.as_ref().is_some_and(|before| before.is_over));
+    let kept = match before {
+        Some(before) if before.by != here && !before.is_over => jetway.state.kept_facts(run).await,
+        _ => None,
+    };
     if let Some(facts) = kept.and_then(|text| serde_json::from_str(&text).ok()) {
-        jetway.endings.take_up(facts, Timestamp::now());
+        jetway.endings.take_up_from_elsewhere(facts, Timestamp::now());
     }
 }
 

@@ -26,9 +26,7 @@ use jetway_core::wire::route::{Endpoint, NoRoute, likely_dialect, route};
 use jetway_core::wire::turn::Turn;
 use tracing::Instrument;
 
-use crate::call::{
-    Answer, BodyError, Call, conversation_of, is_sub_agent, role_of, run_of, session_of, speaker_of, text,
-};
+use crate::call::{Answer, BodyError, Call, is_sub_agent, role_of, session_of, speaker_of, text};
 use crate::config::Policy;
 use crate::converse::Talk;
 use crate::dispatch::{Sent, Target, path_of, send, targets};
@@ -204,7 +202,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         exchange.account = breadcrumbs::account_of(&jetway, policy, &run).await;
     }
     let given = (given, &known, trail.as_ref().map_or("", |trail| trail.opening()));
-    let context = context::inform((&jetway, gate, &library), policy, (told, is_reply), &asked, given).await;
+    let context = context::inform((&jetway, gate, &library), policy, (told, is_reply), &asked, given).await?;
     let shown = [context.passages(), trail.as_ref().map_or(&[][..], |trail| trail.shown())].concat();
     exchange.shows(&shown);
     let mut desk = context::desk(&library, policy, &asked, &profile, &known);
@@ -232,26 +230,12 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         Err(Short::Low(low)) => with_less(call, &identified, (&run, draft), low, exchange).await?,
     };
     let (outbound, targets, hold) = secured;
-    let outbound = begin((&jetway, &conversation), draft, outbound, exchange).await?;
-    Ok(Prepared { asked, conversation, desk, trail, outbound, targets, hold })
-}
-
-/// Keeps what a run and a conversation begin with, before anything is sent and only where something is: what
-/// is refused is not to fill what is known of runs. Where another request of the conversation chose
-/// meanwhile what is put before the model, this one goes out with that.
-async fn begin(
-    (jetway, conversation): (&Jetway, &str),
-    draft: Draft<'_>,
-    outbound: Outbound,
-    exchange: &mut Exchange,
-) -> Result<Outbound, Refusal> {
-    if let Some(trail) = draft.trail {
-        trail.begin(&jetway.state).await?;
-        exchange.record.steps_entered = trail.entered();
+    // Behind the hold: what is refused for want of money leaves nothing behind.
+    if let Some(trail) = &trail {
+        trail.keep(&jetway.state).await?;
     }
-    let Some(other) = draft.context.keep(&jetway.state, conversation).await? else { return Ok(outbound) };
-    exchange.shows(&[other.passages(), draft.trail.map_or(&[][..], Trail::shown)].concat());
-    Ok(Draft { context: &other, ..draft }.render(&exchange.lesser)?)
+    context::keep(&jetway, context, &conversation);
+    Ok(Prepared { asked, conversation, desk, trail, outbound, targets, hold })
 }
 
 /// Who calls, and what is asked. A refusal before that is known belongs to the run that its headers or its
@@ -479,7 +463,7 @@ async fn answer(
     *answer.status_mut() = parts.status;
     *answer.headers_mut() = headers::inbound(&parts.headers, watched.upstream.takes_the_callers());
     budget::tell(answer.headers_mut(), &exchange, call.dialect);
-    name_run(answer.headers_mut(), &exchange);
+    tell_run(answer.headers_mut(), &exchange);
     if let Some(trail) = &watched.prepared.trail {
         tell_step(answer.headers_mut(), trail.wants(), &exchange.lesser);
     }
@@ -504,8 +488,8 @@ async fn answer(
     }
 }
 
-/// Says to which run it belongs, where that is known.
-fn name_run(headers: &mut HeaderMap, exchange: &Exchange) {
+/// Names the run, as far as it is known.
+fn tell_run(headers: &mut HeaderMap, exchange: &Exchange) {
     if let Some(run) = exchange.record.run.as_ref().and_then(|run| HeaderValue::try_from(run).ok()) {
         headers.insert("x-jetway-run", run);
     }
@@ -541,7 +525,7 @@ async fn pass_refusal(
     let mut answer = Response::new(full(bytes));
     *answer.status_mut() = status;
     *answer.headers_mut() = headers;
-    name_run(answer.headers_mut(), &exchange);
+    tell_run(answer.headers_mut(), &exchange);
     exchange.end(Outcome::ProviderRefused);
     Ok(answer)
 }
@@ -551,7 +535,7 @@ fn refuse(refusal: &Refusal, dialect: Dialect, agent: Agent, mut exchange: Excha
     let _here = span.enter();
     let mut answer = refusal.respond(dialect, agent, &exchange.record.id);
     budget::tell(answer.headers_mut(), &exchange, dialect);
-    name_run(answer.headers_mut(), &exchange);
+    tell_run(answer.headers_mut(), &exchange);
     exchange.record.status = Some(answer.status().as_u16());
     exchange.record.reason = Some(refusal.reason());
     exchange.record.detail = Some(refusal.to_string());
@@ -589,6 +573,28 @@ fn no_route(why: NoRoute, head: &Parts) -> Refusal {
 fn no_policy(gate: &Gate, named: Option<&str>) -> Refusal {
     let known = gate.config.policies.keys().cloned().collect::<Vec<_>>().join(", ");
     Refusal::NoPolicy { name: named.unwrap_or_default().to_owned(), known }
+}
+
+/// The conversation within a run: sub-agents, titles and compactions have their own, for they
+/// begin otherwise.
+fn conversation_of(jetway: &Jetway, run: &str, asked: &Asked) -> String {
+    jetway.keyed.digest(&["conversation", run, &asked.opening.join("\u{0}")])
+}
+
+/// Which run a request belongs to: the session that its agent names, or where it names none, the
+/// way its conversation began.
+fn run_of(jetway: &Jetway, policy: &Policy, user: &str, (asked, head): (&Asked, &Parts)) -> String {
+    let named = session_of(&head.headers).map(str::to_owned).or_else(|| asked.session.clone());
+    named.map_or_else(
+        || {
+            let agent = text(&head.headers, header::USER_AGENT.as_str()).unwrap_or_default();
+            // Its name alone: one that is brought up to date in between goes on in its run.
+            let agent = agent.split('/').next().unwrap_or_default();
+            let opening = asked.opening.join("\u{0}");
+            jetway.run(&["run", &policy.name, user, "opening", agent, &opening])
+        },
+        |session| jetway.run_of_session(&policy.name, user, &session),
+    )
 }
 
 fn full(bytes: Bytes) -> UnsyncBoxBody<Bytes, BodyError> {

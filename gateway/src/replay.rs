@@ -10,7 +10,7 @@ use bytes::Bytes;
 use jetway_core::policy::budget::cap::dollars;
 use jetway_core::policy::context;
 use jetway_core::policy::desk::By;
-use jetway_core::replay::{Fate, Judged, Ours, Reader};
+use jetway_core::replay::{Fate, Judged, Led, Ours, Reader};
 use jetway_core::wire::Dialect;
 use jetway_core::wire::json::Json;
 use jetway_core::wire::request::Request;
@@ -96,11 +96,16 @@ pub fn replay(gate: &Gate, policy: &Policy, recorded: &[Recorded]) -> Replay {
         policy_version: policy.version.clone(),
         ..Replay::default()
     };
-    let mut reader = Reader::new(policy.lockdown.clone(), &policy.name);
+    let mut reader = Reader::new(policy.lockdown.clone(), &policy.name).led(policy.path.clone());
     let mut shelf = Shelf::of(gate, policy);
     let mut last: BTreeMap<Vec<String>, Last> = BTreeMap::new();
     let asks = |recorded: &&Recorded| !is_question(&recorded.exchange);
+    let step = |recorded: &&Recorded| read::text(&recorded.exchange, "step").map(str::to_owned);
+    // Where the last one that was led came to, nobody knows.
+    let nexts = recorded.iter().filter(asks);
+    let mut nexts = nexts.filter_map(|recorded| step(&recorded)).skip(1).chain([String::new()]);
     for (turn, Recorded { exchange, sent, said }) in (1..).zip(recorded.iter().filter(asks)) {
+        let next = if text(exchange, "step").is_empty() { None } else { nexts.next() };
         found.exchanges += 1;
         found.calls_refused_then += list(exchange, "calls_refused").filter(|call| call["noted"] != true).count();
         let removed = list(exchange, "tools_removed").filter_map(Value::as_str);
@@ -110,7 +115,8 @@ pub fn replay(gate: &Gate, policy: &Policy, recorded: &[Recorded]) -> Replay {
         found.bodies += 1;
         found.was_shown(exchange);
         let has_secrets = list(exchange, "redactions").next().is_some();
-        found.calls.extend(reader.read(&request, has_secrets).into_iter().map(|judged| Call::of(turn, judged)));
+        let judged = reader.read(&request, has_secrets, led(exchange, next.as_deref()));
+        found.calls.extend(judged.into_iter().map(|judged| Call::of(turn, judged)));
         let tools = reader.tools(&request, &shelf.tools(exchange, &request));
         found.hidden.extend(tools.hidden);
         let mut growth = shelf.read(exchange, &request, &ours);
@@ -207,6 +213,18 @@ fn read(dialect: Dialect, sent: &Bytes) -> Option<(Request, Ours)> {
     let theirs = request.opening.iter().map(|text| context::without_ours(text));
     request.opening = theirs.filter(|text| !text.is_empty()).map(str::to_owned).collect();
     Some((request, ours))
+}
+
+/// The steps that a run was at or came to in an exchange, in their order: the one with which it began, those
+/// that it left, and the one at which the next exchange found it.
+fn led(exchange: &Line, next: Option<&str>) -> Led {
+    let left: Vec<&str> = list(exchange, "steps_left").filter_map(|left| left["step"].as_str()).collect();
+    let begun = read::text(exchange, "step");
+    let next = next.filter(|_| !left.is_empty());
+    let mut steps: Vec<&str> = begun.into_iter().chain(left).chain(next).collect();
+    steps.dedup();
+    let inner_turns = usize::try_from(number(exchange, "inner_turns")).unwrap_or_default();
+    Led { steps: steps.into_iter().map(str::to_owned).collect(), inner_turns }
 }
 
 fn dialect(exchange: &Line) -> Option<Dialect> {

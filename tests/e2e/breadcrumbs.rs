@@ -196,71 +196,6 @@ fn another_run_that_begins_alike_begins_its_own_path() {
 }
 
 #[test]
-fn a_run_takes_over_nothing_of_one_that_began_alike_and_died_in_its_first_step() {
-    let first = script(&[json!([write_plan()]), json!([bash("ls")])]);
-    let provider = provider(&first);
-    let path = PATH.replace(
-        "id: look, prompt: steps/1-look.md",
-        "id: look, prompt: steps/1-look.md, done: { all: [{ call: 'writes(**/plan.json)' }, complete_step] }",
-    );
-    let jetway = setup(&provider.url(), &path).start();
-    let mut agent = Agent::new(&jetway, "one");
-    agent.turn("written");
-    agent.turn("");
-    // The plan of the one before is none of its own.
-    provider.play(jetway_scripted::Script::parse(&script(&[json!([complete()]), json!([write_plan()])])).unwrap());
-    let before = provider.seen().len();
-    Agent::new(&jetway, "one").turn("written");
-    let answer = String::from_utf8(provider.seen()[before + 1].body.to_vec()).unwrap();
-    assert_eq!(told(answer.as_bytes()), &WORDS[..1], "{answer}");
-    assert!(answer.contains("The step `look` is not done yet"), "{answer}");
-}
-
-/// As a fleet keeps runs.
-fn shared(mut setup: Setup, redis: &jetway_support::redis::Redis) -> Jetway {
-    let secret = redis.folder().join("secret");
-    std::fs::write(&secret, "0123456789abcdef0123456789abcdef").unwrap();
-    let (secret, url) = (secret.display(), redis.url());
-    setup.more = format!("secret: {{ file: {secret} }}\nledger: {{ redis: {{ urls: ['{url}'], timeout: 5s }} }}");
-    setup.start()
-}
-
-#[test]
-fn what_is_refused_begins_no_path_and_steps_that_many_runs_take_are_kept_once() {
-    let (provider, redis) = (provider(&script(&[json!([bash("ls")])])), jetway_support::redis::Redis::start(&[]));
-    let sections = |usd: &str| {
-        format!(
-            "{PATH}context: {{ docs: docs, allowance: 500, min_score: 0.1 }}\nbudget: {{ caps: [{{ per: user, usd: {usd}, every: day }}] }}\n"
-        )
-    };
-    let page = "# Errors\nAdd it to your Django app with a middleware.\n";
-    let setup = |usd: &str| setup(&provider.url(), &sections(usd)).file("open/docs/errors.md", page);
-    let kept = |what: &str| redis.cli(&["--scan", "--pattern", &format!("*{what}")]).split_whitespace().count();
-    let kept = || ["path", "progress", "spent", "given"].map(kept);
-    let poor = shared(setup("0.000001"), &redis);
-    let body = |run: usize| {
-        let tools = json!([{ "name": "Bash", "input_schema": { "type": "object" } }]);
-        let task = json!([{ "role": "user", "content": "Add it to my Django app." }]);
-        let body = json!({ "model": "claude-x", "max_tokens": 1000, "tools": tools, "messages": task });
-        post("/v1/messages", body.to_string()).header("x-jetway-run", &format!("r{run}"))
-    };
-    for run in 0..5 {
-        assert_eq!(body(run).send(poor.data).status, 429);
-    }
-    assert_eq!(kept(), [0; 4], "{}", redis.cli(&["--scan"]));
-    let rich = shared(setup("100"), &redis);
-    for run in 0..5 {
-        assert_eq!(body(run).send(rich.data).status, 200);
-    }
-    assert_eq!(kept(), [5, 5, 0, 5], "{}", redis.cli(&["--scan"]));
-    let texts = redis.cli(&["--scan", "--pattern", "jetway:{steps:*"]);
-    assert_eq!(texts.split_whitespace().count(), 1, "{texts}");
-    assert!(redis.cli(&["GET", texts.trim()]).contains("BRAVO"));
-    let runs = redis.cli(&["--scan", "--pattern", "*:path"]);
-    assert!(runs.split_whitespace().all(|run| redis.cli(&["STRLEN", run]).parse::<usize>().unwrap() < 100), "{runs}");
-}
-
-#[test]
 fn a_step_has_use_for_some_calls_and_the_next_for_others() {
     // In one reply: it writes too early, completes the step, and writes again.
     let provider = provider(&script(&[json!([write_plan()]), json!([complete()]), json!([write_plan()])]));
@@ -368,6 +303,101 @@ fn two_jetways_of_a_fleet_take_turns_on_one_run() {
     let steps: Vec<usize> = provider.seen().iter().map(|seen| told(&seen.body).len()).collect();
     assert_eq!(steps, [1, 1, 2, 2, 3, 4]);
     growing(&provider);
+}
+
+/// What nobody names is known by how it began.
+#[test]
+fn another_run_that_begins_alike_has_no_evidence_of_one_that_died_in_its_first_step() {
+    const FIRST: &str = "
+breadcrumbs:
+  - { id: plan, prompt: steps/1-look.md, done: { all: [{ call: 'writes(**/plan.json)' }, complete_step] }, allowance: { tokens: 300 }, on_stuck: end }
+  - { id: next, prompt: steps/2-plan.md }
+";
+    let model = |turns: &[Value]| {
+        let usage = json!({ "input": 100, "output": 20 });
+        let mut turns: Vec<Value> = turns.iter().map(|calls| json!({ "calls": calls, "usage": usage })).collect();
+        turns.push(json!({ "text": "Finished.", "usage": usage }));
+        json!({ "scenarios": [{ "name": "path", "turns": turns }] }).to_string()
+    };
+    let provider = provider(&model(&[json!([write_plan()]), json!([bash("ls")]), json!([bash("ls")])]));
+    let jetway = setup(&provider.url(), FIRST).start();
+    let ask = |history: &Value| {
+        let tools = json!([{ "name": "Bash", "input_schema": { "type": "object" } }, { "name": "Write", "input_schema": { "type": "object" } }]);
+        let body = json!({ "model": "claude-x", "max_tokens": 1000, "tools": tools, "messages": history });
+        let answer = post("/v1/messages", body.to_string()).send(jetway.data);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["content"].clone()
+    };
+    let begin = || vec![json!({ "role": "user", "content": "Add it." })];
+    let mut history = begin();
+    for _ in 0..2 {
+        let content = ask(&json!(history));
+        goes_on(&mut history, &content, "written");
+    }
+    ask(&json!(history));
+    jetway.exchanges(3);
+    // It has the evidence, and has used up what the step may use; the other has neither.
+    provider.play(jetway_scripted::Script::parse(&model(&[json!([complete()]), json!([bash("ls")])])).unwrap());
+    let before = provider.seen().len();
+    let mut history = begin();
+    let content = ask(&json!(history));
+    let bodies = || -> String {
+        provider.seen()[before..].iter().map(|seen| String::from_utf8_lossy(&seen.body).into_owned()).collect()
+    };
+    assert!(!bodies().contains("BRAVO"), "{}", bodies());
+    goes_on(&mut history, &content, "app.py");
+    ask(&json!(history));
+    assert!(!bodies().contains("Stop here"), "{}", bodies());
+}
+
+fn on_redis(redis: &jetway_support::redis::Redis, mut setup: Setup) -> Jetway {
+    let secret = redis.folder().join("secret");
+    std::fs::write(&secret, "0123456789abcdef0123456789abcdef").unwrap();
+    let (secret, url) = (secret.display(), redis.url());
+    setup.more = format!("secret: {{ file: {secret} }}\nledger: {{ redis: {{ urls: ['{url}'], timeout: 5s }} }}");
+    setup.start()
+}
+
+#[test]
+fn what_is_refused_leaves_no_path_in_redis_and_a_path_is_there_once_for_all_runs() {
+    let (provider, redis) = (provider(&script(&[json!([bash("ls")])])), jetway_support::redis::Redis::start(&[]));
+    let kept = |pattern: &str| redis.cli(&["--scan", "--pattern", pattern]).lines().count();
+    let send = |jetway: &Jetway, run: &str| {
+        let tools = json!([{ "name": "Bash", "input_schema": { "type": "object" } }]);
+        let messages = json!([{ "role": "user", "content": "Go." }]);
+        let body = json!({ "model": "claude-x", "max_tokens": 1000, "tools": tools, "messages": messages });
+        post("/v1/messages", body.to_string()).header("x-jetway-run", run).send(jetway.data).status
+    };
+    let poor = "budget: { caps: [{ per: user, usd: 0.000001, every: day }] }\n".to_owned() + PATH;
+    let jetway = on_redis(&redis, setup(&provider.url(), &poor));
+    for run in 0..5 {
+        assert_eq!(send(&jetway, &run.to_string()), 429);
+    }
+    assert_eq!((kept("*:path"), kept("*:progress"), kept("*{path:*")), (0, 0, 0));
+    drop(jetway);
+    let jetway = on_redis(&redis, setup(&provider.url(), PATH));
+    for run in 0..3 {
+        assert_eq!(send(&jetway, &run.to_string()), 200);
+    }
+    assert_eq!((kept("*:path"), kept("*:progress"), kept("*{path:*")), (3, 3, 1));
+    assert!(redis.cli(&["TTL", &redis.cli(&["--scan", "--pattern", "*{path:*"])]).parse::<i64>().unwrap() > 600_000);
+}
+
+#[test]
+fn a_request_whose_step_cannot_be_kept_is_not_sent() {
+    let (provider, redis) = (provider(&script(&[json!([bash("ls")])])), jetway_support::redis::Redis::start(&[]));
+    let jetway = on_redis(&redis, setup(&provider.url(), PATH));
+    // What ends in an s, as progress does, is read there and not written.
+    let limits = |rules: &[&str]| assert_eq!(redis.cli(&[&["ACL", "SETUSER", "default"], rules].concat()), "OK");
+    limits(&["resetkeys", "%R~*", "~*[^s]"]);
+    let messages = json!([{ "role": "user", "content": "Go." }]);
+    let tools = json!([{ "name": "Bash", "input_schema": { "type": "object" } }]);
+    let body = json!({ "model": "claude-x", "max_tokens": 1000, "tools": tools, "messages": messages });
+    let send = || post("/v1/messages", body.to_string()).header("x-jetway-run", "one").send(jetway.data).status;
+    assert_eq!((send(), provider.seen().len()), (503, 0));
+    limits(&["allkeys"]);
+    assert_eq!(send(), 200);
+    assert_eq!(told(&provider.seen()[0].body), &WORDS[..1]);
 }
 
 #[test]

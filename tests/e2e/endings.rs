@@ -1,7 +1,9 @@
 //! Runs end in every way that there is, and each is asked, behind what its model saw, what stood in
 //! its way.
 
+mod fleet;
 mod kept;
+mod places;
 
 use std::time::Duration;
 
@@ -166,22 +168,16 @@ fn a_run_that_fell_quiet_is_asked_behind_what_its_model_saw() {
 fn every_dialect_is_asked_in_its_own_form() {
     let tool = json!({ "type": "function", "name": "shell", "parameters": { "type": "object" } });
     let chat_tool = json!({ "type": "function", "function": { "name": "shell", "parameters": { "type": "object" } } });
-    let own_tool = json!({ "name": "Bash", "input_schema": { "type": "object" } });
     let said = json!([{ "role": "user", "content": "Add it." }]);
-    // As Codex brings the tools of its newer models.
-    let codex = json!([{ "type": "additional_tools", "role": "developer", "tools": [tool] }, said[0]]);
+    let additional = json!({ "type": "additional_tools", "role": "developer", "tools": [tool] });
     for (path, body) in [
         ("/v1/messages", json!({ "model": "claude-sonnet-5-5", "max_tokens": 99, "stream": true, "messages": said })),
         ("/v1/chat/completions", json!({ "model": "gpt-5.5", "stream": true, "tools": [chat_tool], "messages": said })),
         ("/v1/chat/completions", json!({ "model": "gpt-5.5", "tools": [chat_tool], "messages": said })),
         ("/v1/responses", json!({ "model": "gpt-5.5", "stream": true, "tools": [tool], "input": said })),
         ("/v1/responses", json!({ "model": "gpt-5.5", "tools": [tool], "input": "Add it." })),
-        ("/v1/responses", json!({ "model": "gpt-5.5", "tool_choice": "auto", "input": codex })),
-        ("/v1/responses", json!({ "model": "gpt-5.5", "input": "Add it." })),
-        (
-            "/v1/messages",
-            json!({ "model": "claude-sonnet-5-5", "max_tokens": 99, "tools": [own_tool], "messages": said }),
-        ),
+        // As Codex tells its newer models of their tools.
+        ("/v1/responses", json!({ "model": "gpt-5.5", "stream": true, "input": [additional, said[0]] })),
     ] {
         let provider = plain();
         let jetway = House::new(setup(&provider, WAITS, ""));
@@ -189,40 +185,13 @@ fn every_dialect_is_asked_in_its_own_form() {
         ends(&jetway, "quiet", "answered");
         let question = questions(&provider).remove(0);
         assert_eq!(question["tools"], body["tools"], "{path}");
-        // In Messages it would cost the cache, and where there are no tools a provider refuses it.
-        let has_tools = body["tools"].is_array() || body.to_string().contains("additional_tools");
-        let choice = (has_tools && path != "/v1/messages").then_some("none");
-        assert_eq!(question["tool_choice"].as_str(), choice, "{question}");
+        // In Messages a choice would cost the cache of all that was said.
+        let choice = if path == "/v1/messages" { Value::Null } else { json!("none") };
+        assert_eq!(question["tool_choice"], choice, "{path} {body}");
         let text = question.to_string();
         assert!(text.contains("Add it.") && text.contains("Done."), "{text}");
         assert_eq!(findings(&jetway).len(), 2, "{path}");
     }
-}
-
-#[test]
-fn a_question_that_is_answered_by_a_call_is_answered_by_nothing() {
-    let call = json!([{ "calls": [{ "tool": "Bash", "input": { "command": "ls" } }] }]);
-    let asked = json!({ "name": "asked", "when": { "contains": TAG }, "by": "request", "turns": call });
-    let plain = json!({ "name": "plain", "turns": [{ "text": "Done." }] });
-    let provider = provider(&json!({ "scenarios": [asked, plain] }).to_string());
-    let jetway = House::new(setup(&provider, WAITS, ""));
-    assert_eq!(jetway.send(&body("Add it.")).status, 200);
-    ends(&jetway, "quiet", "silent");
-    // Once: nobody runs what was called, and nobody asks again.
-    assert_eq!((questions(&provider).len(), findings(&jetway).len()), (1, 0));
-}
-
-#[test]
-fn a_run_whose_name_looks_like_an_id_is_ended_by_that() {
-    let provider = plain();
-    let jetway = House::new(setup(&provider, "quiet: 1h", ""));
-    let asks = post("/v1/messages", body("Go.").to_string()).header("x-api-key", &jetway.key);
-    assert_eq!(asks.header("x-jetway-run", "run_42").send(jetway.data).status, 200);
-    let end = || post("/v1/runs/run_42/end", "").header("x-api-key", &jetway.key).send(jetway.data);
-    let ended = end();
-    assert_eq!(ended.status, 200, "{}", ended.text());
-    ends(&jetway, "told", "answered");
-    assert_eq!(end().status, 404);
 }
 
 #[test]
@@ -455,7 +424,10 @@ fn a_run_whose_provider_failed_is_asked_about_what_went_before() {
     let messages = asks["messages"].as_array_mut().unwrap();
     messages.push(json!({ "role": "assistant", "content": told }));
     messages.push(json!({ "role": "user", "content": [{ "type": "tool_result", "tool_use_id": told[0]["id"], "content": "ok" }] }));
-    assert_eq!(jetway.send(&asks).status, 500);
+    let failed = jetway.send(&asks);
+    // A refusal names its run like any other answer.
+    let run = answer.header("x-jetway-run").unwrap();
+    assert_eq!((failed.status, failed.header("x-jetway-run")), (500, Some(run)));
     ends(&jetway, "failed", "answered");
     let text = questions(&provider).remove(0).to_string();
     assert!(text.contains("the provider of the model failed"), "{text}");
@@ -476,11 +448,15 @@ fn an_agent_that_never_comes_back_has_abandoned_its_run() {
 #[test]
 fn the_last_step_ends_a_run_and_so_does_one_that_took_too_long() {
     let path = "breadcrumbs: [{ id: only, prompt: steps/1.md, max_turns: 1, on_stuck: end }]";
+    let skip = &path.replace("end }", "skip }");
     let complete = json!({ "tool": "complete_step", "input": { "summary": "It is done." } });
     let bash = json!({ "tool": "Bash", "input": {} });
-    for (turns, how) in [
-        (json!([{ "calls": [complete] }, { "text": "Done." }]), "completed"),
-        (json!([{ "calls": [bash] }, { "calls": [bash] }, { "text": "I go on." }]), "stuck"),
+    let stuck = json!([{ "calls": [bash] }, { "calls": [bash] }, { "text": "I go on." }]);
+    for (path, turns, how) in [
+        (path, json!([{ "calls": [complete] }, { "text": "Done." }]), "completed"),
+        (path, stuck.clone(), "stuck"),
+        // A last step that was skipped is not done.
+        (skip, stuck, "stuck"),
     ] {
         let provider = scripted(ANSWER, &json!([{ "name": "path", "turns": turns }]));
         let jetway = House::new(setup(&provider, WAITS, path).file("open/steps/1.md", "ALPHA"));
@@ -681,7 +657,7 @@ fn what_agents_say_is_summed_up_and_held_against_the_last_change() {
     assert!(table.contains("<b>v1</b> is gone.") && !table.contains("Django"), "{table}");
     let report = text(&["feedback", "--markdown"]);
     assert!(report.contains("## New since the last change") && report.contains("\\<b\\>v1"), "{report}");
-    assert!(text(&["feedback", "--policy", "other"]).starts_with("Nothing in the last 30d."));
+    assert!(text(&["feedback", "--since", "1ms"]).starts_with("Nothing in the last 1ms."));
     assert!(text(&["runs", "show", groups[0]["examples"][0].as_str().unwrap()]).contains("its agent said"));
 
     // What was changed back is a change: what was said under the version between is gone.
@@ -695,4 +671,24 @@ fn what_agents_say_is_summed_up_and_held_against_the_last_change() {
         String::from("\"gone\" 1 \"<b>v1</b> is gone.\""),
     ];
     assert_eq!(short(&jetway.json(&["feedback", "--json"])), expect);
+}
+
+#[test]
+fn a_run_that_goes_on_after_its_end_still_tells_what_its_agent_said() {
+    let jetway = House::new(setup(&scripted(ANSWER, &json!([])), WAITS, ""));
+    let named = |jetway: &House| {
+        let asks = post("/v1/messages", body("Go.").to_string()).header("x-api-key", &jetway.key);
+        let answer = asks.header("x-jetway-run", "job").send(jetway.data);
+        answer.header("x-jetway-run").unwrap().to_owned()
+    };
+    let run = named(&jetway);
+    ends(&jetway, "quiet", "answered");
+    // The same job once more, and not the same request.
+    assert_eq!(named(&jetway), run);
+    eventually(|| jetway.json(&["runs", "--json"])[0]["turns"] == 2);
+    let told = jetway.json(&["runs", "show", &run, "--json"]);
+    assert!(told["exchanges"].as_array().unwrap().iter().all(|exchange| exchange["again_of"].is_null()), "{told}");
+    assert_eq!(told["endings"][0]["how"], "quiet", "{told}");
+    let text = String::from_utf8(jetway.command(&["runs", "show", &run]).stdout).unwrap();
+    assert!(text.contains(told["findings"][0]["text"].as_str().unwrap()), "{text}");
 }

@@ -180,6 +180,39 @@ fn under_its_own_policy_nothing_of_a_run_is_another() {
 }
 
 #[test]
+fn calls_that_a_step_has_no_use_for_are_refused_anew() {
+    let path = "breadcrumbs:
+  - { id: look, prompt: look.md, tools: ['Bash(ls *)'] }
+  - { id: plan, prompt: plan.md, tools: ['Bash(npm *)'], done: { call: 'Bash(npm *)' } }
+  - { id: test, prompt: test.md, tools: ['Bash(rm *)'] }
+";
+    // The second is refused, the third completes, and what comes behind it is of the next step.
+    let calls = [bash("ls src"), bash("rm -r src"), complete(), bash("npm test"), bash("rm -r src"), bash("ls src")];
+    let provider = scripted(&calls);
+    let jetway = setup(&provider, &format!("{LOCKDOWN}{path}")).start();
+    let run = Agent::new(&jetway, "job").works(4);
+    kept(&jetway, &run, 4);
+    let refused = |replay: &Value| -> Vec<String> {
+        let calls = replay["calls"].as_array().unwrap().iter().filter(|call| call["fate"] == "refused");
+        calls.map(|call| format!("{} {}", call["input"].as_str().unwrap(), call["by"].as_str().unwrap())).collect()
+    };
+    let same = jetway.json(&["runs", "replay", &run, "--json"]);
+    for e in jetway.exchanges(4) {}
+    let expect = [r#"{"command":"rm -r src"} step look"#, r#"{"command":"ls src"} step test"#];
+    assert_eq!((refused(&same), &same["calls_refused_then"]), (expect.map(String::from).to_vec(), &json!(2)), "{same}");
+    let diff = text(&jetway, &["policy", "diff", "open", &other(&jetway, &format!("{LOCKDOWN}{path}"))]);
+    assert!(diff.contains("No call, tool or passage would have been another."), "{diff}");
+    let narrow = other(&jetway, &format!("{LOCKDOWN}{}", path.replace("'Bash(ls *)'", "Write")));
+    let narrow = jetway.json(&["runs", "replay", &run, "--policy", &narrow, "--json"]);
+    assert_eq!(refused(&narrow)[0], r#"{"command":"ls src"} step look"#, "{narrow}");
+    assert_eq!(refused(&narrow).len(), 3, "{narrow}");
+    // Steps of other names say nothing of calls.
+    let renamed = path.replace("id: look", "id: read").replace("id: test", "id: tried");
+    let renamed = other(&jetway, &format!("{LOCKDOWN}{renamed}"));
+    assert_eq!(refused(&jetway.json(&["runs", "replay", &run, "--policy", &renamed, "--json"])), [""; 0]);
+}
+
+#[test]
 fn a_path_that_a_run_was_not_led_on_tells_it_its_first_step() {
     let provider = scripted(&[bash("ls src")]);
     let jetway = setup(&provider, CONTEXT).start();

@@ -7,20 +7,23 @@ use jetway_core::wire::event::Frame;
 use jetway_core::wire::history;
 use jetway_core::wire::json::Json;
 use jetway_core::wire::patch::Patch;
+use jetway_core::wire::request::Request;
 use jetway_core::wire::turn::Turn;
 use serde_json::{Value, json};
 
 fn asked(dialect: Dialect, body: &Value, told: Option<&str>) -> Value {
     let json = Json::read(body.to_string().into()).unwrap();
     let mut patch = Patch::default();
-    history::ask(dialect, &json, (told, "<q>\n\"Why\"?"), &mut patch);
+    let request = Request::read(dialect, json).unwrap();
+    history::ask(&request, (told, "<q>\n\"Why\"?"), &mut patch);
+    let json = request.json;
     serde_json::from_slice(&patch.apply(&json).unwrap()).unwrap()
 }
 
 #[test]
 fn a_question_stands_behind_the_last_turn_and_the_tools_stay() {
     let tools = json!([{"name": "a"}]);
-    let body = json!({"tools": tools, "tool_choice": {"type": "tool", "name": "a"}, "messages": [{"role": "user", "content": "t"}]});
+    let body = json!({"model": "m", "tools": tools, "tool_choice": {"type": "tool", "name": "a"}, "messages": [{"role": "user", "content": "t"}]});
     let told = r#"{"role":"assistant","content":[{"type":"text","text":"done"}]}"#;
     let sent = asked(Dialect::Messages, &body, Some(told));
     // A choice that would force a call is left to the model; that it is not to call stands in the question.
@@ -28,12 +31,20 @@ fn a_question_stands_behind_the_last_turn_and_the_tools_stay() {
     assert_eq!(sent["messages"][1]["content"][0]["text"], "done");
     assert_eq!(sent["messages"][2], json!({"role": "user", "content": [{"type": "text", "text": "<q>\n\"Why\"?"}]}));
 
-    let body = json!({"tools": tools, "messages": [{"role": "user", "content": "t"}]});
+    let body = json!({"model": "m", "tools": tools, "messages": [{"role": "user", "content": "t"}]});
     let sent = asked(Dialect::Chat, &body, None);
     assert_eq!((&sent["tools"], &sent["tool_choice"]), (&tools, &json!("none")));
     assert_eq!(sent["messages"][1], json!({"role": "user", "content": "<q>\n\"Why\"?"}));
 
-    let body = json!({"tools": tools, "tool_choice": "auto", "input": "t"});
+    // As Codex tells its newer models.
+    let tools_of = json!([{"type": "function", "name": "shell", "parameters": {}}]);
+    let additional = json!({"type": "additional_tools", "tools": tools_of});
+    let body = json!({"model": "m", "input": [additional, {"role": "user", "content": "t"}]});
+    assert_eq!(asked(Dialect::Responses, &body, None)["tool_choice"], "none");
+    let body = json!({"model": "m", "input": [{"role": "user", "content": "t"}]});
+    assert_eq!(asked(Dialect::Responses, &body, None)["tool_choice"], Value::Null);
+
+    let body = json!({"model": "m", "tools": tools, "tool_choice": "auto", "input": "t"});
     let sent = asked(Dialect::Responses, &body, Some(r#"{"type":"message","role":"assistant","content":[]}"#));
     assert_eq!(sent["tool_choice"], "none");
     assert_eq!((&sent["input"][0]["content"], &sent["input"][1]["role"]), (&json!("t"), &json!("assistant")));

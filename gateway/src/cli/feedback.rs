@@ -5,9 +5,10 @@ use std::fmt::Write;
 
 use jetway_core::policy::interrogation::{Group, Status};
 use jetway_core::units::Span;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use crate::cli::{out, runtime, span};
+use crate::cli::runs::known;
+use crate::cli::{ago, out, runtime, span};
 use crate::config::Config;
 use crate::runs::feedback;
 use crate::runs::read::Reader;
@@ -39,10 +40,11 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<()> {
-    let since = Timestamp::now() - SignedDuration::try_from(args.since.0)?;
+    let since = ago(args.since);
     let mut groups = runtime()?.block_on(async {
         let reader = Reader::open(&config.runs, &config.state).await?;
-        feedback::gather(&reader, args.policy.as_deref(), since).await
+        known(config, &reader, args.policy.as_deref()).await?;
+        anyhow::Ok(feedback::gather(&reader, args.policy.as_deref(), since).await?)
     })?;
     groups.retain(|group| !(args.current && group.status == Status::Gone));
     if args.json {

@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use jetway_core::units::Span;
+use jiff::{SignedDuration, Timestamp};
 use tracing::level_filters::LevelFilter;
 
 use crate::config::{self, Config, Secrets, schema};
@@ -152,6 +153,12 @@ fn load(file: &Path, state: Option<&Path>) -> anyhow::Result<Config> {
 /// A length of time, as options have it.
 fn span(text: &str) -> Result<Span, String> {
     Span::parse(text).ok_or_else(|| String::from("it is a number and ms, s, m, h or d, such as 12h or 7d"))
+}
+
+/// The moment so long ago. An option that goes further back than there are moments means all.
+fn ago(span: Span) -> Timestamp {
+    let length = SignedDuration::try_from(span.0).unwrap_or(SignedDuration::MAX);
+    Timestamp::now().checked_sub(length).map_or(Timestamp::UNIX_EPOCH, |at| at.max(Timestamp::UNIX_EPOCH))
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -30,11 +30,14 @@ pub struct Facts {
     pub id: String,
     /// When this was so, in milliseconds.
     pub at: i64,
+    /// The Jetway that says so.
+    #[serde(default)]
+    pub by: String,
     pub run: String,
-    policy: String,
+    pub policy: String,
     pub user: String,
     team: Option<String>,
-    has_main: bool,
+    pub has_main: bool,
     /// When it ends if nothing more comes, in milliseconds.
     due: i64,
     wait_millis: u64,
@@ -65,6 +68,7 @@ impl Facts {
         Self {
             id,
             at,
+            by: String::new(),
             run,
             policy,
             user,
@@ -92,6 +96,12 @@ impl Facts {
     #[must_use]
     pub fn without(self, why: Unasked) -> Self {
         Self { gone: Some(why.name().to_owned()), ..self }
+    }
+
+    /// Whether its prompt is not to be kept.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.gone.is_some()
     }
 
     /// How long it is until it is due.

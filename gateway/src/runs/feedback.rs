@@ -11,10 +11,11 @@ use crate::store::StoreError;
 /// # Errors
 /// When the log cannot be read.
 pub async fn gather(reader: &Reader, policy: Option<&str>, since: Timestamp) -> Result<Vec<Group>, StoreError> {
-    let findings = reader.findings_since(policy, since).await?;
+    // All of them: what came up before a policy was changed is not new, however long ago that is.
+    let findings = reader.findings_since(policy, Timestamp::UNIX_EPOCH).await?;
     let noted: Vec<Noted> = findings.iter().filter_map(noted).collect();
     let versions: Vec<Version> = reader.endings_by_version().await?.iter().filter_map(version).collect();
-    Ok(report(&noted, &versions))
+    Ok(report(&noted, &versions, since))
 }
 
 fn text(line: &Line, name: &str) -> Option<String> {

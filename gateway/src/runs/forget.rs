@@ -172,6 +172,7 @@ mod tests {
             at,
             due: Duration::from_secs(600),
             prompt: Some(format!("{MARK} {user}").into_bytes()),
+            is_gone: false,
         }
     }
 

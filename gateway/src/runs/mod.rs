@@ -15,6 +15,7 @@ mod postgres;
 pub mod read;
 mod row;
 mod schema;
+pub mod served;
 pub mod state;
 #[cfg(test)]
 mod suite;
@@ -56,6 +57,17 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Every one of them.
+    pub const ALL: [Self; 7] = [
+        Self::Complete,
+        Self::Refused,
+        Self::ProviderRefused,
+        Self::ProviderFailed,
+        Self::ProviderTruncated,
+        Self::ClientGone,
+        Self::Cut,
+    ];
+
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -230,18 +242,18 @@ impl StepLeft {
     }
 }
 
-/// A call that the model made and that did not reach the agent. Filters look for `tool` and what is behind
-/// it as they are written, so that what is new comes last.
+/// A call that the model made and that did not reach the agent. Filters look for `tool` with the `rule` behind
+/// it as they are written, so that what was only noted says so between them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallRefused {
     pub tool: String,
+    /// Whether it was only noted: in shadow mode it did reach the agent.
+    #[serde(default, skip_serializing_if = "decision::is_false")]
+    pub noted: bool,
     pub rule: String,
     /// What the model was told, or would have been. In the log it is among the decisions.
     #[serde(skip)]
     pub sentence: String,
-    /// Whether it was only noted: in shadow mode it did reach the agent.
-    #[serde(default, skip_serializing_if = "decision::is_false")]
-    pub noted: bool,
 }
 
 /// A call that the agent got in other words.

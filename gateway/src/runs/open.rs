@@ -59,8 +59,10 @@ pub struct Kept {
     pub at: Timestamp,
     /// How long it is until then.
     pub due: Duration,
-    /// What its model saw, small; none where that is not kept.
+    /// What its model saw, small; none where that is as it was, or is not kept.
     pub prompt: Option<Vec<u8>>,
+    /// Whether it is not kept, whatever was before.
+    pub is_gone: bool,
 }
 
 /// What was left of a run.
@@ -81,12 +83,12 @@ impl State {
             Self::Embedded(store) => store.call(move |transaction| keep(transaction, &kept)).await,
             Self::Shared(link) => {
                 let number = |number: u128| number.to_string().into_bytes();
-                let at = kept.at.as_millisecond().to_string().into_bytes();
+                let is_gone = vec![if kept.is_gone { b'1' } else { b'0' }];
                 let args = [
                     kept.run.into_bytes(),
                     kept.facts.into_bytes(),
                     kept.prompt.unwrap_or_default(),
-                    at,
+                    is_gone,
                     number((kept.due + GRACE).as_millis()),
                     number(MOST_SHARED as u128),
                     OLDEST.to_string().into_bytes(),
@@ -166,15 +168,22 @@ impl State {
         known(link.script::<()>(&HOLD, &[KEYS[0].to_owned()], &args).await);
     }
 
-    /// Some runs of a fleet that nobody is at any more, for whoever asks first.
-    pub async fn claim(&self) -> Vec<Found> {
+    /// How long it is, by what is kept, until a run is due, or nobody is at it. Only a fleet has to ask.
+    pub async fn held_for(&self, run: &str) -> Duration {
+        let Self::Shared(link) = self else { return Duration::ZERO };
+        let left = known(link.script::<u64>(&LEFT, &[KEYS[0].to_owned()], &[run]).await).unwrap_or_default();
+        Duration::from_millis(left).saturating_sub(GRACE)
+    }
+
+    /// Some runs of a fleet that nobody is at any more, and no more than this, for whoever asks first.
+    pub async fn claim(&self, most: usize) -> Vec<Found> {
         let Self::Shared(link) = self else { return Vec::new() };
-        known(claimed(link).await).unwrap_or_default()
+        known(claimed(link, most.min(CLAIMED)).await).unwrap_or_default()
     }
 }
 
-async fn claimed(link: &Link) -> Result<Vec<Found>, crate::link::Unreachable> {
-    let args = [LEASE.as_millis().to_string(), CLAIMED.to_string()];
+async fn claimed(link: &Link, most: usize) -> Result<Vec<Found>, crate::link::Unreachable> {
+    let args = [LEASE.as_millis().to_string(), most.to_string()];
     let rows: Vec<(String, Option<Vec<u8>>)> = link.script(&CLAIM, &KEYS.map(str::to_owned), &args).await?;
     Ok(rows.into_iter().map(|(facts, prompt)| Found { facts, prompt }).collect())
 }
@@ -189,10 +198,17 @@ fn keep(transaction: &rusqlite::Transaction<'_>, kept: &Kept) -> rusqlite::Resul
     }
     let mut sum = transaction.prepare_cached("SELECT total(bytes) FROM open_run WHERE run <> ?1")?;
     let others: f64 = sum.query_row([&kept.run], |row| row.get(0))?;
-    let bytes = kept.prompt.as_ref().map_or(0, Vec::len);
+    // What was kept of this opening is kept still, where nothing new came.
+    let mut find = transaction.prepare_cached("SELECT prompt FROM open_run WHERE run = ?1 AND id = ?2")?;
+    let before: Option<Vec<u8>> = match kept.prompt.is_none() && !kept.is_gone {
+        true => find.query_row([&kept.run, &kept.id], |row| row.get(0)).optional()?.flatten(),
+        false => None,
+    };
+    let prompt = kept.prompt.as_ref().or(before.as_ref());
+    let bytes = prompt.map_or(0, Vec::len);
     #[expect(clippy::cast_precision_loss, reason = "both are far below what a float counts exactly")]
     let has_room = others + bytes as f64 <= MOST_EMBEDDED as f64;
-    let prompt = kept.prompt.as_ref().filter(|_| has_room);
+    let prompt = prompt.filter(|_| has_room);
     let bytes = i64::try_from(prompt.map_or(0, Vec::len)).unwrap_or(i64::MAX);
     let mut insert = transaction.prepare_cached(
         "INSERT OR REPLACE INTO open_run (run, id, user, facts, at, bytes, prompt) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -205,26 +221,38 @@ fn keep(transaction: &rusqlite::Transaction<'_>, kept: &Kept) -> rusqlite::Resul
 /// known of it, what its model saw, how many bytes all of the latter have, and when users were erased.
 pub(super) const KEYS: [&str; 5] =
     ["jetway:{open}:due", "jetway:{open}:facts", "jetway:{open}:prompt", "jetway:{open}:bytes", "jetway:{open}:erased"];
+/// Runs that somebody said are over.
+pub(super) const TOLD: &str = "jetway:{open}:told";
 
-/// By the clock of the server, for those of the Jetways differ. What is older than what is there is
-/// not taken: another Jetway has served the run since.
+/// By the clock of the server, for those of the Jetways differ: what comes last is what holds. What the
+/// model saw stays, where nothing new came. Who knows of a title alone leaves what is known of the main
+/// conversation.
 static KEEP: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-        local run, facts, prompt, at = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+        local run, facts, prompt = ARGV[1], ARGV[2], ARGV[3]
         local erased = redis.call('HGET', KEYS[5], ARGV[8])
         if erased and tonumber(ARGV[9]) <= tonumber(erased) then return 1 end
-        local before = redis.call('HGET', KEYS[2], run)
-        if before and cjson.decode(before).at > at then return 1 end
         local time = redis.call('TIME')
-        local now = time[1] * 1000 + math.floor(time[2] / 1000)
+        local due = time[1] * 1000 + math.floor(time[2] / 1000) + tonumber(ARGV[5])
+        local before, now = redis.call('HGET', KEYS[2], run), cjson.decode(facts)
+        before = before and cjson.decode(before)
+        if before and before.id == now.id then
+            if before.has_main and not now.has_main then
+                if due > tonumber(redis.call('ZSCORE', KEYS[1], run) or 0) then
+                    redis.call('ZADD', KEYS[1], due, run)
+                end
+                return 1
+            end
+            if #prompt == 0 and ARGV[4] == '0' then prompt = redis.call('HGET', KEYS[3], run) or '' end
+        end
         local others = tonumber(redis.call('GET', KEYS[4]) or '0') - redis.call('HSTRLEN', KEYS[3], run)
         local room = 1
         if others + #prompt > tonumber(ARGV[6]) then prompt, room = '', 0 end
         if #prompt > 0 then redis.call('HSET', KEYS[3], run, prompt) else redis.call('HDEL', KEYS[3], run) end
         redis.call('SET', KEYS[4], others + #prompt)
         redis.call('HSET', KEYS[2], run, facts)
-        redis.call('ZADD', KEYS[1], now + tonumber(ARGV[5]), run)
+        redis.call('ZADD', KEYS[1], due, run)
         for at = 1, 4 do redis.call('EXPIRE', KEYS[at], ARGV[7]) end
         return room
         ",
@@ -250,6 +278,17 @@ static HOLD: LazyLock<Script> = LazyLock::new(|| {
         local time = redis.call('TIME')
         local now = time[1] * 1000 + math.floor(time[2] / 1000)
         for at = 2, #ARGV do redis.call('ZADD', KEYS[1], 'XX', now + tonumber(ARGV[1]), ARGV[at]) end
+        ",
+    )
+});
+
+static LEFT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        local time = redis.call('TIME')
+        local now = time[1] * 1000 + math.floor(time[2] / 1000)
+        local due = redis.call('ZSCORE', KEYS[1], ARGV[1])
+        return due and math.max(0, math.floor(tonumber(due) - now)) or 0
         ",
     )
 });
@@ -288,6 +327,7 @@ mod tests {
             at: Timestamp::now(),
             due: Duration::ZERO,
             prompt: (prompt > 0).then(|| vec![7; prompt]),
+            is_gone: false,
         }
     }
 
@@ -300,11 +340,18 @@ mod tests {
         assert!(state.keep_open(kept("a", "2", MOST_EMBEDDED / 2)).await.unwrap(), "it counts once");
         assert!(state.keep_open(kept("b", "3", MOST_EMBEDDED / 2)).await.unwrap());
         assert!(!state.keep_open(kept("c", "4", 10)).await.unwrap(), "there is no room");
+        // What the model saw is kept where nothing new came, and the opening is the same.
+        state.keep_open(kept("d", "5", 0)).await.unwrap();
+        state.forget_open("d", "5").await.unwrap();
+        assert!(state.keep_open(kept("a", "2", 0)).await.unwrap());
         drop(state);
         let state = State::open(&path, Timestamp::now()).unwrap();
         assert_eq!(state.left_open().await.unwrap().len(), 3);
         assert_eq!(state.kept_prompt("a").await.unwrap().map(|prompt| prompt.len()), Some(MOST_EMBEDDED / 2));
         assert_eq!(state.kept_prompt("c").await.unwrap(), None);
+        state.keep_open(kept("b", "6", 0)).await.unwrap();
+        assert_eq!(state.kept_prompt("b").await.unwrap(), None, "it is another opening");
+        assert!(state.keep_open(kept("b", "3", MOST_EMBEDDED / 2)).await.unwrap());
         // One that was opened again is not forgotten with what it was before.
         state.forget_open("a", "1").await.unwrap();
         assert_eq!(state.left_open().await.unwrap().len(), 3);

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use redis::Script;
 use rusqlite::{OptionalExtension, params};
 
-use crate::link::{Link, Unreachable};
+use crate::link::Unreachable;
 use crate::runs::state::{EXPIRES, State, known};
 use crate::secret;
 use crate::store::StoreError;
@@ -56,12 +56,14 @@ impl State {
                 get.arg(key(run, "path")).arg(key(run, "progress"));
                 let found: Result<(Option<String>, Option<String>), _> = link.command(&get).await;
                 // Taken for none, it would begin anew and lose where the run is.
-                let Some((path, progress)) = found.map_err(out_of_reach).map(|(path, progress)| path.zip(progress))?
-                else {
-                    return Ok(None);
+                let (path, progress) = found.map_err(out_of_reach)?;
+                let path = match path {
+                    Some(text) if text.starts_with(TEXT) => {
+                        link.command(redis::cmd("GET").arg(text)).await.map_err(out_of_reach)?
+                    }
+                    path => path,
                 };
-                let text = link.command::<Option<String>>(redis::cmd("GET").arg(steps(&path))).await;
-                text.map_err(out_of_reach)?.map(|text| (text, progress))
+                path.zip(progress)
             }
         };
         let read = |(path, progress): (String, String)| {
@@ -73,7 +75,7 @@ impl State {
     /// Keeps the path that a run begins with; one that began alike has used nothing of it.
     ///
     /// # Errors
-    /// [`StoreError`] when the database cannot be written, or Redis does not take it.
+    /// [`StoreError`] when the database cannot be written.
     pub async fn begin_path(&self, run: &str, path: &Path, progress: &Progress) -> Result<(), StoreError> {
         let (path, progress) = (json(path), json(progress));
         match self {
@@ -87,14 +89,11 @@ impl State {
                 store.call(insert).await.map(|_| ())
             }
             Self::Shared(link) => {
-                let digest = secret::hex(&secret::sha256(path.as_bytes()));
-                // First, so that no run has a path of which nobody knows the steps.
-                if !lasts(link, &digest).await? {
-                    let mut set = redis::cmd("SET");
-                    set.arg(steps(&digest)).arg(path).arg("EX").arg(EXPIRES);
-                    link.command::<()>(&set).await.map_err(out_of_reach)?;
-                }
-                let args = [digest, progress, EXPIRES.to_string()];
+                let text = text_of(&path);
+                let mut set = redis::cmd("SET");
+                set.arg(&text).arg(path).arg("EX").arg(EXPIRES);
+                link.command::<()>(&set).await.map_err(out_of_reach)?;
+                let args = [text, progress, EXPIRES.to_string()];
                 link.script(&BEGIN, &keys(run), &args).await.map_err(out_of_reach)
             }
         }
@@ -103,7 +102,7 @@ impl State {
     /// Keeps how far a run has come.
     ///
     /// # Errors
-    /// [`StoreError`] when the database cannot be written, or Redis does not take it.
+    /// [`StoreError`] when the database cannot be written.
     pub async fn keep_progress(&self, run: &str, progress: &Progress) -> Result<(), StoreError> {
         let progress = json(progress);
         match self {
@@ -117,11 +116,15 @@ impl State {
             }
             Self::Shared(link) => {
                 let args = [progress, EXPIRES.to_string()];
-                let digest: Option<String> = link.script(&KEEP, &keys(run), &args).await.map_err(out_of_reach)?;
-                if let Some(digest) = digest {
-                    lasts(link, &digest).await?;
+                let text: Option<String> = link.script(&GO_ON, &keys(run), &args).await.map_err(out_of_reach)?;
+                // What is kept once for many is kept as long as one of them goes on.
+                match text.filter(|text| text.starts_with(TEXT)) {
+                    Some(text) => {
+                        let mut expire = redis::cmd("EXPIRE");
+                        link.command::<()>(expire.arg(text).arg(EXPIRES)).await.map_err(out_of_reach)
+                    }
+                    None => Ok(()),
                 }
-                Ok(())
             }
         }
     }
@@ -150,7 +153,7 @@ impl State {
                     let mut add = redis::cmd("HINCRBY");
                     let added: Result<i64, _> =
                         link.command(add.arg(&key).arg(format!("{step}:{unit}")).arg(count)).await;
-                    added.map_err(|error| StoreError::OutOfReach(error.to_string()))?;
+                    added.map_err(out_of_reach)?;
                 }
                 known(link.command::<()>(redis::cmd("EXPIRE").arg(&key).arg(EXPIRES)).await);
                 Ok(())
@@ -178,7 +181,7 @@ impl State {
                 let mut get = redis::cmd("HMGET");
                 get.arg(key(run, "spent")).arg(format!("{step}:micros")).arg(format!("{step}:tokens"));
                 let found: Result<(Option<i64>, Option<i64>), _> = link.command(&get).await;
-                let (micros, tokens) = found.map_err(|error| StoreError::OutOfReach(error.to_string()))?;
+                let (micros, tokens) = found.map_err(out_of_reach)?;
                 (micros.unwrap_or_default(), tokens.unwrap_or_default())
             }
         };
@@ -186,9 +189,19 @@ impl State {
     }
 }
 
-/// What a run keeps together, or not at all. KEYS: as in [`keys`]. ARGV: which steps, how far it is, and for
-/// how many seconds that is kept. A Redis that is full refuses a script at its first writing, and only if that
-/// takes room.
+/// Where the texts of paths are, each once for all runs that are on it.
+const TEXT: &str = "jetway:{path:";
+
+fn text_of(path: &str) -> String {
+    format!("{TEXT}{}}}", secret::hex(&secret::sha256(path.as_bytes())))
+}
+
+fn out_of_reach(error: Unreachable) -> StoreError {
+    StoreError::OutOfReach(error.to_string())
+}
+
+/// All at once, or nothing. KEYS: as in [`keys`]. ARGV: where the path is, the progress, and for how many
+/// seconds they are kept.
 static BEGIN: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
@@ -199,33 +212,16 @@ static BEGIN: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// Returned are the steps; nothing where the run was erased meanwhile.
-static KEEP: LazyLock<Script> = LazyLock::new(|| {
+/// KEYS: as in [`keys`]. ARGV: the progress, and for how many seconds it is kept. Returned is where the path is.
+static GO_ON: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-        local steps = redis.call('GET', KEYS[1])
-        if steps then
-            redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
-            redis.call('EXPIRE', KEYS[1], ARGV[2])
-        end
-        return steps
+        redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
+        redis.call('EXPIRE', KEYS[1], ARGV[2])
+        return redis.call('GET', KEYS[1])
         ",
     )
 });
-
-/// Has these steps kept for as long as a run that takes them. Returns whether they are.
-async fn lasts(link: &Link, digest: &str) -> Result<bool, StoreError> {
-    link.command(redis::cmd("EXPIRE").arg(steps(digest)).arg(EXPIRES)).await.map_err(out_of_reach)
-}
-
-fn out_of_reach(error: Unreachable) -> StoreError {
-    StoreError::OutOfReach(error.to_string())
-}
-
-/// Steps with all of their prose, once for all runs that take them.
-fn steps(digest: &str) -> String {
-    format!("jetway:{{steps:{digest}}}")
-}
 
 /// As databases count.
 fn whole(count: u64) -> i64 {
@@ -286,34 +282,5 @@ mod tests {
         // A week later.
         state.purge(Timestamp::now() + jiff::SignedDuration::from_hours(24 * 8)).await.unwrap();
         assert_eq!(state.spent("s", 0).await.unwrap(), of(0, 0));
-    }
-
-    #[tokio::test]
-    async fn what_redis_does_not_take_is_not_taken_for_kept() {
-        let mut server = jetway_support::redis::Redis::start(&[]);
-        let settings = crate::runs::state::tests::settings(server.port);
-        let state = State::Shared(std::sync::Arc::new(crate::link::Link::new(&settings).unwrap()));
-        let rules = serde_saphyr::from_str("[{ id: look, prompt: a.md }]").unwrap();
-        let path = Path::new(rules, vec![Texts { prose: "Look.".into(), schema: None }]).unwrap();
-        state.begin_path("r", &path, &Progress::begin(5)).await.unwrap();
-        state.spend("r", 0, Spent { micros: 1, tokens: 1 }).await.unwrap();
-        let far = Progress { at: 1, ..Progress::begin(5) };
-        state.keep_progress("r", &far).await.unwrap();
-        let (found, progress) = state.path("r").await.unwrap().unwrap();
-        assert_eq!((found.steps()[0].id.as_str(), progress), ("look", far.clone()));
-        // One that begins alike has used nothing.
-        state.begin_path("r", &path, &Progress::begin(5)).await.unwrap();
-        assert_eq!(state.spent("r", 0).await.unwrap(), Spent::default());
-        // One that takes nothing more says so.
-        server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
-        let kept = state.keep_progress("r", &far).await;
-        assert!(matches!(kept, Err(StoreError::OutOfReach(_))), "{kept:?}");
-        let begun = state.begin_path("s", &path, &far).await;
-        assert!(matches!(begun, Err(StoreError::OutOfReach(_))), "{begun:?}");
-        assert_eq!(state.path("r").await.unwrap().unwrap().1.at, 0);
-        assert!(state.path("s").await.unwrap().is_none());
-        server.kill();
-        assert!(state.keep_progress("r", &far).await.is_err());
-        assert!(state.begin_path("s", &path, &far).await.is_err());
     }
 }

@@ -327,6 +327,14 @@ impl Reader {
         self.rows("SELECT * FROM finding WHERE run = $1 ORDER BY at, id", &[Cell::from(run)]).await
     }
 
+    /// How a run ended, each time that it did, in their order.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn endings(&self, run: &str) -> Result<Vec<Line>, StoreError> {
+        self.rows("SELECT * FROM ending WHERE run = $1 ORDER BY at, id", &[Cell::from(run)]).await
+    }
+
     /// What agents said since then, under one policy or any.
     ///
     /// # Errors
@@ -411,8 +419,8 @@ impl Query {
 
     fn refused(&mut self, tool: Option<&str>) {
         if let Some(tool) = tool {
-            // As it stands in the list: in JSON.
-            let tool = self.parameter(like(&format!("\"tool\":{},", Value::from(tool))).as_str());
+            // As it stands in the list: in JSON, and without a word that it was only noted.
+            let tool = self.parameter(like(&format!("\"tool\":{},\"rule\":", Value::from(tool))).as_str());
             let has = has("calls_refused", &tool);
             self.conditions.push(format!("id IN (SELECT run FROM exchange WHERE calls_refused <> '[]' AND {has})"));
         }

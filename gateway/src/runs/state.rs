@@ -3,16 +3,14 @@
 //! that its agent was told differently from how the model made them.
 
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use jetway_core::overlay::{Edit, MOST_BYTES, MOST_EDITS};
 use jiff::Timestamp;
-use redis::Script;
 use rusqlite::{OptionalExtension, params};
 
 use crate::link::{Link, Unreachable};
 use crate::runs::{Passage, erased, forget, open, path};
-use crate::secret;
 use crate::store::{self, Durability, Store, StoreError, Timing};
 
 const TABLES: &[&str] = &[
@@ -81,6 +79,9 @@ pub enum State {
 /// As long as [`KEPT`], for Redis.
 pub(super) const EXPIRES: i64 = KEPT;
 
+/// For how many seconds Redis keeps what a conversation is given before anything was sent with it.
+const UNSENT: i64 = 600;
+
 impl State {
     /// # Errors
     /// [`StoreError`] when the file cannot be used.
@@ -142,11 +143,20 @@ impl State {
             Self::Shared(link) => {
                 let text = serde_json::to_string(&chosen).unwrap_or_default();
                 let mut set = redis::cmd("SET");
-                set.arg(given(conversation)).arg(text).arg("NX").arg("EX").arg(EXPIRES);
+                set.arg(given(conversation)).arg(text).arg("NX").arg("EX").arg(UNSENT);
                 let set: Result<Option<String>, _> = link.command(&set).await;
                 known(set);
                 Ok(self.inserted(conversation).await?.unwrap_or(chosen))
             }
+        }
+    }
+
+    /// A request with what this conversation was given is sent, so that it is kept for long. Only Redis has
+    /// to be told: what is refused would fill its memory.
+    pub async fn keep_inserted(&self, conversation: &str) {
+        if let Self::Shared(link) = self {
+            let mut expire = redis::cmd("EXPIRE");
+            known(link.command::<()>(expire.arg(given(conversation)).arg(EXPIRES)).await);
         }
     }
 
@@ -214,122 +224,6 @@ impl State {
         kept.reverse();
         Ok(kept)
     }
-}
-
-/// Whose a run is: its policy and its user.
-pub type Owner<'a> = (&'a str, &'a str);
-
-impl State {
-    /// A request of this run is served here. Only a fleet has to know.
-    pub async fn seen(&self, run: &str, (policy, user): Owner<'_>, here: &str) {
-        if let Self::Shared(link) = self {
-            let mark = format!("{here} {}", owner(policy, user));
-            known(link.command::<()>(redis::cmd("SET").arg(last(run)).arg(mark).arg("EX").arg(EXPIRES)).await);
-        }
-    }
-
-    /// A run whose Jetway is gone is concluded here.
-    pub async fn stands_in(&self, run: &str, here: &str) {
-        self.mark(run, &[here, "", "", "", ""]).await;
-    }
-
-    /// A run that was served here last has ended.
-    pub async fn is_over(&self, run: &str, here: &str) {
-        self.mark(run, &["", here, "", "", OVER]).await;
-        self.untell(run).await;
-    }
-
-    /// Where the last request of a run was served. Nothing is known of it where there is but one
-    /// Jetway, or Redis cannot be asked.
-    pub async fn last(&self, run: &str) -> Last {
-        let Self::Shared(link) = self else { return Last::Unknown };
-        let mark = known(link.command::<Option<String>>(redis::cmd("GET").arg(last(run))).await).flatten();
-        let mut words = mark.iter().flat_map(|mark| mark.split(' ')).map(str::to_owned);
-        match (words.next(), words.nth(1)) {
-            (Some(here), Some(said)) if said == TOLD => Last::Told(here),
-            (Some(here), _) => Last::At(here),
-            (None, _) => Last::Unknown,
-        }
-    }
-
-    /// Has the Jetway that serves a run end it, if there is another, and the run is theirs and not over. Returns
-    /// whether it is.
-    pub async fn end_elsewhere(&self, run: &str, (policy, user): Owner<'_>) -> bool {
-        let Self::Shared(link) = self else { return false };
-        if !self.mark(run, &["", "", &owner(policy, user), OVER, TOLD]).await {
-            return false;
-        }
-        // Where its Jetway looks.
-        let whose = serde_json::to_string(&(policy, user)).unwrap_or_default();
-        known(link.command::<()>(redis::cmd("HSET").arg(TOLDS).arg(run).arg(whose)).await);
-        known(link.command::<()>(redis::cmd("EXPIRE").arg(TOLDS).arg(open::OLDEST)).await);
-        true
-    }
-
-    /// The runs that another Jetway was told are over, and whose they are: policy and user.
-    pub async fn told(&self) -> Vec<(String, (String, String))> {
-        let Self::Shared(link) = self else { return Vec::new() };
-        let told: Vec<(String, String)> =
-            known(link.command(redis::cmd("HGETALL").arg(TOLDS)).await).unwrap_or_default();
-        told.into_iter().filter_map(|(run, whose)| Some((run, serde_json::from_str(&whose).ok()?))).collect()
-    }
-
-    /// What another Jetway was told of this run was seen to.
-    pub async fn untell(&self, run: &str) {
-        if let Self::Shared(link) = self {
-            known(link.command::<()>(redis::cmd("HDEL").arg(TOLDS).arg(run)).await);
-        }
-    }
-
-    /// Changes what is known of where a run is, and returns whether it did: as in [`MARK`].
-    async fn mark(&self, run: &str, words: &[&str; 5]) -> bool {
-        let Self::Shared(link) = self else { return false };
-        let args: Vec<String> = words.iter().map(|word| (*word).to_owned()).chain([EXPIRES.to_string()]).collect();
-        known(link.script(&MARK, &[last(run)], &args).await).unwrap_or_default()
-    }
-}
-
-/// Where the last request of a run was served: by the Jetway of this name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Last {
-    At(String),
-    /// Somebody has told another since that the run is over.
-    Told(String),
-    Unknown,
-}
-
-/// The runs of which it is to be looked at what is said of them.
-const TOLDS: &str = "jetway:{open}:told";
-/// What is said of a run, behind the Jetway that served it and a digest of whose it is.
-const TOLD: &str = "told";
-const OVER: &str = "over";
-
-/// ARGV: who is to stand in, who has to have served it, whose it has to be, what must not be said of it, what is
-/// said of it from now on, each of which may be empty; and for how many seconds that is kept.
-static MARK: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        r"
-        local mark = redis.call('GET', KEYS[1]) or ''
-        local place, whose, said = string.match(mark, '^(%S+) (%S+) ?(%S*)$')
-        if not place or (ARGV[2] ~= '' and place ~= ARGV[2]) or (ARGV[3] ~= '' and whose ~= ARGV[3])
-            or (ARGV[4] ~= '' and said == ARGV[4]) then
-            return 0
-        end
-        if ARGV[1] ~= '' then place = ARGV[1] end
-        if ARGV[5] ~= '' then said = ARGV[5] end
-        redis.call('SET', KEYS[1], place .. ' ' .. whose .. ' ' .. said, 'EX', ARGV[6])
-        return 1
-        ",
-    )
-});
-
-/// Whose a run is, by digest.
-fn owner(policy: &str, user: &str) -> String {
-    secret::hex(&secret::sha256(format!("{policy}\0{user}").as_bytes()))
-}
-
-fn last(run: &str) -> String {
-    format!("jetway:{{state:{run}}}:last")
 }
 
 fn given(conversation: &str) -> String {

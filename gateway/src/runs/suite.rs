@@ -155,7 +155,9 @@ async fn what_is_looked_for_is_found_in_whatever_case(place: &Place) {
     let refused = vec![CallRefused { tool: "Bash".into(), rule: "deny Bash".into(), ..CallRefused::default() }];
     let odd = Record { calls_refused: refused, detail: Some("Ändere 100% davon".into()), ..record("x_1", "run_a") };
     open.log.write(&odd).await.unwrap();
-    open.log.write(&record("x_2", "run_b")).await.unwrap();
+    // What was only noted is no refusal.
+    let noted = CallRefused { tool: "Write".into(), rule: "deny Write".into(), noted: true, ..CallRefused::default() };
+    open.log.write(&Record { calls_refused: vec![noted], ..record("x_2", "run_b") }).await.unwrap();
     open.told().await;
     let reader = place.reader().await;
     let with = |text: Option<&str>, refused: Option<&str>| Filter {
@@ -171,6 +173,7 @@ async fn what_is_looked_for_is_found_in_whatever_case(place: &Place) {
         (Some("100_"), None, 0),
         (None, Some("bash"), 1),
         (None, Some("Bas"), 0),
+        (None, Some("Write"), 0),
     ] {
         assert_eq!(reader.list(&with(text, refused)).await.unwrap().len(), count, "{text:?} {refused:?}");
     }

@@ -132,8 +132,8 @@ struct Walked {
     is_told: bool,
     /// Whether there is something to keep.
     is_changed: bool,
-    /// Whether its path begins with this request, and is kept.
-    has_begun: bool,
+    /// Whether what is to be kept is a path that begins.
+    is_new: bool,
 }
 
 /// Who asks, and whether it may be led: a run's main conversation with tools is, and its
@@ -165,11 +165,11 @@ pub async fn follow(
     let now = Timestamp::now().as_millisecond();
     let turns = history::turns(request);
     let kept = jetway.state.path(who.run).await?;
-    // An agent without sessions begins two runs alike, while one that is resumed tells what was said. So
-    // where the model has not spoken yet, a path on which it had is another run's.
+    // An agent without sessions begins two runs alike. Where the model has not spoken yet, a path that
+    // had gone on is another run's.
     let is_others = |progress: &Progress| {
-        let has_gone_on = progress.at > 0 || progress.told > Some(0);
-        who.is_reply && turns.is_empty() && has_gone_on && progress.has_opened(who.told.conversation)
+        let went_on = progress.at > 0 || progress.told > Some(0);
+        who.is_reply && turns.is_empty() && went_on && progress.has_opened(who.told.conversation)
     };
     let kept = kept.filter(|(_, progress)| !is_others(progress));
     let is_new = kept.is_none();
@@ -220,12 +220,6 @@ pub async fn follow(
             }
             None => {}
         }
-        // Before anything is sent, or the next request would find another prompt. What has begun takes no
-        // more room by it, and what a result says holds also where its request is refused; a path that
-        // begins is kept by [`Trail::begin`].
-        if !is_new && progress != before {
-            jetway.state.keep_progress(who.run, &progress).await?;
-        }
     }
     let step = path.steps().get(before.at).map(|step| step.id.clone());
     let now_at = path.steps().get(progress.at).filter(|_| who.is_reply);
@@ -234,11 +228,12 @@ pub async fn follow(
     let account = account.map(|_| Account { run: who.run.to_owned(), step: progress.at });
     let laid = progress.laid.clone();
     let judged = progress.judged();
-    let walked = Walked { progress, left, judged, is_told, ..Walked::default() };
+    let is_new = is_new && who.is_reply;
+    let is_changed = is_new || (who.is_reply && progress != before);
+    let walked = Walked { progress, left, judged, is_told, is_changed, is_new, ..Walked::default() };
     let progress = Arc::new(Mutex::new(walked));
     let run = who.run.to_owned();
-    let begins = is_new && who.is_reply;
-    Ok(Some(Trail { run, path, shelf, progress, opening, laid, begins, step, wants, account, shown, folders }))
+    Ok(Some(Trail { run, path, shelf, progress, opening, laid, begins: is_new, step, wants, account, shown, folders }))
 }
 
 /// Whether a step has an allowance, and nothing of it is left.
@@ -345,7 +340,7 @@ impl Trail {
     #[must_use]
     pub fn entered(&self) -> Vec<String> {
         let walked = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = walked.has_begun.then_some(0);
+        let first = self.begins.then_some(0);
         let next = walked.left.iter().filter(|left| left.how != How::Ended).map(|left| left.step + 1);
         first.into_iter().chain(next).filter_map(|at| self.path.steps().get(at)).map(|step| step.id.clone()).collect()
     }
@@ -353,9 +348,11 @@ impl Trail {
     /// Tells an exchange in which the path ended how it did.
     pub fn tell_end(&self, exchange: &mut Exchange) {
         let walked = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_over = walked.progress.at >= self.path.steps().len() && !walked.left.is_empty();
-        let end = if walked.progress.ended.is_some() { Ending::Stuck } else { Ending::Completed };
-        if let Some(part) = exchange.part.as_mut().filter(|_| is_over) {
+        let last = walked.left.last().filter(|_| walked.progress.at >= self.path.steps().len());
+        // A last step that was skipped is not done either.
+        let is_done = last.is_some_and(|left| left.how == How::Completed);
+        let end = if is_done { Ending::Completed } else { Ending::Stuck };
+        if let Some(part) = exchange.part.as_mut().filter(|_| last.is_some()) {
             part.path_end = Some(end);
         }
     }
@@ -406,33 +403,23 @@ impl Trail {
         walked.judged = walked.progress.judged();
     }
 
-    /// Keeps a path that begins with this request, once it is about to be sent.
-    ///
-    /// # Errors
-    /// [`StoreError`] when it could not be.
-    pub async fn begin(&self, state: &State) -> Result<(), StoreError> {
-        if !self.begins {
-            return Ok(());
-        }
-        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner).progress.clone();
-        state.begin_path(&self.run, &self.path, &progress).await?;
-        self.progress.lock().unwrap_or_else(PoisonError::into_inner).has_begun = true;
-        Ok(())
-    }
-
-    /// Keeps what the model's calls changed, if they did. Until it is kept the agent has not been
-    /// told.
+    /// Keeps what the request or the model's calls changed, if they did. What a request tells is kept before
+    /// it is sent, or the next would find another prompt, and not before it is let in, or what is refused would
+    /// be kept; what the model's calls changed, before the agent is told.
     ///
     /// # Errors
     /// [`StoreError`] when it could not be.
     pub async fn keep(&self, state: &State) -> Result<(), StoreError> {
-        let progress = {
+        let (progress, is_new) = {
             let mut walked = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
             if !std::mem::take(&mut walked.is_changed) {
                 return Ok(());
             }
-            walked.progress.clone()
+            (walked.progress.clone(), std::mem::take(&mut walked.is_new))
         };
-        state.keep_progress(&self.run, &progress).await
+        match is_new {
+            true => state.begin_path(&self.run, &self.path, &progress).await,
+            false => state.keep_progress(&self.run, &progress).await,
+        }
     }
 }

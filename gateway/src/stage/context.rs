@@ -25,8 +25,6 @@ use crate::store::StoreError;
 #[derive(Debug, Default)]
 pub struct Context {
     inserted: Inserted,
-    /// Whether it was chosen for this request, and is yet to be kept.
-    is_new: bool,
 }
 
 impl Context {
@@ -48,26 +46,21 @@ impl Context {
     }
 }
 
-impl Context {
-    /// Keeps what was chosen, once its request is about to be sent. What is returned holds in its place: another
-    /// request of the conversation chose meanwhile.
-    ///
-    /// # Errors
-    /// [`StoreError`] when it cannot be kept.
-    pub async fn keep(&self, state: &State, conversation: &str) -> Result<Option<Self>, StoreError> {
-        if !self.is_new {
-            return Ok(None);
-        }
-        let inserted = state.insert(conversation, self.inserted.clone(), Timestamp::now()).await?;
-        Ok((inserted != self.inserted).then_some(Self { inserted, is_new: false }))
-    }
-}
-
 /// A conversation, and what its project is as far as it has told.
 #[derive(Debug, Clone, Copy)]
 pub struct Told<'a> {
     pub conversation: &'a str,
     pub profile: &'a Arc<Profile>,
+}
+
+/// What a conversation was given is sent with this request, and is kept for as long as the next may come.
+/// Nobody waits for it.
+pub fn keep(jetway: &Arc<Jetway>, context: &Context, conversation: &str) {
+    if context.inserted == Inserted::default() || !matches!(jetway.state, State::Shared(_)) {
+        return;
+    }
+    let (shared, conversation) = (Arc::clone(jetway), conversation.to_owned());
+    jetway.tasks.spawn(async move { shared.state.keep_inserted(&conversation).await });
 }
 
 /// What of pages and airplanes stands in the prompt of a request, also by what is told within its reply.
@@ -100,24 +93,27 @@ pub async fn recall(
     Ok((given, Arc::new(Mutex::new(known))))
 }
 
-/// Chooses pages that are put before a model, once for a conversation: [`Context::keep`] keeps them. `beside`
-/// is what a step tells in the same message.
+/// Puts pages before a model, once for a conversation. `beside` is what a step tells in the same
+/// message.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be kept.
 pub async fn inform(
     (jetway, gate, library): (&Jetway, &Gate, &Library),
     policy: &Policy,
     (told, is_reply): (Told<'_>, bool),
     request: &Request,
     (given, known, beside): (Option<Inserted>, &Shared, &str),
-) -> Context {
+) -> Result<Context, StoreError> {
     let (Some(rules), Some(index)) = (&policy.context, library.index.as_deref()) else {
-        return Context::default();
+        return Ok(Context::default());
     };
     if let Some(inserted) = given {
-        return Context { inserted, is_new: false };
+        return Ok(Context { inserted });
     }
     // Counting tokens is free, and so must not write.
     if !is_reply {
-        return Context::default();
+        return Ok(Context::default());
     }
     let now = Timestamp::now();
     let nearness = nearness((jetway, gate, index), policy, request.task()).await;
@@ -128,9 +124,10 @@ pub async fn inform(
     let passages = standing.map(Standing::shown).iter().chain(&given.shown).map(Passage::of).collect();
     let standing = standing.map(|standing| standing.render(&Passage::hash(standing.text()))).unwrap_or_default();
     let inserted = Inserted { passages, text: given.text, standing };
+    let inserted = jetway.state.insert(told.conversation, inserted, now).await?;
     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
     [&inserted.text, &inserted.standing].into_iter().for_each(|text| known.read(text));
-    Context { inserted, is_new: true }
+    Ok(Context { inserted })
 }
 
 /// How near the sections are to what a task means. None where that is not asked for, or not to be

@@ -23,19 +23,18 @@ use jetway_core::wire::patch::Patch;
 use jetway_core::wire::request::Request;
 use jetway_core::wire::turn::Turn;
 use jiff::Timestamp;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::call::text;
 use crate::config::{Interrogation, Policy};
-use crate::endings::{Over, Prompt};
+use crate::endings::{Over, Prompt, Whose};
 use crate::exchange::{Unwritten, write_again};
 use crate::gate::{Gate, Jetway};
 use crate::ledger::{Ask, Charge};
 use crate::metrics::{Labels, Metrics};
-use crate::runs::state::Last;
 use crate::runs::{Ended, Found, Outcome, QUESTION, Record};
 use crate::upstream::{Outgoing, Upstream};
 
@@ -71,24 +70,39 @@ pub async fn tend(jetway: Arc<Jetway>, stop: CancellationToken) {
     jetway.tending.spawn(kept::keep(Arc::clone(&jetway)));
     jetway.tending.spawn(kept::stand_in(Arc::clone(&jetway), Arc::clone(&places), stop.clone()));
     loop {
-        let over = tokio::select! {
+        let place = Arc::clone(&places).try_acquire_owned().ok();
+        let wants = |whose: &Whose, is_callers: bool| wants_place(&jetway, whose, is_callers);
+        let (over, is_asked) = tokio::select! {
             () = stop.cancelled() => break,
-            over = jetway.endings.next() => over,
+            ended = jetway.endings.next(place.is_some(), &wants) => ended,
+            freed = places.acquire(), if place.is_none() => {
+                drop(freed);
+                continue;
+            }
         };
-        begin(&jetway, over, Some(Arc::clone(&places)));
+        begin(&jetway, over, place.filter(|_| is_asked));
     }
 }
 
-/// Concludes a run that has ended, in a task of its own.
-pub fn begin(jetway: &Arc<Jetway>, over: Over, places: Option<Arc<Semaphore>>) {
+/// Whether a run that has ended waits for a place: others are concluded without one.
+fn wants_place(jetway: &Jetway, whose: &Whose, is_callers: bool) -> bool {
+    let gate = jetway.gate.load();
+    gate.config.policies.get(&whose.policy).is_some_and(|policy| keeps(policy, &whose.run, is_callers))
+}
+
+/// Concludes a run that has ended, in a task of its own, in which the place is given back.
+fn begin(jetway: &Arc<Jetway>, mut over: Over, place: Option<OwnedSemaphorePermit>) {
     let (tasks, jetway) = (jetway.tasks.clone(), Arc::clone(jetway));
     let span = tracing::error_span!(parent: None, "ending", run = over.whose.run);
     let concluding = async move {
-        let _place = match places {
-            Some(places) => places.acquire_owned().await.ok(),
-            None => None,
-        };
+        let _place = place;
+        if let Some(left) = kept::compare(&jetway, &mut over).await {
+            jetway.endings.goes_on(over, left);
+            return;
+        }
+        // Before anything else: what is asked for long is somebody else's to claim, unless it is held.
         let (run, id) = (over.whose.run.clone(), over.id.clone());
+        jetway.state.hold_open(vec![run.clone()]).await;
         let is_ours = conclude(&jetway, over).await;
         jetway.endings.concluded(&run, is_ours.then_some(&id));
     };
@@ -98,31 +112,18 @@ pub fn begin(jetway: &Arc<Jetway>, over: Over, places: Option<Arc<Semaphore>>) {
 /// Writes down how a run ended, and asks its agent where the policy says so. Returns whether it was ours
 /// to do: another Jetway may have served it since.
 async fn conclude(jetway: &Jetway, mut over: Over) -> bool {
-    match jetway.state.last(&over.whose.run).await {
-        Last::At(place) | Last::Told(place) if place != jetway.endings.here() => {
-            jetway.traces.elsewhere(&over.whose.run);
-            return false;
-        }
-        Last::Told(_) => over.ending = Ending::Told,
-        Last::At(_) | Last::Unknown => {}
+    if !jetway.state.ends(&over.whose.run, jetway.endings.here()).await {
+        jetway.traces.elsewhere(&over.whose.run);
+        return false;
+    }
+    if jetway.state.heard_end(&over.whose.run).await {
+        (over.ending, over.detail) = (Ending::Told, None);
     }
     let policy = over.whose.policy.clone();
     jetway.metrics.runs.ended(&policy, over.ending.name(), over.took);
     let gate = jetway.gate.load_full();
     let own = gate.config.policies.get(&policy).and_then(|policy| policy.interrogation.clone());
-    let mut ended = Ended {
-        id: over.id.clone(),
-        run: over.whose.run.clone(),
-        at: Timestamp::now(),
-        policy: policy.clone(),
-        policy_version: over.told.policy_version.clone(),
-        user: Some(over.whose.user.clone()),
-        began: over.told.began,
-        agent: over.told.agent,
-        ending: over.ending.name(),
-        exchange: format!("x_{}", Uuid::now_v7().simple()),
-        ..Ended::default()
-    };
+    let mut ended = ending_of(&over);
     if let Some(own) = own {
         kept::recall(jetway, &mut over).await;
         let (result, findings) = match asked(jetway, &gate, (&own, &over), &ended.exchange).await {
@@ -145,6 +146,23 @@ async fn conclude(jetway: &Jetway, mut over: Over) -> bool {
         write_again(jetway, Unwritten::Ending(&ended), error).await;
     }
     true
+}
+
+/// How a run ended, of which nothing is asked yet.
+fn ending_of(over: &Over) -> Ended {
+    Ended {
+        id: over.id.clone(),
+        run: over.whose.run.clone(),
+        at: Timestamp::now(),
+        policy: over.whose.policy.clone(),
+        policy_version: over.told.policy_version.clone(),
+        user: Some(over.whose.user.clone()),
+        began: over.told.began,
+        agent: over.told.agent,
+        ending: over.ending.name(),
+        exchange: format!("x_{}", Uuid::now_v7().simple()),
+        ..Ended::default()
+    }
 }
 
 /// A finding with what is known of what it speaks of.

@@ -5,14 +5,14 @@ use super::*;
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
 /// Endings in the run log, however often each run was opened.
-fn endings(jetway: &Jetway) -> Vec<Value> {
+pub(super) fn endings(jetway: &Jetway) -> Vec<Value> {
     let text = String::from_utf8(jetway.command(&["runs", "export"]).stdout).unwrap();
     let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines.filter_map(|line| line.get("ending").cloned()).collect()
 }
 
 /// A second turn of the same run.
-fn more() -> Value {
+pub(super) fn more() -> Value {
     let mut more = body("Go.");
     more["messages"].as_array_mut().unwrap().extend([
         json!({ "role": "assistant", "content": "Done." }),
@@ -183,56 +183,4 @@ fn what_another_jetway_of_a_fleet_is_at_is_nobody_elses() {
     ends(&first, "quiet", "answered");
     assert!(endings(&second).is_empty(), "{}", second.log());
     assert_eq!(questions(&provider).len(), 1);
-}
-
-#[test]
-fn of_a_fleet_any_jetway_is_told_that_a_run_is_over_at_once_and_only_by_whose_it_is() {
-    let (provider, redis) = (plain(), Redis::start(&[]));
-    let secret = redis.folder().join("secret");
-    std::fs::write(&secret, SECRET).unwrap();
-    let start = || {
-        let mut setup = setup(&provider, "quiet: 1h, abandoned: 1h", "");
-        let other = setup.policies[0].1.clone();
-        setup.policies.push((String::from("other"), other));
-        let setup = setup.file("other/ask.md", "What could we have done better?");
-        let (secret, url) = (secret.display(), redis.url());
-        let more = format!("secret: {{ file: {secret} }}\nledger: {{ redis: {{ urls: ['{url}'], timeout: 5s }} }}");
-        Setup { more, ..setup }.start()
-    };
-    let (first, second) = (start(), start());
-    let ada = [first.key("open", "ada").1, second.key("open", "ada").1];
-    let asks = |to: &Jetway, key: &str| {
-        let asks = post("/v1/messages", body("Go.").to_string()).header("x-api-key", key);
-        asks.header("x-jetway-run", "job").send(to.data)
-    };
-    // The one that served it first has it as well, and does not end it a second time.
-    asks(&second, &ada[1]);
-    let run = asks(&first, &ada[0]).header("x-jetway-run").unwrap().to_owned();
-    let end = |to: &Jetway, path: &str, key: &str| {
-        post(&format!("{path}/v1/runs/{run}/end"), "").header("x-api-key", key).send(to.data)
-    };
-    let unknown = |to: &Jetway, path: &str, key: &str| {
-        let answer = end(to, path, key);
-        assert_eq!(answer.status, 404, "{}", answer.text());
-        assert!(answer.text().contains("of yours is open"), "{}", answer.text());
-    };
-    for to in [&first, &second] {
-        unknown(to, "", &to.key("open", "bob").1);
-        unknown(to, "/other", &to.key("other", "ada").1);
-    }
-    std::thread::sleep(Duration::from_secs(3));
-    assert!(endings(&first).is_empty() && endings(&second).is_empty());
-    let told = end(&second, "", &ada[1]);
-    assert_eq!(told.status, 200, "{}", told.text());
-    ends(&first, "told", "answered");
-    // It is over, for everybody.
-    eventually(|| end(&second, "", &ada[1]).status == 404);
-    unknown(&first, "", &ada[0]);
-    std::thread::sleep(Duration::from_secs(3));
-    assert_eq!((endings(&first).len(), endings(&second).len()), (1, 0));
-    assert_eq!(questions(&provider).len(), 1);
-    // One that is opened again is another, and ends as well.
-    assert_eq!(asks(&first, &ada[0]).status, 200);
-    assert_eq!(end(&second, "", &ada[1]).status, 200);
-    eventually(|| endings(&first).len() == 2);
 }

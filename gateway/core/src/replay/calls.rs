@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::policy::breadcrumbs::is_ours;
+use crate::policy::breadcrumbs::{COMPLETE_STEP, Path, StepGuard, is_ours};
 use crate::policy::lockdown::replace::AgentTools;
 use crate::policy::lockdown::{Mode, Rules, Setting, Warden};
 use crate::stream::guard::Judge;
@@ -52,12 +52,34 @@ struct Conversation {
     calls: usize,
     /// By what the calls of its next turn are judged.
     setting: Option<Setting>,
+    /// The step that its run was at when its last exchange ended.
+    step: Option<String>,
+}
+
+/// Where a run was when a request was made of it.
+#[derive(Debug, Clone, Default)]
+pub struct Led {
+    /// The steps that it was at or came to in the exchange, in their order.
+    pub steps: Vec<String>,
+    /// How many of the model's turns at the end of the request as it was sent are of this exchange: those
+    /// that the agent was not told.
+    pub inner_turns: usize,
+}
+
+impl Led {
+    /// Where those turns begin.
+    fn begin(&self, request: &Request) -> Option<usize> {
+        let turns = history::turns(request);
+        let first = turns.len().checked_sub(self.inner_turns).filter(|_| self.inner_turns > 0)?;
+        turns.get(first).map(|turn| turn.span.start)
+    }
 }
 
 /// Reads the requests of one run in their order.
 #[derive(Debug)]
 pub struct Reader {
     rules: Option<Arc<Rules>>,
+    path: Option<Arc<Path>>,
     policy: String,
     conversations: HashMap<Vec<String>, Conversation>,
 }
@@ -66,21 +88,52 @@ impl Reader {
     /// A reader that judges by these rules; by none it allows all.
     #[must_use]
     pub fn new(rules: Option<Arc<Rules>>, policy: &str) -> Self {
-        Self { rules, policy: policy.to_owned(), conversations: HashMap::new() }
+        Self { rules, path: None, policy: policy.to_owned(), conversations: HashMap::new() }
+    }
+
+    /// Judges by the steps of this path too.
+    #[must_use]
+    pub fn led(self, path: Option<Arc<Path>>) -> Self {
+        Self { path, ..self }
     }
 
     /// The calls that a request tells and none before it did. `has_secrets`: secrets were found in the
     /// results that it tells.
-    pub fn read(&mut self, request: &Request, has_secrets: bool) -> Vec<Judged> {
-        let told: Vec<Told> = history::calls(request).into_iter().filter(|call| !is_ours(&call.name)).collect();
+    pub fn read(&mut self, request: &Request, has_secrets: bool, led: Led) -> Vec<Judged> {
+        let all = history::calls(request);
         let known = self.conversations.entry(request.opening.clone()).or_default();
         let rules = self.rules.as_ref();
         let own = || rules.map(|rules| Setting::of(rules, &self.policy, request, has_secrets)).unwrap_or_default();
         // Where the request that the calls answer was not read, this one stands for it.
         let setting = known.setting.take().unwrap_or_else(own);
-        let new = told.get(known.calls..).unwrap_or_default();
-        let judged = new.iter().map(|call| judge(rules, &setting, (call, &call.input(&request.json)))).collect();
-        *known = Conversation { calls: told.len(), setting: Some(own()) };
+        let inner = led.begin(request);
+        let is_inner = |call: &Told| inner.is_some_and(|inner| call.place(&request.json) >= inner);
+        let completes = |call: &&Told| call.name == COMPLETE_STEP && is_inner(call);
+        // A step that no call completes was done before the model was asked.
+        let mut place = led.steps.len().saturating_sub(1 + all.iter().filter(completes).count());
+        let mut calls = 0;
+        let mut judged = Vec::new();
+        for call in &all {
+            if completes(&call) {
+                place = (place + 1).min(led.steps.len().saturating_sub(1));
+            }
+            if is_ours(&call.name) {
+                continue;
+            }
+            calls += 1;
+            if calls <= known.calls {
+                continue;
+            }
+            // Those that the agent ran are of the exchange before, whose reply ended with them.
+            let step = if is_inner(call) { led.steps.get(place) } else { known.step.as_ref() };
+            let input = call.input(&request.json);
+            let told = (call, &*input);
+            let path = self.path.as_ref().zip(step.map(String::as_str));
+            let by_step = path.and_then(|at| judge_step(at, rules, &setting, told));
+            let fate = by_step.unwrap_or_else(|| judge(rules, &setting, told));
+            judged.push(Judged { tool: call.name.clone(), input: input.chars().take(LONGEST).collect(), fate });
+        }
+        *known = Conversation { calls, setting: Some(own()), step: led.steps.last().cloned() };
         judged
     }
 
@@ -93,7 +146,7 @@ impl Reader {
         let told = told.and_then(|json| Request::read(request.dialect, json).ok());
         // It is of the same conversation, whatever stands in its opening.
         let told = told.map(|told| Request { opening: request.opening.clone(), ..told });
-        told.map(|told| self.read(&told, false)).unwrap_or_default()
+        told.map(|told| self.read(&told, false, Led::default())).unwrap_or_default()
     }
 
     /// What would become of the tools of a request as it was sent. `offered`: tools of Jetway's own that
@@ -130,22 +183,33 @@ impl Reader {
     }
 }
 
-fn judge(rules: Option<&Arc<Rules>>, setting: &Setting, (told, input): (&Told, &str)) -> Judged {
-    let fate = match rules {
-        None => Fate::Allowed,
-        Some(rules) => {
-            let mut warden = Warden::new(Arc::clone(rules), setting.clone());
-            let call = Call { name: told.name.clone(), namespace: told.namespace.clone(), ..Call::default() };
-            // What it says is in what the warden keeps, in shadow mode too.
-            drop(warden.judge(&call, Some(input)));
-            match (warden.refused().first(), warden.replaced().first()) {
-                (Some(refused), _) => Fate::Refused(refused.rule.clone()),
-                (None, Some(replaced)) => Fate::Replaced(replaced.became.clone()),
-                (None, None) => Fate::Allowed,
-            }
-        }
-    };
-    Judged { tool: told.name.clone(), input: input.chars().take(LONGEST).collect(), fate }
+fn judge(rules: Option<&Arc<Rules>>, setting: &Setting, (told, input): (&Told, &str)) -> Fate {
+    let Some(rules) = rules else { return Fate::Allowed };
+    let mut warden = Warden::new(Arc::clone(rules), setting.clone());
+    // What it says is in what the warden keeps, in shadow mode too.
+    drop(warden.judge(&call(told), Some(input)));
+    match (warden.refused().first(), warden.replaced().first()) {
+        (Some(refused), _) => Fate::Refused(refused.rule.clone()),
+        (None, Some(replaced)) => Fate::Replaced(replaced.became.clone()),
+        (None, None) => Fate::Allowed,
+    }
+}
+
+/// What a step has no use for; none where the path has no step of this name.
+fn judge_step(
+    (path, step): (&Arc<Path>, &str),
+    rules: Option<&Arc<Rules>>,
+    setting: &Setting,
+    (told, input): (&Told, &str),
+) -> Option<Fate> {
+    let at = path.steps().iter().position(|own| own.id == step)?;
+    let mut guard = StepGuard::new(Arc::clone(path), Box::new(move || at), setting.folders.clone(), rules.cloned());
+    guard.judge(&call(told), Some(input))?;
+    guard.refused().first().map(|refused| Fate::Refused(refused.rule.clone()))
+}
+
+fn call(told: &Told) -> Call {
+    Call { name: told.name.clone(), namespace: told.namespace.clone(), ..Call::default() }
 }
 
 #[cfg(test)]
@@ -182,19 +246,22 @@ mod tests {
         let fates = |judged: Vec<Judged>| judged.into_iter().map(|judged| judged.fate).collect::<Vec<_>>();
         assert_eq!(reader.tools(&request(&[]), &[]).hidden, ["WebFetch"]);
         assert!(reader.would_offer("Bash") && !reader.would_offer("WebFetch"));
-        assert_eq!(fates(reader.read(&request(&[]), false)), []);
+        assert_eq!(fates(reader.read(&request(&[]), false, Led::default())), []);
         let refused = Fate::Refused(String::from("deny reads(**/.env*)"));
-        assert_eq!(fates(reader.read(&request(&one), false)), [refused]);
-        assert_eq!(fates(reader.read(&request(&one), false)), []);
-        assert_eq!(fates(reader.read(&request(&[env.clone(), ours.clone(), ls.clone()]), false)), [Fate::Allowed]);
+        assert_eq!(fates(reader.read(&request(&one), false, Led::default())), [refused]);
+        assert_eq!(fates(reader.read(&request(&one), false, Led::default())), []);
+        assert_eq!(
+            fates(reader.read(&request(&[env.clone(), ours.clone(), ls.clone()]), false, Led::default())),
+            [Fate::Allowed]
+        );
         // A conversation that was shortened has nothing new until it is longer again.
-        assert_eq!(fates(reader.read(&request(&[env]), false)), []);
+        assert_eq!(fates(reader.read(&request(&[env]), false, Led::default())), []);
     }
 
     #[test]
     fn without_rules_all_is_allowed() {
         let mut reader = Reader::new(None, "open");
-        let judged = reader.read(&request(&[("Bash", json!({ "command": "cat .env" }))]), false);
+        let judged = reader.read(&request(&[("Bash", json!({ "command": "cat .env" }))]), false, Led::default());
         let expect = Judged { tool: "Bash".into(), input: r#"{"command":"cat .env"}"#.into(), fate: Fate::Allowed };
         assert_eq!(judged, [expect]);
         assert_eq!(reader.tools(&request(&[]), &[]), Tools::default());
@@ -205,7 +272,7 @@ mod tests {
         let mut reader = Reader::new(rules("{ allow: ['*'], deny: ['reads(**/.env*)'] }"), "wizard");
         let ls = ("Bash", json!({ "command": "ls" }));
         let last = request(std::slice::from_ref(&ls));
-        assert_eq!(reader.read(&last, false).len(), 1);
+        assert_eq!(reader.read(&last, false, Led::default()).len(), 1);
         let call = |line: &str| json!({ "role": "assistant", "content": [{ "type": "tool_use", "id": "x", "name": "Bash", "input": { "command": line } }] });
         let judged = reader.read_reply(&last, &call("cat .env").to_string());
         let fates: Vec<&Fate> = judged.iter().map(|judged| &judged.fate).collect();

@@ -5,6 +5,6 @@ mod calls;
 mod prompt;
 mod spend;
 
-pub use calls::{Fate, Judged, Reader, Tools};
+pub use calls::{Fate, Judged, Led, Reader, Tools};
 pub use prompt::{Growth, Ours, length};
 pub use spend::{Paid, Spend};

@@ -158,6 +158,12 @@ impl Told {
         let value = self.input.map(|index| json.value(index));
         value.map(|value| value.text().unwrap_or_else(|| value.raw().into())).unwrap_or_default()
     }
+
+    /// Where in a body that stands; at its beginning where it was called with nothing.
+    #[must_use]
+    pub fn place(&self, json: &Json) -> usize {
+        self.input.map(|index| json.value(index).span().start).unwrap_or_default()
+    }
 }
 
 /// The calls in a request that were made by now.
@@ -256,7 +262,7 @@ pub fn ask(request: &Request, (told, question): (Option<&str>, &str), patch: &mu
         Dialect::Chat => chat::history::put(root, &more, patch),
         Dialect::Responses => responses::history::put(root, &more, patch),
     }
-    // Wherever they stand: newer agents send them in an item of the input.
+    // Wherever the tools stand: Codex tells its newer models of them at the beginning of the input.
     if dialect != Dialect::Messages && !request.tools().is_empty() {
         match root.get("tool_choice") {
             Some(choice) => patch.replace(choice.span(), "\"none\""),

@@ -6,12 +6,11 @@ use std::fmt::Write;
 use std::time::Instant;
 
 use jetway_core::policy::budget::cap::dollars;
-use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::cli::out;
 use crate::cli::policy::{DiffArgs, against};
 use crate::cli::runs::{others, recorded};
+use crate::cli::{ago, out};
 use crate::config::Config;
 use crate::replay::{self, Call, Replay};
 use crate::runs::read::{Filter, Line, Reader, text};
@@ -20,7 +19,7 @@ use crate::runs::read::{Filter, Line, Reader, text};
 pub(super) async fn run(config: &Config, args: &DiffArgs) -> anyhow::Result<()> {
     let ((before, first), (after, second)) = (against(config, &args.before)?, against(config, &args.after)?);
     let reader = Reader::open(&config.runs, &config.state).await?;
-    let since = Timestamp::now().checked_sub(SignedDuration::try_from(args.runs.0)?)?;
+    let since = ago(args.runs);
     let of = args.of.clone().unwrap_or_else(|| second.clone());
     let filter = Filter { policy: Some(of.clone()), since: Some(since), limit: MOST_RUNS, ..Filter::default() };
     let runs = reader.list(&filter).await?;

@@ -4,7 +4,7 @@ use jetway_core::units::Span;
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::cli::runs::ago;
+use crate::cli::ago;
 use crate::cli::{out, span};
 use crate::runs::read::{Exported, Reader};
 
@@ -23,7 +23,7 @@ pub(super) struct Args {
 const PAGE: u32 = 1_000;
 
 pub(super) async fn run(reader: &Reader, args: &Args) -> anyhow::Result<()> {
-    let since = args.since.map(ago).transpose()?.unwrap_or(Timestamp::UNIX_EPOCH);
+    let since = args.since.map(ago).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut count = 0_usize;
     for table in Exported::ALL {
         let mut behind = (since.as_millisecond(), String::new());

@@ -6,16 +6,19 @@ mod tail;
 mod timeline;
 
 use anyhow::bail;
+use clap::builder::{NonEmptyStringValueParser, PossibleValuesParser};
+use jetway_core::policy::interrogation::Ending;
 use jetway_core::units::Span;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::cli::{out, runtime, span};
+use crate::cli::{ago, out, runtime, span};
 use crate::config::{self, Config};
 use crate::gate;
+use crate::runs::Outcome;
 use crate::runs::body::document;
 use crate::runs::log::{Action, Log};
-use crate::runs::read::{Filter, Line, Reader};
+use crate::runs::read::{Filter, Line, RETRIED, Reader};
 pub(super) use replay::{others, recorded};
 pub(super) use timeline::{money, render};
 
@@ -41,6 +44,7 @@ enum Command {
     /// Show one run as a timeline.
     Show {
         /// The run, or the beginning of its id.
+        #[arg(value_parser = NonEmptyStringValueParser::new())]
         id: String,
         /// Write the run, its exchanges and what its agent said as JSON.
         #[arg(long)]
@@ -90,12 +94,11 @@ struct List {
     /// Only runs of this agent: claude-code, codex, opencode, …
     #[arg(long)]
     agent: Option<String>,
-    /// Only runs whose last exchange ended so: complete, refused, provider_refused, provider_failed,
-    /// provider_truncated, client_gone, cut; or in which a request was sent again: retried.
-    #[arg(long)]
+    /// Only runs whose last exchange ended so; or in which a request was sent again: retried.
+    #[arg(long, value_parser = PossibleValuesParser::new(Outcome::ALL.map(Outcome::name).into_iter().chain([RETRIED])))]
     outcome: Option<String>,
-    /// Only runs that ended so: completed, quiet, told, refused, cut, failed, stuck, abandoned.
-    #[arg(long)]
+    /// Only runs that ended so.
+    #[arg(long, value_parser = PossibleValuesParser::new(Ending::ALL.map(Ending::name)))]
     ended: Option<String>,
     /// Only runs that began so long ago or later: 12h, 7d.
     #[arg(long, value_name = "TIME", value_parser = span)]
@@ -111,7 +114,7 @@ struct List {
     #[arg(long)]
     text: Option<String>,
     /// The most runs to list.
-    #[arg(long, default_value_t = 20)]
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..))]
     limit: u32,
     /// Write the list as JSON.
     #[arg(long)]
@@ -129,11 +132,6 @@ fn micros(text: &str) -> Result<u64, String> {
     Ok(micros)
 }
 
-/// The moment so long ago.
-fn ago(span: Span) -> anyhow::Result<Timestamp> {
-    Ok(Timestamp::now().checked_sub(SignedDuration::try_from(span.0)?)?)
-}
-
 pub(super) fn run(config: &Config, args: &Args) -> anyhow::Result<()> {
     runtime()?.block_on(obey(config, args))
 }
@@ -144,7 +142,7 @@ async fn obey(config: &Config, args: &Args) -> anyhow::Result<()> {
     }
     let reader = Reader::open(&config.runs, &config.state).await?;
     match &args.command {
-        None => list(&reader, &args.list).await,
+        None => list(config, &reader, &args.list).await,
         Some(Command::Tail(args)) => tail::run(&reader, args).await,
         Some(Command::Export(args)) => export::run(&reader, args).await,
         Some(Command::Replay(args)) => replay::run(config, &reader, args).await,
@@ -170,7 +168,9 @@ async fn show(reader: &Reader, id: &str, (as_json, with_bodies): (bool, bool)) -
             exchange.insert(String::from("said"), said.unwrap_or_default());
         }
     }
-    out::line(&serde_json::to_string_pretty(&json!({ "run": run, "exchanges": exchanges, "findings": findings }))?)
+    let endings = reader.endings(id).await?;
+    let story = json!({ "run": run, "exchanges": exchanges, "endings": endings, "findings": findings });
+    out::line(&serde_json::to_string_pretty(&story)?)
 }
 
 /// One run, by the beginning of its id.
@@ -179,6 +179,17 @@ async fn found(reader: &Reader, id: &str) -> anyhow::Result<(Line, Vec<Line>)> {
         bail!("there is no run {id:?}, or more than one begins so; `jetway runs` lists them");
     };
     Ok(found)
+}
+
+/// A policy that is neither configured nor in the log is a slip of the pen. One that runs were under is none.
+pub(super) async fn known(config: &Config, reader: &Reader, policy: Option<&str>) -> anyhow::Result<()> {
+    let Some(name) = policy.filter(|name| !config.policies.contains_key(*name)) else { return Ok(()) };
+    let filter = Filter { policy: Some(name.to_owned()), limit: 1, ..Filter::default() };
+    if reader.list(&filter).await?.is_empty() {
+        let all = config.policies.keys().cloned().collect::<Vec<_>>().join(", ");
+        bail!("no policy is called {name:?}, and no run in the log was under one; there are: {all}");
+    }
+    Ok(())
 }
 
 async fn erase(config: &Config, user: &str, reason: &str, yes: bool) -> anyhow::Result<()> {
@@ -199,14 +210,15 @@ async fn erase(config: &Config, user: &str, reason: &str, yes: bool) -> anyhow::
     ))
 }
 
-async fn list(reader: &Reader, args: &List) -> anyhow::Result<()> {
+async fn list(config: &Config, reader: &Reader, args: &List) -> anyhow::Result<()> {
+    known(config, reader, args.policy.as_deref()).await?;
     let filter = Filter {
         policy: args.policy.clone(),
         user: args.user.clone(),
         agent: args.agent.clone(),
         outcome: args.outcome.clone(),
         ended: args.ended.clone(),
-        since: args.since.map(ago).transpose()?,
+        since: args.since.map(ago),
         min_cost: args.min_cost,
         refused: args.refused.clone(),
         text: args.text.clone(),

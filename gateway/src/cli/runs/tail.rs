@@ -6,8 +6,8 @@ use std::time::Duration;
 use jetway_core::units::Span;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::cli::runs::{ago, money};
-use crate::cli::{out, span};
+use crate::cli::runs::money;
+use crate::cli::{ago, out, span};
 use crate::runs::read::{self, LONG, Line, Reader};
 
 /// How often it is looked.
@@ -36,7 +36,7 @@ pub(super) async fn run(reader: &Reader, args: &Args) -> anyhow::Result<()> {
     if args.since.is_none() {
         seen.extend(reader.ids_since(args.policy.as_deref(), begun.checked_sub(LONG)?).await?);
     }
-    let from = args.since.map(ago).transpose()?.unwrap_or(begun.checked_sub(LONG)?);
+    let from = args.since.map(ago).unwrap_or(begun.checked_sub(LONG)?);
     loop {
         // What was seen and is too old to come again is forgotten with its time.
         let since = from.max(Timestamp::now().checked_sub(LONG)?);

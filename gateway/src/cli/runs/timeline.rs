@@ -30,14 +30,22 @@ pub(in crate::cli) fn render(run: &Line, exchanges: &[Line], findings: &[Line], 
 
 /// How a run ended, what came of asking its agent, and what that said.
 fn end(run: &Line, findings: &[Line], paint: Paint) -> String {
-    let Some(ending) = run.get("ended_by").and_then(Value::as_str) else { return String::new() };
+    let ending = run.get("ended_by").and_then(Value::as_str);
     let asked = match run.get("asked").and_then(Value::as_str) {
         Some("answered") if findings.is_empty() => String::from("; asked, its agent had nothing to say"),
         Some("answered") => format!("; its agent said, asked what stood in its way ({})", findings.len()),
         Some(why) => format!("; not asked what stood in its way: {}", shown(why)),
         None => String::new(),
     };
-    let mut text = format!("\n{} {}{asked}\n", paint.bold("ended"), shown(ending));
+    let mut text = match ending {
+        Some(ending) => format!("\n{} {}{asked}\n", paint.bold("ended"), shown(ending)),
+        None if findings.is_empty() => String::new(),
+        None => format!(
+            "\n{} since its agent said, asked what stood in its way ({})\n",
+            paint.bold("went on"),
+            findings.len()
+        ),
+    };
     for finding in findings {
         let about = ["tool", "document", "step"].iter().filter_map(|name| finding.get(*name)?.as_str().map(shown));
         let about: Vec<String> = about.collect();

@@ -116,6 +116,13 @@ pub struct Finding {
     pub text: String,
 }
 
+impl Finding {
+    /// Whether it names a step, a document or a tool: that is said, in whatever words it comes.
+    fn speaks_of_something(&self) -> bool {
+        self.tool.is_some() || self.document.is_some() || self.step.is_some()
+    }
+}
+
 /// The findings of an answer: what only repeats the question, or itself, is left out. An answer that
 /// is no JSON is one finding, in its own words.
 #[must_use]
@@ -127,7 +134,7 @@ pub fn read(question: &Question, answer: &str) -> Vec<Finding> {
     };
     for finding in listed.into_iter().take(MOST_FINDINGS) {
         let is_said = found.iter().any(|other| other.text == finding.text);
-        if !is_said && !question.is_echoed_by(&finding.text) {
+        if !is_said && (finding.speaks_of_something() || !question.is_echoed_by(&finding.text)) {
             found.push(finding);
         }
     }
@@ -147,7 +154,9 @@ fn findings(object: &Value) -> Vec<Finding> {
         .map(|entry| {
             let text =
                 |name: &str| entry.get(name).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty());
-            let name = |of: &str| text(of).map(|name| short(name, LONGEST_NAME));
+            // The question has "…" where a name goes.
+            let is_name = |name: &&str| name.chars().any(char::is_alphanumeric);
+            let name = |of: &str| text(of).filter(is_name).map(|name| short(name, LONGEST_NAME));
             Finding {
                 kind: Kind::of(text("kind").unwrap_or_default()),
                 severity: Severity::of(text("severity").unwrap_or_default()),
@@ -202,6 +211,16 @@ mod tests {
         check("", &[]);
         check("What could we have done better?", &[]);
         check(r#"{"findings":[{"kind":"wrong","text":"What could we have done better"}]}"#, &[]);
+        // What names something is no echo, whatever its words are.
+        let refused = "A call of a tool that I needed was refused.";
+        let naming = |name: &str, of: &str| {
+            format!(r#"{{"findings":[{{"kind":"refused_tool","{name}":"{of}","text":"{refused}"}}]}}"#)
+        };
+        check(&naming("note", "Bash"), &[]);
+        for name in ["tool", "document", "step"] {
+            check(&naming(name, "Bash"), &[(Kind::RefusedTool, Severity::Medium, refused)]);
+            check(&naming(name, "…"), &[]);
+        }
     }
 
     #[test]

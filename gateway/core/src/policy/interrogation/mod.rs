@@ -85,7 +85,7 @@ impl Ending {
             Self::Refused => "the next request was refused by a rule of ours, and you were not asked again",
             Self::Cut => "your last reply was ended in the middle by a rule of ours",
             Self::Failed => "the provider of the model failed, and you were not asked again",
-            Self::Stuck => "a step took too long, and was ended",
+            Self::Stuck => "a step took too long, and the path ended there",
             Self::Abandoned => "the program that you ran in went away in the middle",
             Self::Aged => "it has gone on for so long that it counts as another run from here on",
         }

@@ -84,9 +84,10 @@ pub struct Group {
     pub last: Timestamp,
 }
 
-/// The groups: new ones first, then by how much they matter and how many runs they come from.
+/// The groups: new ones first, then by how much they matter and how many runs they come from. What was said
+/// before `since` is counted in none, but says whether one is new.
 #[must_use]
-pub fn report(noted: &[Noted], versions: &[Version]) -> Vec<Group> {
+pub fn report(noted: &[Noted], versions: &[Version], since: Timestamp) -> Vec<Group> {
     let mut policies: BTreeMap<&str, Vec<&Noted>> = BTreeMap::new();
     for one in noted {
         policies.entry(&one.policy).or_default().push(one);
@@ -98,7 +99,7 @@ pub fn report(noted: &[Noted], versions: &[Version]) -> Vec<Group> {
         let change = change(policy, versions);
         for members in group(&items) {
             let members: Vec<&Noted> = members.into_iter().map(|at| noted[at]).collect();
-            groups.extend(sum(&members, change));
+            groups.extend(sum(&members, change, since));
         }
     }
     groups.sort_by_key(|group| {
@@ -147,13 +148,14 @@ fn change<'a>(policy: &str, versions: &'a [Version]) -> Option<Change<'a>> {
 }
 
 /// Findings of one group, the earliest first.
-fn sum(members: &[&Noted], change: Option<Change<'_>>) -> Option<Group> {
-    let (first, last) = (members.first()?, members.last()?);
+fn sum(members: &[&Noted], change: Option<Change<'_>>, since: Timestamp) -> Option<Group> {
     let status = match change {
         Some(change) if members.iter().all(|one| change.precedes(one)) => Status::New,
         Some(change) if change.is_answered && !members.iter().any(|one| change.precedes(one)) => Status::Gone,
         _ => Status::Open,
     };
+    let members: Vec<&Noted> = members.iter().copied().filter(|one| one.at >= since).collect();
+    let (first, last) = (members.first()?, members.last()?);
     let counted = |name: &dyn Fn(&Noted) -> Option<String>| {
         let mut counts = BTreeMap::new();
         for name in members.iter().filter_map(|one| name(one)) {
@@ -233,7 +235,7 @@ mod tests {
             noted(120, "d", Severity::Low, PROXY),
         ];
         let versions = [version("v2", (100, 200), Some(130)), version("v1", (0, 110), Some(90))];
-        let groups = report(&told, &versions);
+        let groups = report(&told, &versions, at(0));
         let short: Vec<_> = groups.iter().map(|g| (g.status, g.count, g.runs, g.severity)).collect();
         assert_eq!(
             short,
@@ -250,12 +252,27 @@ mod tests {
     #[test]
     fn without_a_change_or_an_answer_behind_it_nothing_is_new_or_gone() {
         let told = [noted(10, "a", Severity::Low, DJANGO)];
-        let check = |versions: &[Version], expect: Status| assert_eq!(report(&told, versions)[0].status, expect);
+        let check = |versions: &[Version], expect: Status| assert_eq!(report(&told, versions, at(0))[0].status, expect);
         check(&[], Status::Open);
         check(&[version("v1", (0, 50), Some(50))], Status::Open);
         check(&[version("v1", (0, 50), Some(50)), version("v2", (100, 150), None)], Status::Open);
         check(&[version("v1", (0, 50), Some(50)), version("v2", (100, 150), Some(150))], Status::Gone);
         check(&[version("v0", (0, 4), Some(4)), version("v1", (5, 50), Some(50))], Status::New);
+    }
+
+    #[test]
+    fn what_came_up_before_the_change_is_not_new_however_far_one_looks_back() {
+        let told = [10, 20, 150, 160].map(|second| noted(second, "a", Severity::Low, DJANGO));
+        let versions = [version("v1", (0, 90), Some(90)), version("v2", (100, 200), Some(200))];
+        let check = |since: i64, expect: &[(Status, usize, i64)]| {
+            let groups = report(&told, &versions, at(since));
+            let found: Vec<_> = groups.iter().map(|g| (g.status, g.count, g.first.as_second())).collect();
+            assert_eq!(found, expect, "{since}");
+        };
+        check(0, &[(Status::Open, 4, 10)]);
+        check(20, &[(Status::Open, 3, 20)]);
+        check(155, &[(Status::Open, 1, 160)]);
+        check(170, &[]);
     }
 
     #[test]
@@ -268,7 +285,7 @@ mod tests {
         let versions = [version("v1", (0, 300), Some(300)), version("v2", (100, 205), Some(205))];
         let check = |told: &[(i64, &str)], expect: Status| {
             let told: Vec<Noted> = told.iter().map(|(second, version)| said(*second, version, PORT)).collect();
-            assert_eq!(report(&told, &versions)[0].status, expect, "{told:?}");
+            assert_eq!(report(&told, &versions, at(0))[0].status, expect, "{told:?}");
         };
         check(&[(150, "v2")], Status::Gone);
         check(&[(205, "v2")], Status::Gone);
@@ -278,17 +295,17 @@ mod tests {
         check(&[(250, "v1"), (260, "v1")], Status::New);
         // Nobody was asked since: what was said before may be so still.
         let unasked = [version("v1", (0, 300), Some(50)), version("v2", (100, 205), Some(205))];
-        assert_eq!(report(&[said(150, "v2", PORT)], &unasked)[0].status, Status::Open);
+        assert_eq!(report(&[said(150, "v2", PORT)], &unasked, at(0))[0].status, Status::Open);
     }
 
     #[test]
     fn policies_are_not_mixed_and_the_order_of_rows_does_not_matter() {
         let mut told = vec![noted(10, "a", Severity::Low, DJANGO), noted(11, "b", Severity::Low, DJANGO)];
         told.push(Noted { policy: "coding".into(), ..told[0].clone() });
-        let groups = report(&told, &[]);
+        let groups = report(&told, &[], at(0));
         let names: Vec<_> = groups.iter().map(|g| (g.policy.as_str(), g.count)).collect();
         assert_eq!(names, [("wizard", 2), ("coding", 1)]);
         told.reverse();
-        assert_eq!(serde_json::to_string(&report(&told, &[])).unwrap(), serde_json::to_string(&groups).unwrap());
+        assert_eq!(serde_json::to_string(&report(&told, &[], at(0))).unwrap(), serde_json::to_string(&groups).unwrap());
     }
 }
