@@ -34,7 +34,7 @@ use crate::metrics::Labels;
 use crate::rates::Admission;
 use crate::runs::body::Body;
 use crate::runs::state::State;
-use crate::runs::{CallRefused, CallReplaced, Decision, InnerTurn, Outcome, Passage, Record, StepLeft};
+use crate::runs::{CallRefused, CallReplaced, Decision, InnerTurn, Outcome, Passage, Record};
 use crate::settling::{self, Owed, UNRECORDED};
 pub use crate::settling::{Unwritten, write_again};
 use crate::tab::{self, Account, Lesser, Tab};
@@ -247,13 +247,6 @@ impl Exchange {
         calls.truncate(MOST_CALLS);
         self.record.calls = calls.iter().map(|call| short(&call.name)).collect();
         self.record.call_ids = calls.iter().map(|call| short(&call.id)).collect();
-    }
-
-    /// Where its run is on its path.
-    pub fn walks(&mut self, step: Option<&str>, (left, entered): (Vec<StepLeft>, Vec<String>)) {
-        self.record.step = step.map(str::to_owned);
-        self.record.steps_left = left;
-        self.record.steps_entered = entered;
     }
 
     /// What is put before the model with it.

@@ -312,7 +312,7 @@ mod tests {
             document_hash: None,
         };
         let all = [noted("p", Some("Bash"), "install"), noted("p", Some("Bash"), "begin"), noted("p", None, "install")];
-        let groups: Vec<Told> = report(&all, &[]).iter().map(Told::of).collect();
+        let groups: Vec<Told> = report(&all, &[], jiff::Timestamp::UNIX_EPOCH).iter().map(Told::of).collect();
         let [told] = &groups[..] else { panic!("{groups:?}") };
         let about: Vec<_> = told.about.iter().map(|(label, name, count)| format!("{label} {name} {count}")).collect();
         assert_eq!(about, ["tool Bash 2", "step install 2", "step begin 1"]);
