@@ -675,7 +675,8 @@ fn what_agents_say_is_summed_up_and_held_against_the_last_change() {
 
 #[test]
 fn a_run_that_goes_on_after_its_end_still_tells_what_its_agent_said() {
-    let jetway = House::new(setup(&scripted(ANSWER, &json!([])), WAITS, ""));
+    let provider = scripted(ANSWER, &json!([]));
+    let jetway = House::new(setup(&provider, WAITS, ""));
     let named = |jetway: &House| {
         let asks = post("/v1/messages", body("Go.").to_string()).header("x-api-key", &jetway.key);
         let answer = asks.header("x-jetway-run", "job").send(jetway.data);

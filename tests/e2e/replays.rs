@@ -197,7 +197,6 @@ fn calls_that_a_step_has_no_use_for_are_refused_anew() {
         calls.map(|call| format!("{} {}", call["input"].as_str().unwrap(), call["by"].as_str().unwrap())).collect()
     };
     let same = jetway.json(&["runs", "replay", &run, "--json"]);
-    for e in jetway.exchanges(4) {}
     let expect = [r#"{"command":"rm -r src"} step look"#, r#"{"command":"ls src"} step test"#];
     assert_eq!((refused(&same), &same["calls_refused_then"]), (expect.map(String::from).to_vec(), &json!(2)), "{same}");
     let diff = text(&jetway, &["policy", "diff", "open", &other(&jetway, &format!("{LOCKDOWN}{path}"))]);
