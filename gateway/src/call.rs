@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::config::Policy;
 use crate::endings::Role;
-use crate::gate::Gate;
+use crate::gate::{Gate, Jetway};
 
 /// Whatever ended a body too early.
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
@@ -89,6 +89,30 @@ pub fn speaker_of(headers: &HeaderMap) -> Option<String> {
     let named =
         ["x-claude-code-agent-id", "thread-id"].into_iter().find_map(|name| text(headers, name)).or_else(own)?;
     Some(named.chars().take(LONGEST_SPEAKER).collect())
+}
+
+/// The conversation within a run: sub-agents, titles and compactions have their own, for they
+/// begin otherwise.
+#[must_use]
+pub fn conversation_of(jetway: &Jetway, run: &str, asked: &Request) -> String {
+    jetway.keyed.digest(&["conversation", run, &asked.opening.join("\u{0}")])
+}
+
+/// Which run a request belongs to: the session that its agent names, or where it names none, the
+/// way its conversation began.
+#[must_use]
+pub fn run_of(jetway: &Jetway, policy: &Policy, user: &str, (asked, head): (&Request, &Parts)) -> String {
+    let named = session_of(&head.headers).map(str::to_owned).or_else(|| asked.session.clone());
+    named.map_or_else(
+        || {
+            let agent = text(&head.headers, header::USER_AGENT.as_str()).unwrap_or_default();
+            // Its name alone: one that is brought up to date in between goes on in its run.
+            let agent = agent.split('/').next().unwrap_or_default();
+            let opening = asked.opening.join("\u{0}");
+            jetway.run(&["run", &policy.name, user, "opening", agent, &opening])
+        },
+        |session| jetway.run_of_session(&policy.name, user, &session),
+    )
 }
 
 #[cfg(test)]

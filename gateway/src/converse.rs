@@ -162,9 +162,7 @@ impl Talk {
     pub async fn remember(&self, guard: &Guard<Judges>, exchange: &mut Exchange) {
         self.keep_edit(guard, exchange).await;
         if let Some(trail) = &self.trail {
-            exchange.leaves(trail.left());
-            exchange.record.steps_entered = trail.entered();
-            trail.tell_end(exchange);
+            trail.tell(exchange);
             if let Err(error) = trail.keep(&exchange.jetway().state).await {
                 tracing::error!(%error, "how far a run has come could not be kept");
             }

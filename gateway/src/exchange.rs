@@ -251,13 +251,6 @@ impl Exchange {
         self.record.call_ids = calls.iter().map(|call| short(&call.id)).collect();
     }
 
-    /// Where its run is on its path.
-    pub fn walks(&mut self, step: Option<&str>, (left, entered): (Vec<StepLeft>, Vec<String>)) {
-        self.record.step = step.map(str::to_owned);
-        self.record.steps_left = left;
-        self.record.steps_entered = entered;
-    }
-
     /// Steps that came to their end by now. What cannot be searched for secrets is not kept.
     pub fn leaves(&mut self, left: Vec<StepLeft>) {
         let policy = self.record.policy.as_ref().and_then(|name| self.gate.config.policies.get(name));

@@ -26,7 +26,9 @@ use jetway_core::wire::route::{Endpoint, NoRoute, likely_dialect, route};
 use jetway_core::wire::turn::Turn;
 use tracing::Instrument;
 
-use crate::call::{Answer, BodyError, Call, is_sub_agent, role_of, session_of, speaker_of, text};
+use crate::call::{
+    Answer, BodyError, Call, conversation_of, is_sub_agent, role_of, run_of, session_of, speaker_of, text,
+};
 use crate::config::Policy;
 use crate::converse::Talk;
 use crate::dispatch::{Sent, Target, path_of, send, targets};
@@ -233,6 +235,8 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     // Behind the hold: what is refused for want of money leaves nothing behind.
     if let Some(trail) = &trail {
         trail.keep(&jetway.state).await?;
+        // Nor is it told that it came to a step: what follows it does so once more.
+        trail.tell(exchange);
     }
     context::keep(&jetway, context, &conversation);
     Ok(Prepared { asked, conversation, desk, trail, outbound, targets, hold })
@@ -296,8 +300,7 @@ fn walk<'a>(
     (trail, asked): (&Trail, &Asked),
     exchange: &mut Exchange,
 ) -> Result<Option<Admitted<'a>>, StepDenied> {
-    exchange.walks(trail.step(), (trail.left(), trail.entered()));
-    trail.tell_end(exchange);
+    exchange.record.step = trail.step().map(str::to_owned);
     exchange.account = trail.account();
     let Wants { step, model, effort } = trail.wants();
     if model.is_none() && effort.is_none() {
@@ -573,28 +576,6 @@ fn no_route(why: NoRoute, head: &Parts) -> Refusal {
 fn no_policy(gate: &Gate, named: Option<&str>) -> Refusal {
     let known = gate.config.policies.keys().cloned().collect::<Vec<_>>().join(", ");
     Refusal::NoPolicy { name: named.unwrap_or_default().to_owned(), known }
-}
-
-/// The conversation within a run: sub-agents, titles and compactions have their own, for they
-/// begin otherwise.
-fn conversation_of(jetway: &Jetway, run: &str, asked: &Asked) -> String {
-    jetway.keyed.digest(&["conversation", run, &asked.opening.join("\u{0}")])
-}
-
-/// Which run a request belongs to: the session that its agent names, or where it names none, the
-/// way its conversation began.
-fn run_of(jetway: &Jetway, policy: &Policy, user: &str, (asked, head): (&Asked, &Parts)) -> String {
-    let named = session_of(&head.headers).map(str::to_owned).or_else(|| asked.session.clone());
-    named.map_or_else(
-        || {
-            let agent = text(&head.headers, header::USER_AGENT.as_str()).unwrap_or_default();
-            // Its name alone: one that is brought up to date in between goes on in its run.
-            let agent = agent.split('/').next().unwrap_or_default();
-            let opening = asked.opening.join("\u{0}");
-            jetway.run(&["run", &policy.name, user, "opening", agent, &opening])
-        },
-        |session| jetway.run_of_session(&policy.name, user, &session),
-    )
 }
 
 fn full(bytes: Bytes) -> UnsyncBoxBody<Bytes, BodyError> {

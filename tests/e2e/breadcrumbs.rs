@@ -367,6 +367,38 @@ breadcrumbs:
     assert!(!bodies().contains("Stop here"), "{}", bodies());
 }
 
+#[test]
+fn a_request_that_is_refused_comes_to_no_step_and_leaves_none() {
+    let provider = provider(&script(&[json!([bash("ls")]), json!([bash("ls")])]));
+    let path =
+        PATH.replace("id: look, prompt: steps/1-look.md", "id: look, prompt: steps/1-look.md, done: { call: Bash }");
+    let caps = "budget: { caps: [{ per: user, usd: 0.05, every: day }] }\n";
+    let jetway = setup(&provider.url(), &(path + caps)).start();
+    let mut history = vec![json!({ "role": "user", "content": "Add it." })];
+    for _ in 0..2 {
+        let ask = |most: u32| {
+            let tools = json!([{ "name": "Bash", "input_schema": { "type": "object" } }]);
+            let body = json!({ "model": "claude-sonnet-5-5", "max_tokens": most, "tools": tools, "messages": history });
+            post("/v1/messages", body.to_string()).header("x-jetway-run", "one").send(jetway.data)
+        };
+        assert_eq!(ask(90_000).status, 429);
+        let answer = ask(1000);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        goes_on(&mut history, &answer.json()["content"], "app.py");
+    }
+    let exchanges = jetway.exchanges(4);
+    let left: Vec<usize> = exchanges.iter().map(|one| one["steps_left"].as_array().map_or(0, Vec::len)).collect();
+    assert_eq!(left, [0, 0, 0, 1], "{exchanges:?}");
+    let metrics = jetway.metrics();
+    for line in [
+        "jetway_steps_entered_total{policy=\"open\",step=\"look\"} 1",
+        "jetway_steps_entered_total{policy=\"open\",step=\"plan\"} 1",
+        "jetway_steps_total{how=\"completed\",policy=\"open\",step=\"look\"} 1",
+    ] {
+        assert!(metrics.contains(line), "{line}\n{metrics}");
+    }
+}
+
 fn on_redis(redis: &jetway_support::redis::Redis, mut setup: Setup) -> Jetway {
     let secret = redis.folder().join("secret");
     std::fs::write(&secret, "0123456789abcdef0123456789abcdef").unwrap();

@@ -386,3 +386,38 @@ fn what_is_sent_again_counts_once_and_is_told() {
 fn what_is_sent_again_counts_once_in_postgres_too() {
     short(&format!("postgres: {{ urls: ['{}'], user: {}, timeout: 20s }}", postgres::database(), postgres::USER));
 }
+
+#[test]
+fn a_refusal_names_its_run_too_where_that_is_known() {
+    let scenarios = json!([
+        { "name": "busy", "when": { "contains": "busy" }, "turns": [{ "status": 529 }] },
+        { "name": "moved", "when": { "contains": "moved" }, "turns": [{ "status": 503 }] },
+        { "name": "plain", "turns": [{ "text": "Hello." }] },
+    ]);
+    let provider = provider(&json!({ "scenarios": scenarios }).to_string());
+    let caps = "budget: { caps: [{ per: user, usd: 0.05, every: day }] }\n";
+    let mut setup = Setup::new(&provider.url()).with(caps);
+    setup.policies[0].1 = setup.policies[0].1.replace("allow: ['*']", "allow: ['claude-*']");
+    let jetway = setup.start();
+    let ask = |(model, say, most): (&str, &str, u32)| {
+        let messages = json!([{ "role": "user", "content": say }]);
+        let body = json!({ "model": model, "max_tokens": most, "messages": messages }).to_string();
+        post("/v1/messages", body).header("x-jetway-run", "job").send(jetway.data)
+    };
+    let run = ask(("claude-sonnet-5-5", "Go.", 99)).header("x-jetway-run").unwrap().to_owned();
+    for (asked, status) in [
+        (("gpt-5.5", "Go.", 99), 403),
+        (("claude-sonnet-5-5", "Go.", 90_000), 429),
+        (("claude-sonnet-5-5", "It is busy.", 99), 529),
+        (("claude-sonnet-5-5", "It is moved.", 99), 503),
+    ] {
+        let answer = ask(asked);
+        assert_eq!((answer.status, answer.header("x-jetway-run")), (status, Some(run.as_str())), "{}", answer.text());
+    }
+    // One that cannot be read names it where its headers do.
+    let broken = post("/v1/messages", "{").header("x-jetway-run", "job").send(jetway.data);
+    assert_eq!((broken.status, broken.header("x-jetway-run")), (400, Some(run.as_str())), "{}", broken.text());
+    // Of one that nobody knows there is nothing to name.
+    let broken = post("/v1/messages", "{").header("x-jetway-run", "nothing").send(jetway.data);
+    assert_eq!((broken.status, broken.header("x-jetway-run")), (400, None));
+}

@@ -212,13 +212,17 @@ static BEGIN: LazyLock<Script> = LazyLock::new(|| {
     )
 });
 
-/// KEYS: as in [`keys`]. ARGV: the progress, and for how many seconds it is kept. Returned is where the path is.
+/// KEYS: as in [`keys`]. ARGV: the progress, and for how many seconds it is kept. Returned is where the path
+/// is: nothing where the run was erased meanwhile, of which nothing more is written.
 static GO_ON: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-        redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
-        redis.call('EXPIRE', KEYS[1], ARGV[2])
-        return redis.call('GET', KEYS[1])
+        local path = redis.call('GET', KEYS[1])
+        if path then
+            redis.call('SET', KEYS[2], ARGV[1], 'EX', ARGV[2])
+            redis.call('EXPIRE', KEYS[1], ARGV[2])
+        end
+        return path
         ",
     )
 });
@@ -282,5 +286,31 @@ mod tests {
         // A week later.
         state.purge(Timestamp::now() + jiff::SignedDuration::from_hours(24 * 8)).await.unwrap();
         assert_eq!(state.spent("s", 0).await.unwrap(), of(0, 0));
+    }
+
+    #[tokio::test]
+    async fn how_far_a_run_is_that_was_erased_meanwhile_is_not_written_again() {
+        let server = jetway_support::redis::Redis::start(&[]);
+        let settings = crate::runs::state::tests::settings(server.port);
+        let state = State::Shared(std::sync::Arc::new(crate::link::Link::new(&settings).unwrap()));
+        let rules = serde_saphyr::from_str("[{ id: look, prompt: a.md }]").unwrap();
+        let path = Path::new(rules, vec![Texts { prose: "Look.".into(), schema: None }]).unwrap();
+        let far = Progress { at: 1, ..Progress::begin(5) };
+        state.begin_path("r", &path, &Progress::begin(5)).await.unwrap();
+        state.keep_progress("r", &far).await.unwrap();
+        assert_eq!(state.path("r").await.unwrap().unwrap().1, far);
+        // One that is full takes neither, and says so.
+        server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
+        let kept = [state.keep_progress("r", &Progress::default()).await, state.begin_path("s", &path, &far).await];
+        assert!(kept.iter().all(|kept| matches!(kept, Err(StoreError::OutOfReach(_)))), "{kept:?}");
+        assert_eq!(
+            (state.path("r").await.unwrap().unwrap().1, state.path("s").await.unwrap().is_none()),
+            (far.clone(), true)
+        );
+        server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
+        state.erase("ada", vec![String::from("r")], Timestamp::now()).await.unwrap();
+        state.keep_progress("r", &far).await.unwrap();
+        let keys = server.cli(&["KEYS", "*state:r*"]);
+        assert!(keys.trim().is_empty(), "{keys}");
     }
 }

@@ -349,8 +349,15 @@ impl Trail {
         first.into_iter().chain(next).filter_map(|at| self.path.steps().get(at)).map(|step| step.id.clone()).collect()
     }
 
+    /// Tells an exchange which steps came to their end in it, and which it came to.
+    pub fn tell(&self, exchange: &mut Exchange) {
+        exchange.leaves(self.left());
+        exchange.record.steps_entered = self.entered();
+        self.tell_end(exchange);
+    }
+
     /// Tells an exchange in which the path ended how it did.
-    pub fn tell_end(&self, exchange: &mut Exchange) {
+    fn tell_end(&self, exchange: &mut Exchange) {
         let walked = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let last = walked.left.last().filter(|_| walked.progress.at >= self.path.steps().len());
         // A last step that was skipped is not done either.
