@@ -43,8 +43,6 @@ use crate::tab::{self, Account, Lesser, Tab};
 const MOST_CALLS: usize = 200;
 /// A model's name is the caller's text; more of it is of no use to a log.
 const LONGEST_NAME: usize = 128;
-/// Characters of what a model says of a step.
-const LONGEST_SAID: usize = 1_000;
 
 /// An exchange that is under way.
 #[derive(Debug)]
@@ -255,12 +253,7 @@ impl Exchange {
     pub fn leaves(&mut self, left: Vec<StepLeft>) {
         let policy = self.record.policy.as_ref().and_then(|name| self.gate.config.policies.get(name));
         let searcher = policy.and_then(|policy| self.jetway.searchers.always(policy).ok());
-        let safe = |said: String| {
-            let text = searcher.as_ref()?.search(&said).text.clone().unwrap_or(said);
-            Some(text.chars().take(LONGEST_SAID).collect())
-        };
-        self.record.steps_left =
-            left.into_iter().map(|left| StepLeft { said: left.said.clone().and_then(safe), ..left }).collect();
+        self.record.steps_left = left.into_iter().map(|left| left.searched(searcher.as_deref())).collect();
     }
 
     /// What is put before the model with it.

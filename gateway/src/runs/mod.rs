@@ -32,6 +32,7 @@ use jetway_core::wire::traceparent::Traceparent;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::redaction::Searcher;
 use crate::secret;
 
 pub use decision::{Decision, What};
@@ -238,7 +239,18 @@ pub struct StepLeft {
     pub said: Option<String>,
 }
 
+/// Characters of what a model says of a step.
+const LONGEST_SAID: usize = 1_000;
+
 impl StepLeft {
+    /// The same without the secrets in what its model said; without that where nobody can search it.
+    #[must_use]
+    pub fn searched(self, searcher: Option<&Searcher>) -> Self {
+        let safe = |said: String| Some(searcher?.search(&said).text.clone().unwrap_or(said));
+        let said = self.said.and_then(safe).map(|said| said.chars().take(LONGEST_SAID).collect());
+        Self { said, ..self }
+    }
+
     #[must_use]
     pub fn of(path: &Path, left: &Left) -> Option<Self> {
         let step = path.steps().get(left.step)?.id.clone();
