@@ -23,7 +23,7 @@ fn asked(dialect: Dialect, body: &Value, told: Option<&str>) -> Value {
 #[test]
 fn a_question_stands_behind_the_last_turn_and_the_tools_stay() {
     let tools = json!([{"name": "a"}]);
-    let body = json!({"model": "m", "tools": tools, "tool_choice": {"type": "tool", "name": "a"}, "messages": [{"role": "user", "content": "t"}]});
+    let body = json!({"model": "m", "max_tokens": 9, "tools": tools, "tool_choice": {"type": "tool", "name": "a"}, "messages": [{"role": "user", "content": "t"}]});
     let told = r#"{"role":"assistant","content":[{"type":"text","text":"done"}]}"#;
     let sent = asked(Dialect::Messages, &body, Some(told));
     // A choice that would force a call is left to the model; that it is not to call stands in the question.
@@ -51,7 +51,7 @@ fn a_question_stands_behind_the_last_turn_and_the_tools_stay() {
     assert_eq!(sent["input"][2]["content"][0], json!({"type": "input_text", "text": "<q>\n\"Why\"?"}));
 
     // Without tools there is nothing to choose, and some providers refuse a choice.
-    assert_eq!(asked(Dialect::Chat, &json!({"messages": []}), None).get("tool_choice"), None);
+    assert_eq!(asked(Dialect::Chat, &json!({"model": "m", "messages": [{"role": "user", "content": "t"}]}), None).get("tool_choice"), None);
 }
 
 /// What a turn says in words, and the calls in it that its agent has to answer.
