@@ -159,6 +159,6 @@ mod tests {
         // What refuses a call is found by its tool and rule, as it is written.
         let refused = |noted| serde_json::to_string(&call("A", noted)).unwrap();
         assert_eq!(refused(false), r#"{"tool":"A","rule":"deny"}"#);
-        assert_eq!(refused(true), r#"{"tool":"A","rule":"deny","noted":true}"#);
+        assert_eq!(refused(true), r#"{"tool":"A","noted":true,"rule":"deny"}"#);
     }
 }
