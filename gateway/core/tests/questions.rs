@@ -51,7 +51,11 @@ fn a_question_stands_behind_the_last_turn_and_the_tools_stay() {
     assert_eq!(sent["input"][2]["content"][0], json!({"type": "input_text", "text": "<q>\n\"Why\"?"}));
 
     // Without tools there is nothing to choose, and some providers refuse a choice.
-    assert_eq!(asked(Dialect::Chat, &json!({"model": "m", "messages": [{"role": "user", "content": "t"}]}), None).get("tool_choice"), None);
+    assert_eq!(
+        asked(Dialect::Chat, &json!({"model": "m", "messages": [{"role": "user", "content": "t"}]}), None)
+            .get("tool_choice"),
+        None
+    );
 }
 
 /// What a turn says in words, and the calls in it that its agent has to answer.
