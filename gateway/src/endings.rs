@@ -809,7 +809,8 @@ mod tests {
         let (over, asked) = next(false).await.unwrap();
         assert_eq!((over.whose.run.as_str(), asked, endings.open()), ("3", false, 4));
         assert!(next(false).await.is_err());
-        assert_eq!((endings.known().waiting.len(), endings.known().bytes), (4, 16));
+        let sizes = |known: &Known| (known.waiting.len(), known.bytes);
+        assert_eq!(sizes(&endings.known()), (4, 16));
         // One that goes on waits no more.
         endings.begun(&whose("0"));
         let (over, asked) = next(true).await.unwrap();
