@@ -163,7 +163,9 @@ fn runs_are_told_apart_and_shown() {
     let mut turns: Vec<_> = runs.as_array().unwrap().iter().map(|run| run["turns"].as_i64().unwrap()).collect();
     turns.sort_unstable();
     assert_eq!(turns, [1, 2]);
-    assert!(jetway.json(&["runs", "--json", "--policy", "none"]).as_array().unwrap().is_empty());
+    let unknown = jetway.command(&["runs", "--json", "--policy", "none"]);
+    let said = String::from_utf8(unknown.stderr).unwrap();
+    assert!(!unknown.status.success() && said.contains("no policy is called \"none\""), "{said}");
     let id = runs[0]["id"].as_str().unwrap();
     let shown = String::from_utf8(jetway.command(&["runs", "show", id]).stdout).unwrap();
     assert!(shown.contains("messages claude-sonnet-5-5  complete") && shown.contains("tokens"), "{shown}");
