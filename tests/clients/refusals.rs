@@ -129,8 +129,9 @@ fn harmless(agent: Agent) -> Value {
 fn a_budget_that_ends_in_mid_run_ends_the_run() {
     let budget = "budget: { caps: [{ per: user, usd: 0.50, every: day }], output_limit: 1000 }\n";
     for agent in [Agent::ClaudeCode, CODEX] {
+        // More than was set aside, so that the next request must not come before it is settled.
         let turns = json!([
-            { "calls": [harmless(agent)], "usage": { "input": 200_000, "output": 10 } },
+            { "calls": [agent.shell("sleep 2")], "usage": { "input": 200_000, "output": 10 } },
             { "text": "This is never said." },
         ]);
         let Came { ran, exchanges, .. } = run(agent, json!({ "name": "dear", "turns": turns }), budget);
