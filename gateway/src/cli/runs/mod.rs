@@ -143,7 +143,7 @@ async fn obey(config: &Config, args: &Args) -> anyhow::Result<()> {
     let reader = Reader::open(&config.runs, &config.state).await?;
     match &args.command {
         None => list(config, &reader, &args.list).await,
-        Some(Command::Tail(args)) => tail::run(&reader, args).await,
+        Some(Command::Tail(args)) => tail::run(config, &reader, args).await,
         Some(Command::Export(args)) => export::run(&reader, args).await,
         Some(Command::Replay(args)) => replay::run(config, &reader, args).await,
         Some(Command::Show { id, json, bodies }) => show(&reader, id, (*json, *bodies)).await,

@@ -6,14 +6,16 @@ use std::time::Duration;
 use jetway_core::units::Span;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::cli::runs::money;
+use crate::cli::runs::{known, money};
 use crate::cli::{ago, out, span};
+use crate::config::Config;
 use crate::runs::read::{self, LONG, Line, Reader};
 
 /// How often it is looked.
 const PAUSE: Duration = Duration::from_millis(500);
 /// New exchanges that are read at once.
 const AT_ONCE: usize = 500;
+
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Begin so far back, 30m at most. By default with what ends from now on.
@@ -27,7 +29,8 @@ pub(super) struct Args {
     json: bool,
 }
 
-pub(super) async fn run(reader: &Reader, args: &Args) -> anyhow::Result<()> {
+pub(super) async fn run(config: &Config, reader: &Reader, args: &Args) -> anyhow::Result<()> {
+    known(config, reader, args.policy.as_deref()).await?;
     if args.since.is_some_and(|since| SignedDuration::try_from(since.0).map_or(true, |since| since > LONG)) {
         anyhow::bail!("`--since` goes back 30m at most; `jetway runs export --since` goes further");
     }
