@@ -15,6 +15,8 @@ use rusqlite::{Connection, params_from_iter};
 use serde_json::{Map, Value};
 
 pub use part::{MOST_SPENDING, Part, Place};
+use text::Looked;
+pub(super) use text::NEWEST;
 
 use crate::config::{Postgres, Runs};
 use crate::runs::body::unpack;
@@ -178,6 +180,16 @@ impl Reader {
     /// # Errors
     /// When the log cannot be read.
     pub async fn list(&self, filter: &Filter) -> Result<Vec<Line>, StoreError> {
+        if filter.text.is_some() && i64::from(filter.limit) <= NEWEST {
+            let runs = self.listed(filter, Looked::Newest).await?;
+            if runs.len() == filter.limit as usize {
+                return Ok(runs);
+            }
+        }
+        self.listed(filter, Looked::Everywhere).await
+    }
+
+    async fn listed(&self, filter: &Filter, looked: Looked) -> Result<Vec<Line>, StoreError> {
         let mut query = Query::default();
         query.is("policy", filter.policy.as_deref());
         query.is("user", filter.user.as_deref());
@@ -195,7 +207,7 @@ impl Reader {
         query.ended(filter.ended.as_deref());
         query.refused(filter.refused.as_deref());
         let sql = match &filter.text {
-            Some(text) => query.saying(text, self.dialect()),
+            Some(text) => query.saying(text, self.dialect(), looked),
             None => format!("{RUNS} run {} ORDER BY started DESC, id DESC", query.conditions()),
         };
         let limit = query.parameter(u64::from(filter.limit));
@@ -213,14 +225,8 @@ impl Reader {
         let mut exchanges = self.rows("SELECT * FROM exchange WHERE run = $1 ORDER BY at, id", &full).await?;
         // Behind its exchanges, of which more may have come meanwhile: its sums are of all that are shown.
         let Some(run) = self.rows(&format!("{RUNS} run WHERE id = $1"), &full).await?.pop() else { return Ok(None) };
-        // A row is never changed: that its request was sent again stands in the one that followed.
-        let again = exchanges.iter().filter_map(|exchange| Some((text(exchange, "again_of")?, text(exchange, "id")?)));
-        let again: HashMap<String, String> = again.map(|(of, id)| (of.to_owned(), id.to_owned())).collect();
-        for (turn, exchange) in (1_u64..).zip(&mut exchanges) {
-            exchange.insert(String::from("turn"), turn.into());
-            let by = text(exchange, "id").and_then(|id| again.get(id)).cloned();
-            exchange.insert(String::from("retried_by"), by.into());
-        }
+        let endings = self.endings_of(&full).await?;
+        part::in_turn(1, &mut exchanges, &endings);
         Ok(Some((run, exchanges)))
     }
 
@@ -332,7 +338,11 @@ impl Reader {
     /// # Errors
     /// When the log cannot be read.
     pub async fn endings(&self, run: &str) -> Result<Vec<Line>, StoreError> {
-        self.rows("SELECT * FROM ending WHERE run = $1 ORDER BY at, id", &[Cell::from(run)]).await
+        self.endings_of(&[Cell::from(run)]).await
+    }
+
+    async fn endings_of(&self, run: &[Cell; 1]) -> Result<Vec<Line>, StoreError> {
+        self.rows("SELECT * FROM ending WHERE run = $1 ORDER BY at, id", run).await
     }
 
     /// What agents said since then, under one policy or any.

@@ -56,7 +56,6 @@ struct Turn {
     at: String,
     dialect: String,
     model: String,
-    /// Where the provider named another.
     /// The models that it was sent to and that served it, where each is another than the one before.
     sent: Option<String>,
     served: Option<String>,
@@ -325,6 +324,9 @@ fn marks(exchange: &Line, previous: Option<&Line>) -> Vec<Mark> {
     let mut marks = Vec::new();
     let mut add = |kind: &'static str, what: String, more: Option<String>| marks.push(Mark { kind, what, more });
     let part = |item: &Value, name: &str| item.get(name).and_then(Value::as_str).map(str::to_owned);
+    if let Some(how) = text(exchange, "ended_before") {
+        add("before it", format!("the run ended: {}", how.replace('_', " ")), None);
+    }
     if text(exchange, "endpoint").as_deref() == Some(QUESTION) {
         add("question", String::from("asked by Jetway, what stood in its agent's way"), None);
     }

@@ -44,7 +44,7 @@ fn exchange(turn: i64) -> Line {
         "cache_write": 0, "output": 19, "estimated": true, "cost_micros": 2_000,
     }]);
     exchange.insert(String::from("inner"), inner);
-    for name in ["again_of", "prefix_break", "speaker", "retried_by"] {
+    for name in ["again_of", "prefix_break", "speaker", "retried_by", "ended_before"] {
         exchange.insert(name.to_owned(), EVIL.into());
     }
     let refused = |noted: bool| json!({ "what": "refused", "of": EVIL, "rule": EVIL, "reason": EVIL, "noted": noted });

@@ -96,6 +96,9 @@ fn turn(text: &mut String, exchange: &Line, before: &[String], paint: Paint) {
     let what = format!("{asks} {}{}{}", field(exchange, "model"), sent_as(exchange), whose(exchange));
     text.push_str(&format!("\n{:>3}  {}  {what}  {outcome}{retried}\n", number(exchange, "turn"), paint.dim(clock)));
     let mut note = |label: &str, value: String| text.push_str(&format!("     {label:<9} {value}\n"));
+    if let Some(how) = self::text(exchange, "ended_before") {
+        note("before it", format!("the run ended, {}", shown(how)));
+    }
     if number(exchange, "input") + number(exchange, "output") > 0 {
         let estimated = if number(exchange, "estimated") == 1 { " (estimated)" } else { "" };
         note(

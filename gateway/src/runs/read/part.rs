@@ -1,6 +1,8 @@
 //! Of a run that may be long a part, and of many runs what they spent: what is wanted of very many rows is
 //! added up where they are.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 
 use super::{Line, Query, RUNS, Reader, number, text};
@@ -71,10 +73,8 @@ impl Reader {
             let sql = format!("SELECT count(*) AS earlier FROM exchange {}", query.conditions());
             earlier = self.rows(&sql, &query.cells).await?.first().map_or(0, |line| number(line, "earlier"));
         }
-        for (turn, exchange) in (earlier + 1..).zip(&mut exchanges) {
-            exchange.insert(String::from("turn"), turn.into());
-        }
         let full = [full];
+        in_turn(earlier + 1, &mut exchanges, &self.endings_of(&full).await?);
         let sums = self.rows(SUMS, &full).await?.pop().unwrap_or_default();
         // What stands in lists is added up where JSON can be read: alike ones are read once.
         let alike = |name: &&str| {
@@ -109,6 +109,25 @@ impl Reader {
             FROM exchange {conditions} AND at <= {until} ORDER BY at DESC, id DESC LIMIT {most}"
         );
         self.rows(&sql, &query.cells).await
+    }
+}
+
+/// Tells of exchanges that follow each other what no row says of itself, for none is ever changed: the number
+/// of its turn, which one sent its request again, and how the run had ended before it went on with this one.
+pub(super) fn in_turn(first: i64, exchanges: &mut [Line], endings: &[Line]) {
+    let again = exchanges.iter().filter_map(|exchange| Some((text(exchange, "again_of")?, text(exchange, "id")?)));
+    let again: HashMap<String, String> = again.map(|(of, id)| (of.to_owned(), id.to_owned())).collect();
+    let moment = |line: &Line| text(line, "at").and_then(|at| at.parse::<Timestamp>().ok());
+    let mut before = None;
+    for (turn, exchange) in (first..).zip(exchanges) {
+        let began = moment(exchange);
+        let is_between = |ending: &&Line| before.is_some() && moment(ending) >= before && moment(ending) < began;
+        let ended = endings.iter().rfind(is_between).and_then(|ending| text(ending, "how"));
+        let by = text(exchange, "id").and_then(|id| again.get(id)).cloned();
+        exchange.insert(String::from("turn"), turn.into());
+        exchange.insert(String::from("retried_by"), by.into());
+        exchange.insert(String::from("ended_before"), ended.into());
+        before = began;
     }
 }
 

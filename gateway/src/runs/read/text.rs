@@ -8,8 +8,9 @@ impl Query {
     /// The runs of which these conditions hold and in which a text was said, the newest first.
     ///
     /// What was said is much, so that the index tells which runs may have said it; they are looked through one
-    /// by one, and nobody goes on where there are enough.
-    pub(super) fn saying(&mut self, text: &str, dialect: Dialect) -> String {
+    /// by one, and nobody goes on where there are enough. Of the newest alone all are looked through: what many
+    /// said is there already, and the index would name as many.
+    pub(super) fn saying(&mut self, text: &str, dialect: Dialect, looked: Looked) -> String {
         let is_embedded = dialect == Dialect::Embedded;
         let sought = self.parameter(text);
         let place = if is_embedded { "instr" } else { "strpos" };
@@ -22,7 +23,7 @@ impl Query {
         );
         let mut says = has("words");
         let mut tables = vec![told];
-        if let Some(marks) = marks::wanted(text) {
+        if let (Looked::Everywhere, Some(marks)) = (looked, marks::wanted(text)) {
             // SQLite reads words, all of which must be there.
             let wanted = if is_embedded { marks.trim_matches(['{', '}']).replace(',', " ") } else { marks };
             let wanted = self.parameter(wanted.as_str());
@@ -43,15 +44,25 @@ impl Query {
             self.conditions.push(String::from(may));
         }
         let (tables, conditions) = (tables.join(", "), self.conditions());
+        let most = if looked == Looked::Newest { NEWEST } else { ALL };
         // What has a limit is found first and in its order.
         format!(
             "WITH {tables} {RUNS}
-                (SELECT * FROM run {conditions} ORDER BY started DESC, id DESC LIMIT {ALL}) AS run
+                (SELECT * FROM run {conditions} ORDER BY started DESC, id DESC LIMIT {most}) AS run
             WHERE id IN (SELECT run FROM told)
                 OR 1 = (SELECT 1 FROM body WHERE body.run = run.id AND {says} LIMIT 1)"
         )
     }
 }
 
+/// Where a text is looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Looked {
+    Newest,
+    Everywhere,
+}
+
+/// So many runs are looked through without the index.
+pub(in crate::runs) const NEWEST: i64 = 40;
 /// There are not as many runs.
 const ALL: i64 = i64::MAX;

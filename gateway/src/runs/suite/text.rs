@@ -8,7 +8,7 @@ use super::{Place, record};
 use crate::config::Runs;
 use crate::runs::body::Body;
 use crate::runs::postgres::Wire;
-use crate::runs::read::{Filter, Reader};
+use crate::runs::read::{Filter, NEWEST, Reader};
 use crate::runs::row::Row;
 use crate::runs::{Record, log};
 
@@ -77,6 +77,16 @@ pub(super) async fn that_was_said_is_found(place: &Place) {
     let filter = Filter { text: Some("middle".into()), user: Some("bob".into()), limit: 3, ..Filter::default() };
     let runs = reader.list(&filter).await.unwrap();
     assert_eq!(runs.iter().map(|run| run["id"].as_str().unwrap()).collect::<Vec<_>>(), ["run_c"]);
+    // Behind more runs than are looked through without the index.
+    for number in 0..=NEWEST {
+        let run = format!("run_{number}");
+        let (record, body) = said((&run, "eve", 0), Some("something else"));
+        open.log.write(&record).await.unwrap();
+        open.log.keep_body(body).await.unwrap();
+    }
+    open.told().await;
+    assert_eq!(found(&reader, "ddlewar").await, ["run_h", "run_f", "run_e"]);
+    assert_eq!(found(&reader, "or").await, ["run_d", "run_b"]);
     open.end().await;
 }
 
