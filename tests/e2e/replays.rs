@@ -177,6 +177,7 @@ fn under_its_own_policy_nothing_of_a_run_is_another() {
     assert!(without["cost_micros"][1].as_u64() < without["cost_micros"][0].as_u64(), "{without}");
     let bare = jetway.json(&["policy", "diff", "open", &other(&jetway, LOCKDOWN), "--json"]);
     assert_eq!(bare["not_shown"].as_object().unwrap().len(), 5, "{bare}");
+    assert!(bare["seconds"].as_f64().is_some_and(|seconds| seconds > 0.0), "{bare}");
 }
 
 #[test]

@@ -50,14 +50,15 @@ pub(super) async fn run(config: &Config, args: &DiffArgs) -> anyhow::Result<()> 
         }
     }
     let replays: Vec<(Replay, Replay)> = were.into_iter().zip(are).collect();
-    let found = diff(&replays);
+    let mut found = diff(&replays);
+    found.seconds = begun.elapsed().as_secs_f64();
     if runs.len() == MOST_RUNS as usize {
         tracing::warn!("there are more runs than {MOST_RUNS}; the latest of them were looked at");
     }
     if args.json {
         return out::line(&serde_json::to_string_pretty(&found)?);
     }
-    let seconds = begun.elapsed().as_secs_f64();
+    let seconds = found.seconds;
     #[expect(clippy::cast_precision_loss, reason = "it is shown in whole runs")]
     let rate = found.runs as f64 / seconds.max(0.001);
     out::raw(found.render().as_bytes())?;
@@ -87,6 +88,8 @@ pub(super) struct Diff {
     pub(super) not_refused: BTreeMap<String, usize>,
     /// Runs that would be refused before they came to their end.
     pub(super) ended: [usize; 2],
+    /// How long holding them against both took.
+    pub(super) seconds: f64,
 }
 
 /// Calls that meet another fate.
