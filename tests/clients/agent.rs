@@ -47,10 +47,15 @@ impl Agent {
 
     /// Gives it a task, with this as the address of its provider.
     pub(crate) fn run(self, place: &Place, url: &str, key: &str, task: &str) -> Ran {
+        self.run_again(place, url, key, &[task])
+    }
+
+    /// Likewise, with what it is to do with a session that there is, and the task behind that.
+    pub(crate) fn run_again(self, place: &Place, url: &str, key: &str, words: &[&str]) -> Ran {
         let command = match self {
             Self::ClaudeCode => {
                 let mut command = place.command(&installed().join("node_modules/.bin/claude"));
-                command.args(["-p", task, "--allowedTools", "Read,Edit,Write,Bash"]);
+                command.arg("-p").args(words).args(["--allowedTools", "Read,Edit,Write,Bash"]);
                 command.env("ANTHROPIC_BASE_URL", url).env("ANTHROPIC_AUTH_TOKEN", key);
                 command.env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
                 command
@@ -60,13 +65,13 @@ impl Agent {
                     "model = \"{model}\"\nmodel_provider = \"jetway\"\n[model_providers.jetway]\nname = \"Jetway\"\n\
                      base_url = \"{url}/v1\"\nenv_key = \"JETWAY_KEY\"\nwire_api = \"responses\"\n"
                 );
-                let mut command = codex(place, &config, task);
+                let mut command = codex(place, &config, words);
                 command.env("JETWAY_KEY", key);
                 command
             }
             Self::CodexSignedIn => {
                 let config = format!("model = \"gpt-5.5\"\nopenai_base_url = \"{url}/v1\"\n");
-                let command = codex(place, &config, task);
+                let command = codex(place, &config, words);
                 std::fs::write(place.home().join(".codex/auth.json"), ACCOUNT.replace("TOKEN", TOKEN)).unwrap();
                 command
             }
@@ -88,12 +93,12 @@ impl Agent {
     }
 }
 
-fn codex(place: &Place, config: &str, task: &str) -> Command {
+fn codex(place: &Place, config: &str, words: &[&str]) -> Command {
     let folder = place.home().join(".codex");
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("config.toml"), config).unwrap();
     let mut command = place.command(&installed().join("node_modules/.bin/codex"));
-    command.args(["exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", task]);
+    command.args(["exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]).args(words);
     command
 }
 

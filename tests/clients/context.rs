@@ -167,7 +167,7 @@ fn with_everything_on_the_prompt_of_codex_in_code_grows_only_at_its_end() {
 
 /// Claude Code moves its cache marks along, and writes a list of one text as that text once it
 /// is no longer the last: both are the same to a model.
-fn normalised(messages: &str) -> String {
+pub(crate) fn normalised(messages: &str) -> String {
     let mut text = messages.to_owned();
     for mark in
         [",\"cache_control\":{\"type\":\"ephemeral\"}", ",\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}"]

@@ -11,6 +11,7 @@ mod endings;
 mod log;
 mod place;
 mod refusals;
+mod resumes;
 mod sdks;
 mod secrets;
 mod tasks;

@@ -1,0 +1,153 @@
+//! Sessions of agents as they are released that go on later, and that go on twice.
+
+use std::collections::HashMap;
+
+use jetway_scripted::Provider;
+use jetway_support::{Jetway, Setup, provider};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::agent::{Agent, CODEX, CODEX_IN_CODE};
+use crate::context::normalised;
+use crate::place::Place;
+
+const POLICY: &str = "
+context: { docs: docs, standing: standing.md, allowance: 500, min_score: 0.1 }
+breadcrumbs:
+  - { id: one, prompt: one.md, done: { result: alpha } }
+  - { id: two, prompt: two.md, done: { result: beta } }
+  - { id: last, prompt: last.md }
+";
+const PAGE: &str = "# Greetings\nA greeting of Jetway counts its lines.\n";
+const TASK: &str = "How does a greeting of Jetway count its lines?";
+
+/// An agent's session, and what it has to do with.
+struct Session {
+    agent: Agent,
+    place: Place,
+    provider: Provider,
+    jetway: Jetway,
+}
+
+impl Session {
+    /// One that has begun, and came to the second step.
+    fn begin(agent: Agent) -> Self {
+        let place = Place::new();
+        let turns = json!([
+            { "calls": [agent.shell("echo alpha")] },
+            { "text": "Begun." },
+            { "calls": [agent.shell("echo beta")] },
+            { "text": "Gone on." },
+            { "text": "At an end." },
+        ]);
+        let provider = provider(&json!({ "scenarios": [{ "name": "session", "turns": turns }] }).to_string());
+        let mut setup = Setup::new(&provider.url()).with(POLICY).file("open/docs/greetings.md", PAGE);
+        for step in ["one", "two", "last"] {
+            setup = setup.file(&format!("open/{step}.md"), &format!("STEP {step}"));
+        }
+        let jetway = setup.file("open/standing.md", "Greetings are polite.\n").start();
+        let session = Self { agent, place, provider, jetway };
+        session.says(&[TASK], "Begun.");
+        session
+    }
+
+    #[track_caller]
+    fn says(&self, words: &[&str], answer: &str) {
+        let ran = self.agent.run_again(&self.place, &self.jetway.url(), "sk-dummy", words);
+        assert!(ran.code == Some(0) && ran.out.contains(answer), "{ran:?}\n{}", self.jetway.log());
+    }
+
+    /// What its agent calls it.
+    fn id(&self) -> String {
+        let bodies = self.provider.seen();
+        let body: Value = serde_json::from_slice(&bodies[0].body).unwrap();
+        let id = match self.agent {
+            Agent::ClaudeCode => {
+                let user: Value = serde_json::from_str(body["metadata"]["user_id"].as_str().unwrap()).unwrap();
+                user["session_id"].clone()
+            }
+            _ => body["prompt_cache_key"].clone(),
+        };
+        id.as_str().unwrap().to_owned()
+    }
+
+    /// The run of each request, the first being 0; and at which step it was.
+    fn runs(&self) -> Vec<(usize, String)> {
+        let mut seen: Vec<String> = Vec::new();
+        let mut told = Vec::new();
+        let runs = self.jetway.json(&["runs", "--json", "--limit", "9"]);
+        let mut all: Vec<Value> = Vec::new();
+        for run in runs.as_array().unwrap() {
+            let shown = self.jetway.json(&["runs", "show", run["id"].as_str().unwrap(), "--json"]);
+            all.extend(shown["exchanges"].as_array().unwrap().iter().cloned());
+        }
+        all.sort_by_key(|exchange| exchange["id"].as_str().unwrap().to_owned());
+        for exchange in &all {
+            let run = exchange["run"].as_str().unwrap().to_owned();
+            let at = seen.iter().position(|known| *known == run).unwrap_or_else(|| {
+                seen.push(run);
+                seen.len() - 1
+            });
+            told.push((at, exchange["step"].as_str().unwrap_or("-").to_owned()));
+        }
+        told
+    }
+
+    /// What the model saw of the conversation in each request, without what closes it.
+    fn prompts(&self) -> Vec<String> {
+        let list = if self.agent == Agent::ClaudeCode { "messages" } else { "input" };
+        let prompt = |body: &[u8]| {
+            let body: HashMap<String, Box<RawValue>> = serde_json::from_slice(body).unwrap();
+            normalised(body[list].get()).trim_end().strip_suffix(']').unwrap().to_owned()
+        };
+        self.provider.seen().iter().map(|seen| prompt(&seen.body)).collect()
+    }
+}
+
+/// It goes on twice, and then its beginning once more otherwise; the page that it was shown is another by then.
+#[track_caller]
+fn goes_on(agent: Agent) {
+    let session = Session::begin(agent);
+    let page = session.jetway.folder.path().join("policies/open/docs/greetings.md");
+    std::fs::write(page, "# Greetings\nAll new: a greeting of Jetway counts lines.\n").unwrap();
+    session.jetway.says("is in force");
+    let id = session.id();
+    let [latest, by_id, fork] = match agent {
+        Agent::ClaudeCode => [
+            &["Go on.", "--continue"][..],
+            &["And on.", "--resume", &id],
+            &["Else?", "--resume", &id, "--fork-session"],
+        ],
+        _ => [&["resume", "--last", "Go on."][..], &["resume", &id, "And on."], &["fork", &id, "Else?"]],
+    };
+    session.says(latest, "Gone on.");
+    session.says(by_id, "At an end.");
+    session.says(fork, "At an end.");
+
+    let steps = ["one", "one", "two", "two", "last"].map(|step| (0, step.to_owned()));
+    assert_eq!(session.runs(), [&steps[..], &[(1, String::from("one"))]].concat(), "a fork is a run of its own");
+    let prompts = session.prompts();
+    let texts = ["STEP one", "STEP two", "STEP last", "A greeting of Jetway counts", "All new"];
+    let counts = prompts.iter().map(|prompt| texts.map(|text| prompt.matches(text).count()));
+    assert_eq!(
+        counts.collect::<Vec<_>>(),
+        // What its run was shown stays; the fork is shown what holds now, once.
+        [[1, 0, 0, 1, 0], [1, 1, 0, 1, 0], [1, 1, 0, 1, 0], [1, 1, 1, 1, 0], [1, 1, 1, 1, 0], [1, 0, 0, 0, 1]],
+    );
+    for (turn, two) in prompts[..5].windows(2).enumerate() {
+        assert!(two[1].starts_with(&two[0]), "turn {turn}: {}\n\n{}", two[0], two[1]);
+    }
+    let metrics = session.jetway.metrics();
+    assert!(!metrics.contains("jetway_prompt_prefix_breaks_total{"), "{metrics}");
+}
+
+#[test]
+fn a_session_of_claude_code_goes_on_and_a_fork_is_another_run() {
+    goes_on(Agent::ClaudeCode);
+}
+
+#[test]
+fn a_session_of_codex_goes_on_and_a_fork_is_another_run() {
+    goes_on(CODEX);
+    goes_on(CODEX_IN_CODE);
+}
