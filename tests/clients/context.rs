@@ -169,10 +169,10 @@ fn with_everything_on_the_prompt_of_codex_in_code_grows_only_at_its_end() {
 /// is no longer the last: both are the same to a model.
 pub(crate) fn normalised(messages: &str) -> String {
     let mut text = messages.to_owned();
-    for mark in
-        [",\"cache_control\":{\"type\":\"ephemeral\"}", ",\"cache_control\":{\"type\":\"ephemeral\",\"ttl\":\"1h\"}"]
-    {
-        text = text.replace(mark, "");
+    for time in ["", ",\"ttl\":\"1h\""] {
+        let mark = format!("\"cache_control\":{{\"type\":\"ephemeral\"{time}}}");
+        // Jetway's own stands first.
+        text = text.replace(&format!(",{mark}"), "").replace(&format!("{mark},"), "");
     }
     let begin = "[{\"type\":\"text\",\"text\":\"";
     let mut out = String::new();
