@@ -10,6 +10,7 @@ mod context;
 mod endings;
 mod log;
 mod place;
+mod recorded;
 mod refusals;
 mod resumes;
 mod sdks;

@@ -7,14 +7,14 @@ import sys
 
 import openai
 
-FILES = {"a.txt": "apples", "b.txt": "bananas"}
+FILES = {"a.txt": "apples", "b.txt": "bananas", "three.txt": "three"}
 PARAMETERS = {"type": "object", "properties": {"path": {"type": "string"}}}
 NAMES = ("read_file", "remove_file")
 
 
-def chat(client, stream):
+def chat(client, stream, say):
     tools = [{"type": "function", "function": {"name": name, "parameters": PARAMETERS}} for name in NAMES]
-    messages = [{"role": "user", "content": "Which fruit?"}]
+    messages = [{"role": "user", "content": say}]
     made, texts, stops = [], [], []
     while True:
         asked = {"model": "gpt-5.5", "messages": messages, "tools": tools}
@@ -37,9 +37,9 @@ def chat(client, stream):
             messages.append({"role": "tool", "tool_call_id": call.id, "content": FILES[path]})
 
 
-def responses(client, stream):
+def responses(client, stream, say):
     tools = [{"type": "function", "name": name, "parameters": PARAMETERS, "strict": False} for name in NAMES]
-    items = [{"role": "user", "content": "Which fruit?"}]
+    items = [{"role": "user", "content": say}]
     made, texts, stops, output = [], [], [], 0
     while True:
         asked = {"model": "gpt-5.5", "input": items, "tools": tools, "store": False}
@@ -82,7 +82,7 @@ def run(job):
     client = openai.OpenAI(base_url=job["base"] + "/v1", api_key=job["key"])
     if job["do"] == "ask":
         return ask(client, job)
-    return {"chat": chat, "responses": responses}[job["api"]](client, job["stream"])
+    return {"chat": chat, "responses": responses}[job["api"]](client, job["stream"], job.get("say", "Which fruit?"))
 
 
 print(json.dumps([run(job) for job in json.loads(sys.argv[1])]))

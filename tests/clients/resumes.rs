@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use jetway_scripted::Provider;
+use jetway_support::prompt::normalised;
 use jetway_support::{Jetway, Setup, provider};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::agent::{Agent, CODEX, CODEX_IN_CODE};
-use crate::context::normalised;
 use crate::place::Place;
 
 const POLICY: &str = "

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
+use jetway_support::prompt::normalised;
 use jetway_support::{Jetway, OPEN, Setup, provider};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use crate::context::normalised;
 use crate::log::{each, exchanges};
 use crate::place::{Place, installed};
 

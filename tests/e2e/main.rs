@@ -21,6 +21,7 @@ mod logs;
 mod operations;
 mod page;
 mod placements;
+mod recorded;
 mod replays;
 mod runlog;
 mod runs;

@@ -15,6 +15,8 @@ mod listen;
 pub mod pages;
 pub mod postgres;
 pub mod prometheus;
+pub mod prompt;
+pub mod recorded;
 pub mod redis;
 pub mod tap;
 pub mod tls;
