@@ -30,8 +30,8 @@ struct Session {
 }
 
 impl Session {
-    /// One that has begun, and came to the second step.
-    fn begin(agent: Agent) -> Self {
+    /// One that has begun, and came to the second step, where there is one.
+    fn begin(agent: Agent, policy: &str) -> Self {
         let place = Place::new();
         let turns = json!([
             { "calls": [agent.shell("echo alpha")] },
@@ -41,7 +41,7 @@ impl Session {
             { "text": "At an end." },
         ]);
         let provider = provider(&json!({ "scenarios": [{ "name": "session", "turns": turns }] }).to_string());
-        let mut setup = Setup::new(&provider.url()).with(POLICY).file("open/docs/greetings.md", PAGE);
+        let mut setup = Setup::new(&provider.url()).with(policy).file("open/docs/greetings.md", PAGE);
         for step in ["one", "two", "last"] {
             setup = setup.file(&format!("open/{step}.md"), &format!("STEP {step}"));
         }
@@ -107,7 +107,7 @@ impl Session {
 /// It goes on twice, and then its beginning once more otherwise; the page that it was shown is another by then.
 #[track_caller]
 fn goes_on(agent: Agent) {
-    let session = Session::begin(agent);
+    let session = Session::begin(agent, POLICY);
     let page = session.jetway.folder.path().join("policies/open/docs/greetings.md");
     std::fs::write(page, "# Greetings\nAll new: a greeting of Jetway counts lines.\n").unwrap();
     session.jetway.says("is in force");
@@ -139,6 +139,43 @@ fn goes_on(agent: Agent) {
     }
     let metrics = session.jetway.metrics();
     assert!(!metrics.contains("jetway_prompt_prefix_breaks_total{"), "{metrics}");
+}
+
+/// A fork whose original was told no more than what goes with its task begins with the same bytes.
+#[track_caller]
+fn is_forked(agent: Agent) {
+    let context = POLICY.split("breadcrumbs").next().unwrap();
+    let session = Session::begin(agent, context);
+    let id = session.id();
+    let fork = match agent {
+        Agent::ClaudeCode => &["Else?", "--resume", &id, "--fork-session"],
+        _ => &["fork", &id, "Else?"][..],
+    };
+    session.says(fork, "Gone on.");
+    assert_eq!(session.runs().iter().map(|(run, _)| *run).collect::<Vec<_>>(), [0, 0, 1, 1]);
+    let prompts: Vec<String> = session.prompts().iter().map(|prompt| without_ids(prompt)).collect();
+    for (turn, two) in prompts.windows(2).enumerate() {
+        assert!(two[1].starts_with(&two[0]), "turn {turn}: {}\n\n{}", two[0], two[1]);
+    }
+    assert!(prompts.iter().all(|prompt| prompt.matches("A greeting of Jetway counts").count() == 1));
+}
+
+/// Codex gives the messages of a session ids, and those of a fork others.
+fn without_ids(prompt: &str) -> String {
+    let mut parts = prompt.split("\"id\":\"msg_");
+    let begin = parts.next().unwrap().to_owned();
+    parts.fold(begin, |told, part| told + part.split_once("\",").unwrap().1)
+}
+
+#[test]
+fn a_fork_of_claude_code_s_keeps_the_bytes_of_its_prefix() {
+    is_forked(Agent::ClaudeCode);
+}
+
+#[test]
+fn a_fork_of_codex_s_keeps_the_bytes_of_its_prefix() {
+    is_forked(CODEX);
+    is_forked(CODEX_IN_CODE);
 }
 
 #[test]
