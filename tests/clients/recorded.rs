@@ -1,5 +1,6 @@
-//! Records sessions of real agents, for tests that play them without the agents:
-//! `cargo test -p jetway --features clients --test clients -- --ignored recorded`.
+//! Sessions of real agents, recorded for tests that play them without the agents. That agents still work as they
+//! did then is tried here; where they do not, this records them anew, for all that plays them:
+//! `JETWAY_RECORD=1 cargo test -p jetway --features clients --test clients recorded`.
 
 use jetway_support::provider;
 use jetway_support::recorded::{DONE, Recorded, Sent, TASK, setup};
@@ -47,7 +48,7 @@ fn script(turns: Vec<Value>) -> Value {
     json!({ "caching": { "minimum": 128 }, "scenarios": [{ "name": "session", "by": "request", "turns": turns }] })
 }
 
-/// Lets an agent work through Jetway, and keeps what it sent.
+/// Lets an agent work through Jetway, and holds what it sends against what is recorded, or records that.
 fn record(name: &str, script: Value, work: impl FnOnce(&Place, &str)) {
     let place = Place::new();
     place.put(".env", "KEY=zebra\n");
@@ -63,12 +64,29 @@ fn record(name: &str, script: Value, work: impl FnOnce(&Place, &str)) {
         Sent::of(path, &exchange.request.headers, body, &folder)
     };
     let requests = near.exchanges().into_iter().filter(is_turn).map(sent).collect();
-    Recorded { script, requests }.save(name);
+    let recorded = Recorded { script, requests };
+    #[expect(clippy::disallowed_methods, reason = "the tests' own setting, not Jetway's")]
+    if std::env::var_os("JETWAY_RECORD").is_some() {
+        recorded.save(name);
+    }
+    let kept = Recorded::load(name);
+    let shape = |recorded: &Recorded| {
+        let names = |sent: &Sent| {
+            let body: Value = serde_json::from_str(&sent.body).unwrap();
+            body.as_object().unwrap().keys().cloned().collect::<Vec<_>>()
+        };
+        let agent = |sent: &Sent| {
+            let agent = sent.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("user-agent"));
+            agent.map(|(_, agent)| agent.split(' ').next().unwrap().to_owned())
+        };
+        let requests = recorded.requests.iter().map(|sent| (sent.path.clone(), agent(sent), names(sent)));
+        (recorded.script.clone(), requests.collect::<Vec<_>>())
+    };
+    assert_eq!(shape(&recorded), shape(&kept), "{name} works otherwise than it was recorded");
 }
 
 #[test]
-#[ignore = "it writes tests/recorded anew"]
-fn sessions_are_recorded() {
+fn agents_work_as_they_were_recorded() {
     for (name, agent, words) in [
         ("claude-code", Agent::ClaudeCode, &[TASK][..]),
         ("codex", CODEX, &["-c", "model_auto_compact_token_limit=200000", TASK]),
