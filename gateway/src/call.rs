@@ -98,23 +98,6 @@ pub fn conversation_of(jetway: &Jetway, run: &str, asked: &Request) -> String {
     jetway.keyed.digest(&["conversation", run, &asked.opening.join("\u{0}")])
 }
 
-/// Which run a request belongs to: the session that its agent names, or where it names none, the
-/// way its conversation began.
-#[must_use]
-pub fn run_of(jetway: &Jetway, policy: &Policy, user: &str, (asked, head): (&Request, &Parts)) -> String {
-    let named = session_of(&head.headers).map(str::to_owned).or_else(|| asked.session.clone());
-    named.map_or_else(
-        || {
-            let agent = text(&head.headers, header::USER_AGENT.as_str()).unwrap_or_default();
-            // Its name alone: one that is brought up to date in between goes on in its run.
-            let agent = agent.split('/').next().unwrap_or_default();
-            let opening = asked.opening.join("\u{0}");
-            jetway.run(&["run", &policy.name, user, "opening", agent, &opening])
-        },
-        |session| jetway.run_of_session(&policy.name, user, &session),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use http::{HeaderName, HeaderValue};

@@ -171,9 +171,10 @@ impl Talk {
 
     /// First of the two: an edit without progress is told again, and progress without an edit is
     /// progress that the model knows nothing of.
-    async fn keep_edit(&self, guard: &Guard<Judges>, exchange: &Exchange) {
+    async fn keep_edit(&self, guard: &Guard<Judges>, exchange: &mut Exchange) {
         let Some(made) = guard.made() else { return };
         let Some(anchor) = history::anchor(&self.request, &made.given) else { return };
+        exchange.opening.iter_mut().for_each(|opening| opening.gives(&anchor));
         let edit = Edit { anchor, told: made.told, answers: made.answers, substituted: made.substituted };
         let state = &exchange.jetway().state;
         let record = &exchange.record;

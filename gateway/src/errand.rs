@@ -3,7 +3,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,15 +12,24 @@ use tokio_util::task::TaskTracker;
 
 /// How long the work may go on when nobody waits for it any more; not at all by default.
 #[derive(Debug, Clone, Default)]
-pub struct Patience(Arc<AtomicU64>);
+pub struct Patience {
+    millis: Arc<AtomicU64>,
+    is_needed: Arc<AtomicBool>,
+}
 
 impl Patience {
     pub fn set(&self, time: Duration) {
-        self.0.store(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
+        self.millis.store(u64::try_from(time.as_millis()).unwrap_or(u64::MAX), Ordering::Release);
     }
 
     fn left(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::Acquire))
+        Duration::from_millis(self.millis.load(Ordering::Acquire))
+    }
+
+    /// Whether nobody waits any more.
+    #[must_use]
+    pub fn is_needed(&self) -> bool {
+        self.is_needed.load(Ordering::Acquire)
     }
 }
 
@@ -61,6 +70,7 @@ impl<T> Drop for Errand<T> {
         if self.work.is_finished() {
             return;
         }
+        self.patience.is_needed.store(true, Ordering::Release);
         let (time, work) = (self.patience.left(), self.work.abort_handle());
         if time.is_zero() {
             work.abort();
@@ -85,9 +95,11 @@ mod tests {
             tokio::time::sleep(Duration::from_millis(200)).await;
             assert!(done.send(()).is_ok());
         };
-        let errand = Errand::begin(&TaskTracker::new(), asked, work);
+        let errand = Errand::begin(&TaskTracker::new(), asked.clone(), work);
         tokio::task::yield_now().await;
+        assert!(!asked.is_needed());
         drop(errand);
+        assert!(asked.is_needed());
         heard.await.is_ok()
     }
 

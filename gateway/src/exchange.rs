@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use jetway_core::policy::breadcrumbs::Spent;
 use jetway_core::policy::budget::Gone;
 use jetway_core::policy::budget::account::Standing;
 use jetway_core::policy::budget::hold::Holding;
@@ -24,10 +23,11 @@ use tokio::task::JoinHandle;
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
+use crate::alike::Opening;
 use crate::bill::Turn;
 use crate::bodies;
 use crate::config::Bodies;
-use crate::endings::{self, Left, Part, Role, Whose};
+use crate::endings::{Part, Role, Whose};
 use crate::errand::Patience;
 use crate::gate::{Gate, Jetway};
 use crate::metrics::Labels;
@@ -35,9 +35,13 @@ use crate::rates::Admission;
 use crate::runs::body::Body;
 use crate::runs::state::State;
 use crate::runs::{CallRefused, CallReplaced, Decision, InnerTurn, Outcome, Passage, Record, StepLeft};
-use crate::settling::{self, Owed, UNRECORDED};
+use crate::settling::Owed;
 pub use crate::settling::{Unwritten, write_again};
 use crate::tab::{self, Account, Lesser, Tab};
+
+mod ended;
+
+use ended::{Ended, seen};
 
 /// No more calls of a reply are kept for the log.
 const MOST_CALLS: usize = 200;
@@ -73,6 +77,12 @@ pub struct Exchange {
     pub lesser: Lesser,
     /// Whether its run was not open here when it came.
     opens: bool,
+    /// Which conversation it goes on with, for whether it is sent again.
+    conversation: String,
+    /// Of what no session is known, where it begins with this.
+    pub opening: Option<Opening>,
+    /// Whether its model has said something to its agent.
+    spoke: bool,
     /// How many passages were put before the model; what it asked for comes behind them.
     placed: usize,
     /// What it does in its run; none of what asks for no reply.
@@ -115,6 +125,9 @@ impl Exchange {
             patience,
             lesser: Lesser::default(),
             opens: false,
+            conversation: String::new(),
+            opening: None,
+            spoke: false,
             placed: 0,
             part: None,
             seen: None,
@@ -211,6 +224,7 @@ impl Exchange {
         let before = self.jetway.prefixes.again(&own, bytes, &self.record.id);
         // What comes behind the end of a run is the same job once more.
         self.record.again_of = before.filter(|_| !self.opens);
+        self.conversation = own;
         self.record.speaker = speaker;
     }
 
@@ -233,6 +247,8 @@ impl Exchange {
                 calls.remove(at);
             }
         }
+        self.spoke = !turn.calls().is_empty() || !turn.words().is_empty();
+        self.opening.iter_mut().for_each(|opening| opening.said(turn));
         let prompt = self.part.as_mut().and_then(|part| part.prompt.as_mut());
         let told = if self.body.is_some() || prompt.is_some() { turn.told() } else { None };
         if let Some(prompt) = prompt {
@@ -399,6 +415,12 @@ impl Exchange {
         record.outcome = Some(outcome);
         record.total_millis = millis(self.begun.elapsed());
         self.jetway.traces.calls(&record);
+        // Who is answered and asks the same does not try again.
+        let is_answered = outcome == Outcome::Complete && self.spoke && !self.patience.is_needed();
+        if is_answered {
+            self.jetway.prefixes.answered(&self.conversation, &record.id);
+        }
+        let answered = self.opening.take().filter(|_| is_answered);
         let left = self.part.take().map(|part| (part.whose.run.clone(), part.leave(&record, outcome)));
         // Where a reply had several turns and another was sent, it is the last.
         let is_inner = record.inner.last().is_some_and(|before| before.to_micros <= self.inner().from_micros);
@@ -418,7 +440,7 @@ impl Exchange {
         let (jetway, gate) = (Arc::clone(&self.jetway), Arc::clone(&self.gate));
         let owed = std::mem::take(&mut self.owed);
         let seen = self.seen.take();
-        let ended = Ended { jetway, gate, record, owed, last, account, left, seen, is_inner };
+        let ended = Ended { jetway, gate, record, answered, owed, last, account, left, seen, is_inner };
         self.jetway.tasks.spawn(ended.conclude().in_current_span());
     }
 
@@ -484,82 +506,6 @@ impl Drop for Exchange {
     }
 }
 
-/// An exchange that is over, and is yet to be settled and recorded.
-struct Ended {
-    jetway: Arc<Jetway>,
-    gate: Arc<Gate>,
-    record: Record,
-    /// Its turns before the last.
-    owed: Vec<Owed>,
-    last: Turn,
-    account: Option<Account>,
-    /// What it leaves behind in its run, and which that is.
-    left: Option<(String, Left)>,
-    /// Until the others of a fleet know that its run was served here.
-    seen: Option<JoinHandle<()>>,
-    /// Whether the last turn is one of several.
-    is_inner: bool,
-}
-
-impl Ended {
-    async fn conclude(mut self) {
-        let jetway = Arc::clone(&self.jetway);
-        self.record.served_model = self.last.reading.model.as_deref().map(short);
-        self.record.stop = self.last.reading.stop.as_deref().map(short);
-        let model = self.last.tab.as_ref().map_or_else(|| String::from("other"), |tab| tab.payer.model.clone());
-        let tab = self.last.tab.clone();
-        let bill = self.last.bill().await;
-        if let Some(inner) = self.record.inner.last_mut().filter(|_| self.is_inner) {
-            bill.tell(inner);
-        }
-        let charges = bill.add_to(&mut self.record);
-        self.owed.extend(tab.and_then(|tab| Owed::of(&tab, charges)));
-        let policy = self.record.policy.clone().unwrap_or_else(|| String::from("none"));
-        // First of all, for the agent's next request goes by it.
-        if let Some(account) = &self.account {
-            spend(&jetway, account, &self.record).await;
-        }
-        if let Some((run, left)) = self.left.take() {
-            // What it leaves behind comes after what others knew of the run.
-            if let Some(seen) = self.seen.take() {
-                let seen = seen.await;
-                tracing::trace!(is_seen = seen.is_ok(), "others know that this run was served here");
-            }
-            jetway.endings.left(&run, Left { cost_micros: self.record.cost_micros, ..left });
-        }
-        let rules = self.gate.config.policies.get(&policy).and_then(|policy| policy.lockdown.as_deref());
-        let labels = Labels::of(&self.gate.config, &self.record, &model);
-        jetway.metrics.ended(&self.record, labels, rules);
-        tell(&self.record, labels);
-        jetway.traces.exchange(&jetway.gate.load().config, &self.record);
-        // Before it is settled: whenever this process dies, what was settled is in the log.
-        if self.record.reason != Some(UNRECORDED) {
-            settling::record(&jetway, &self.record, &self.owed).await;
-        }
-        for owed in std::mem::take(&mut self.owed) {
-            owed.settle(&jetway).await;
-        }
-    }
-}
-
-/// A request of a run is served here: the others of a fleet are to know, and what it was told by them is to
-/// be known here.
-async fn seen(jetway: &Jetway, whose: &Whose) {
-    let (run, here) = (&whose.run, jetway.endings.here());
-    let (id, next) = (jetway.endings.id(run).unwrap_or_default(), endings::opening());
-    let seen = jetway.state.seen(run, here, (&whose.policy, &whose.user), (&id, &next)).await;
-    jetway.state.hold_open(vec![run.clone()]).await;
-    let Some((id, before)) = seen else { return };
-    jetway.endings.called(run, &id, before.as_ref().is_some_and(|before| before.is_over));
-    let kept = match before {
-        Some(before) if before.by != here && !before.is_over => jetway.state.kept_facts(run).await,
-        _ => None,
-    };
-    if let Some(facts) = kept.and_then(|text| serde_json::from_str(&text).ok()) {
-        jetway.endings.take_up_from_elsewhere(facts, Timestamp::now());
-    }
-}
-
 /// Says that an exchange ended, and nothing of what was said in it.
 fn tell(record: &Record, Labels { policy, model, provider, .. }: Labels<'_>) {
     let outcome = record.outcome.map_or("unknown", Outcome::name);
@@ -575,14 +521,6 @@ fn refused(judges: &Judges) -> Vec<CallRefused> {
         CallRefused { tool: short(&call.tool), rule, sentence, noted }
     };
     judges.refused().map(kept).collect()
-}
-
-/// Adds what an exchange cost to what its run's step has used.
-async fn spend(jetway: &Jetway, Account { run, step }: &Account, record: &Record) {
-    let spent = Spent { micros: record.cost_micros, tokens: record.usage.total() };
-    if let Err(error) = jetway.state.spend(run, *step, spent).await {
-        tracing::error!(%error, "what a step has used could not be counted");
-    }
 }
 
 /// The beginning of a text of somebody else's.

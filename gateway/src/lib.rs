@@ -4,12 +4,13 @@
 //! import each other; a test reads the `use` lines and holds them.
 //!
 //! `errand, recent, secret, telemetry` < `store, tls` < `config` < `link` < `airplanes, keys, learned, ledger, rates, runs`
-//! < `metrics` < `amend, endings, mint, prefixes, profiles, redaction, timed, upstream` < `docs, tokens, traces` < `gate` < `bodies, lint, replay, tab` < `bill, call, settling` < `exchange` < `receive, stage`
+//! < `metrics` < `amend, endings, mint, prefixes, profiles, redaction, timed, upstream` < `docs, tokens, traces` < `gate` < `bodies, lint, replay, tab` < `bill, call, settling` < `alike` < `exchange` < `receive, stage`
 //! < `converse, dispatch, refusal` < `reply` < `catalog, end, usage` < `pipeline`
 //! < `admin, serve` < `app` < `cli`
 
 pub mod admin;
 pub mod airplanes;
+pub mod alike;
 pub mod amend;
 pub mod app;
 pub mod bill;

@@ -26,9 +26,8 @@ use jetway_core::wire::route::{Endpoint, NoRoute, likely_dialect, route};
 use jetway_core::wire::turn::Turn;
 use tracing::Instrument;
 
-use crate::call::{
-    Answer, BodyError, Call, conversation_of, is_sub_agent, role_of, run_of, session_of, speaker_of, text,
-};
+use crate::alike::run_of;
+use crate::call::{Answer, BodyError, Call, conversation_of, is_sub_agent, role_of, session_of, speaker_of, text};
 use crate::config::Policy;
 use crate::converse::Talk;
 use crate::dispatch::{Sent, Target, path_of, send, targets};
@@ -171,7 +170,11 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     let caller = &identified.caller;
     let run = match caller.run() {
         Some(run) => run.to_owned(),
-        None => run_of(&jetway, policy, caller.user(), (&asked, head)),
+        None => {
+            let (run, opening) = run_of(&jetway, policy, caller.user(), (&asked, head), is_reply).await;
+            exchange.opening = opening;
+            run
+        }
     };
     exchange.asks(&asked, &run);
     if is_reply {

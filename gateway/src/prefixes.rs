@@ -16,10 +16,18 @@ const MOST: usize = 20_000;
 #[derive(Debug)]
 pub struct Prefixes {
     marks: Mutex<Recent<String, Mark>>,
-    /// The last request of each, as its agent sent it: a digest, and its exchange.
-    asked: Mutex<Recent<String, (u128, String)>>,
+    /// The last request of each.
+    asked: Mutex<Recent<String, Asked>>,
     /// What digests are made with, so that nobody can send two requests of one digest.
     secret: u64,
+}
+
+/// A request, as its agent sent it: a digest, and its exchange.
+#[derive(Debug, Clone)]
+struct Asked {
+    digest: u128,
+    exchange: String,
+    is_answered: bool,
 }
 
 impl Default for Prefixes {
@@ -39,13 +47,23 @@ impl Prefixes {
     }
 
     /// Takes the next request of a conversation; says which exchange it repeats, where its bytes are those of
-    /// the one before.
+    /// the one before, and that was not answered.
     pub fn again(&self, conversation: &str, bytes: &[u8], exchange: &str) -> Option<String> {
-        let now = (digest(bytes, self.secret), exchange.to_owned());
+        let digest = digest(bytes, self.secret);
+        let now = Asked { digest, exchange: exchange.to_owned(), is_answered: false };
         let mut recent = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let before = recent.find(conversation.to_owned(), |_| 1);
-        recent.keep(conversation.to_owned(), now.clone(), usize::from(before.is_none()));
-        before.filter(|(digest, _)| *digest == now.0).map(|(_, exchange)| exchange)
+        recent.keep(conversation.to_owned(), now, usize::from(before.is_none()));
+        before.filter(|before| before.digest == digest && !before.is_answered).map(|before| before.exchange)
+    }
+
+    /// The agent has got the whole answer to this exchange.
+    pub fn answered(&self, conversation: &str, exchange: &str) {
+        let mut recent = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = recent.find(conversation.to_owned(), |_| 1).filter(|asked| asked.exchange == exchange);
+        if let Some(asked) = asked {
+            recent.keep(conversation.to_owned(), Asked { is_answered: true, ..asked }, 0);
+        }
     }
 }
 
@@ -85,6 +103,11 @@ mod tests {
         check(("one", "a", "x_4"), Some("x_3"));
         check(("one", "b", "x_5"), None);
         check(("one", "a", "x_6"), None);
+        // What was answered is asked anew, and what it was answered with does not matter to another exchange.
+        prefixes.answered("one", "x_6");
+        check(("one", "a", "x_7"), None);
+        prefixes.answered("one", "x_6");
+        check(("one", "a", "x_8"), Some("x_7"));
         // Nobody outside knows what bytes come to.
         assert_ne!(prefixes.secret, Prefixes::default().secret);
     }

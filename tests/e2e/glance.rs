@@ -203,6 +203,9 @@ impl Stage {
             let ask = self.ask("/v1/messages", &body(messages, false), "bob");
             ask.header("x-jetway-run", &format!("told-{number}")).send(self.jetway.data);
         }
+        // One that finds another policy the next time.
+        let ask = self.ask("/v1/messages", &body(&[user("Hello.")], false), "bob").header("x-jetway-run", "stays");
+        assert_eq!(ask.send(self.jetway.data).status, 200);
         // One that is cut, and one that is refused, for what its user has is used up.
         let poor = self.poor(number);
         let mut long = body(&[user("At length.")], true);

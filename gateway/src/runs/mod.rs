@@ -1,5 +1,6 @@
 //! Runs: what is kept while one is under way, and the log of every exchange.
 
+mod begun;
 pub mod body;
 mod decision;
 mod erased;

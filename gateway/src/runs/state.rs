@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use crate::link::{Link, Unreachable};
-use crate::runs::{Passage, erased, forget, open, path};
+use crate::runs::{Passage, begun, erased, forget, open, path};
 use crate::store::{self, Durability, Store, StoreError, Timing};
 
 const TABLES: &[&str] = &[
@@ -42,6 +42,7 @@ const TABLES: &[&str] = &[
 ",
     open::TABLE,
     forget::TABLE,
+    begun::TABLE,
 ];
 
 /// Conversations are forgotten when they were begun this long ago.
@@ -274,6 +275,7 @@ fn forget(connection: &rusqlite::Connection, now: i64) -> rusqlite::Result<()> {
     connection.execute("DELETE FROM edits WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM path WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM spent WHERE at < ?1", [before])?;
+    connection.execute("DELETE FROM begun WHERE at < ?1", [before])?;
     connection.execute("DELETE FROM open_run WHERE at < ?1", [now - open::OLDEST])?;
     let kept = i64::try_from(erased::KEPT.as_secs()).unwrap_or(i64::MAX);
     connection.execute("DELETE FROM erased WHERE at < ?1", [now.saturating_sub(kept).saturating_mul(1000)])?;

@@ -168,8 +168,8 @@ pub async fn follow(
     let now = Timestamp::now().as_millisecond();
     let turns = history::turns(request);
     let kept = jetway.state.path(who.run).await?;
-    // An agent without sessions begins two runs alike. Where the model has not spoken yet, a path that
-    // had gone on is another run's.
+    // A job may have the same name each time that it is done. Where the model has not spoken yet, a path that
+    // had gone on is another time's.
     let is_others = |progress: &Progress| {
         let went_on = progress.at > 0 || progress.told > Some(0);
         who.is_reply && turns.is_empty() && went_on && progress.has_opened(who.told.conversation)

@@ -121,14 +121,24 @@ pub fn turns(request: &Request) -> Vec<Past> {
 /// turn as it was given to the agent, as [`crate::wire::turn::Turn::told`] gives it.
 #[must_use]
 pub fn anchor(request: &Request, told: &str) -> Option<String> {
-    let member = if request.dialect == Dialect::Responses { "input" } else { "messages" };
-    let json = Json::read(format!("{{\"{member}\":[{told}]}}").into()).ok()?;
-    let new = found(request.dialect, &json).pop()?;
+    let new = one(request.dialect, told)?;
     let mut anchors = Anchors::default();
     for turn in found(request.dialect, &request.json) {
         anchors.next(&turn.said);
     }
-    Some(anchors.next(&new.said))
+    Some(anchors.next(&new))
+}
+
+/// The same where the model has not spoken before.
+#[must_use]
+pub fn first_anchor(dialect: Dialect, told: &str) -> Option<String> {
+    one(dialect, told).map(|new| Anchors::default().next(&new))
+}
+
+fn one(dialect: Dialect, told: &str) -> Option<Said> {
+    let member = if dialect == Dialect::Responses { "input" } else { "messages" };
+    let json = Json::read(format!("{{\"{member}\":[{told}]}}").into()).ok()?;
+    found(dialect, &json).pop().map(|found| found.said)
 }
 
 /// The strings of all results in a request.
@@ -326,6 +336,7 @@ mod tests {
         // As it will be known when it is told.
         let known = anchor(&request(&format!("{},{USER}", talk(&["I look."]))), &said("Done."));
         assert_eq!(known, Some(one));
+        assert_eq!(first_anchor(Dialect::Messages, &said("I look.")), Some(last(&talk(&["I look."]))));
     }
 
     #[test]
