@@ -12,22 +12,30 @@ use crate::policy::lockdown::Rules;
 
 const SHELLS: [&str; 5] = ["sh", "bash", "shell", "console", "zsh"];
 /// Programs by which a piece of code in a sentence is known to be a command.
-const PROGRAMS: [&str; 16] = [
+const PROGRAMS: [&str; 19] = [
     "cat", "less", "more", "head", "tail", "printenv", "grep", "source", "cp", "mv", "curl", "wget", "git", "npm",
-    "npx", "pip",
+    "npx", "pip", "rm", "docker", "gh",
 ];
 static CODE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"`([^`]+)`").ok());
+/// What leads to a command: ``run ``, ``then use the command ``, ``look with ``
+static WAY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let verbs = "run|execute|use|try|call|type|enter|start|do|invoke";
+    Regex::new(&format!(r"(?i)\b(?:({verbs})|and|or|then|with|via|by)\s+(?:the\s+)?(?:command\s+)?$")).ok()
+});
 /// ``read `.env` ``, ``look in the file app/.env.local``, ``get the key from `.env` ``
 static READS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let of_file = r"read|open|print|show|display|dump|view|inspect|examine|check|look\s+(?:at|in|into|inside|through)";
+    let of_file =
+        r"read|open|print|show|display|dump|view|see|source|inspect|examine|check|look\s+(?:at|in|into|inside|through)";
     let from_file = r"(?:get|take|fetch|copy|grab|extract|find|learn|look\s+up)\s[^.;:!?]{1,60}?\s(?:from|in|out\s+of)";
-    Regex::new(&format!(r"(?i)\b(?:{of_file}|{from_file})\s+{OF_IT}{PATH}")).ok()
+    let begins =
+        r"(?:start|begin)\s+(?:by|with)\s+(?:reading|opening|checking|printing|inspecting|looking\s+(?:at|in|into))";
+    Regex::new(&format!(r"(?i)\b(?:{begins}|{of_file}|{from_file})[*_]*\s+{OF_IT}{PATH}")).ok()
 });
 /// ``write the key to `.env` ``, ``create `.env.local` ``
 static WRITES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let into_file = r"(?:write|add|put|save|append|store|paste|insert|set)\b[^.;:!?]{0,80}?\s(?:to|into|in)";
     let of_file = "create|edit|change|update|modify|overwrite|delete|remove|write";
-    Regex::new(&format!(r"(?i)\b(?:{into_file}|{of_file})\s+{OF_IT}{PATH}")).ok()
+    Regex::new(&format!(r"(?i)\b(?:{into_file}|{of_file})[*_]*\s+{OF_IT}{PATH}")).ok()
 });
 /// What may stand between a verb and a file.
 const OF_IT: &str = r"(?:(?:the|your|its|a|an|this|existing|local|project's|app's|whole|hidden|files?|contents?|values?|of|in|env|environment)\s+)*";
@@ -53,8 +61,12 @@ fn of_text(rules: &Arc<Rules>, shell: Option<(&str, &str)>, text: &Text) -> Vec<
     if let Some((name, member)) = shell {
         let told = fenced(&lines(&text.text), &all).into_iter().chain(all.iter().flat_map(spoken));
         for (line, command) in told {
-            if let Some(rule) = refused(rules, name, &json!({ member: command }).to_string()) {
-                let first = command.lines().next().unwrap_or_default();
+            let judge = |command: &str| refused(rules, name, &json!({ member: command }).to_string());
+            if let Some(rule) = judge(&command) {
+                // Of a fence it is one line, if that is refused by itself.
+                let lines = || (line..).zip(command.lines());
+                let own = lines().find(|(_, command)| judge(command).is_some());
+                let (line, first) = own.or_else(|| lines().next()).unwrap_or_default();
                 let what = format!("Lockdown refuses the command `{first}` ({rule}), which it tells the agent to run.");
                 found.push(finding(line, what));
             }
@@ -88,7 +100,8 @@ fn files<'a>(
         let (_, said) = sentence(&paragraph.text, whole.start());
         let has_way =
             said.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| rules.replace.find(word).is_some());
-        if is_for_git || has_way || path_text.is_empty() || paragraph.denies(whole.start(), path.end()) {
+        let is_said = paragraph.asks(whole.start()) && !paragraph.denies(whole.start(), path.end());
+        if is_for_git || has_way || path_text.is_empty() || !is_said {
             continue;
         }
         if let Some(rule) = refused_file(rules, path_text, act) {
@@ -134,7 +147,17 @@ fn spoken(paragraph: &Prose) -> Vec<(usize, String)> {
     let code = CODE.iter().flat_map(|code| code.captures_iter(&paragraph.text)).filter_map(|code| code.get(1));
     let is_command =
         |code: &str| code.split_once(' ').is_some_and(|(first, rest)| PROGRAMS.contains(&first) && !rest.contains('…'));
-    code.filter(|code| is_command(code.as_str()) && !paragraph.denies(code.start(), code.end()))
+    let is_asked = |start: usize| {
+        let before = paragraph.text[..start].trim_end_matches(['`', '*']);
+        // At the beginning of a sentence or a cell, or behind a verb or a word that leads to it.
+        match WAY.as_ref().and_then(|way| way.captures(before)).map(|way| way.get(1)) {
+            Some(Some(verb)) => paragraph.asks(verb.start()),
+            Some(None) => !paragraph.is_condition(start),
+            None => !before.trim_end().ends_with(char::is_alphanumeric),
+        }
+    };
+    let is_told = |code: &regex::Match<'_>| is_asked(code.start()) && !paragraph.denies(code.start(), code.end());
+    code.filter(|code| is_command(code.as_str()) && is_told(code))
         .map(|code| (paragraph.line_at(code.start()), code.as_str().to_owned()))
         .collect()
 }

@@ -3,6 +3,7 @@
 //! follows it will be refused.
 
 mod audience;
+mod claims;
 mod commands;
 mod disagree;
 mod imports;

@@ -134,6 +134,9 @@ fn tools_that_are_refused() {
         "Ask with `Read`, `Bash` or WebFetch.",
         "Use\n`WebFetch` for it.",
         "Do not guess, use `WebFetch`.",
+        "Make use of `WebFetch`.",
+        "You can use WebFetch for the changelog.",
+        "Then take the `fetch` tool.",
     ] {
         let line = if named.starts_with("Use\n") { 3 } else { 2 };
         bad(&format!("# A\n{named}\n"), &format!("docs/a.md:{line} refused-tool"));
@@ -147,6 +150,12 @@ fn tools_that_are_refused() {
         "Use edit and replace as words, list them and wait.",
         "Do not\nuse `WebFetch`.",
         "Use `web/WebFetch.ts` for it.",
+        "Call `fetch` with the address, or `replace` on its text.",
+        "There is no `WebFetch` tool here.",
+        "The tool `WebFetch` is switched off.",
+        "In place of the `WebFetch` tool there is `search_docs`.",
+        "If the `WebFetch` tool is offered, leave it alone.",
+        "The person may use the `WebFetch` tool.",
     ] {
         good(&format!("# A\n{fine}\n"));
     }
@@ -187,7 +196,7 @@ fn tools_that_a_step_or_a_question_has_no_use_for() {
 
 #[test]
 fn what_a_rule_forbids() {
-    bad("# A\n```sh\nnpm install x\ncat .env\n```\n", "docs/a.md:3 forbidden");
+    bad("# A\n```sh\nnpm install x\ncat .env\n```\n", "docs/a.md:4 forbidden");
     bad("# A\nRun `cat app/.env.local` to see the key.\n", "docs/a.md:2 forbidden");
     bad("# A\nThen open the file `.env` and add it.\n", "docs/a.md:2 forbidden");
     good("# A\n```sh\nnpm install x\n```\n");
@@ -206,6 +215,16 @@ fn what_a_rule_forbids() {
         "If you do not know it, run `cat .env`.",
         "Find the key in the file **app/.env**.",
         "Open\n`.env`, and go on.",
+        "You have to read `.env`.",
+        "Look at the manifest and read `.env`.",
+        "Make sure to read `.env` first.",
+        "Use the Read tool to open `.env`.",
+        "Start by reading `.env`.",
+        "Do not guess the key: read `.env`.",
+        "**Read** the `.env` file.",
+        "See `.env` for the key.",
+        "- [ ] Look with `cat .env`.",
+        "In a shell: `cat .env`",
     ] {
         let line = if asked.starts_with("Open\n") { 3 } else { 2 };
         bad(&format!("# A\n{asked}\n"), &format!("docs/a.md:{line} forbidden"));
@@ -222,6 +241,23 @@ fn what_a_rule_forbids() {
         "Read on. The key is not in README.md.",
         "Write the key to `.env`.",
         "Load `.env` with dotenv, then read `src/app.ts`.",
+        "Next.js will read `.env.local` by itself.",
+        "The app will find and read `.env`.",
+        "Ask the person to open `.env`.",
+        "Users open `.env` and paste their key there.",
+        "Only the person may read `.env`.",
+        "If you need to read `.env`, ask for the names instead.",
+        "Ask before you open `.env`.",
+        "It is an error to read `.env`.",
+        "Did you read `.env`? Then stop.",
+        "\"Just read `.env`\" is what a bad plan says.",
+        "Wrong: read `.env`. Right: ask.",
+        "❌ `cat .env`",
+        "Lockdown refuses these:\n- `cat .env`",
+        "| call | |\n|---|---|\n| `cat .env` | refused |",
+        "Wrong:\n```sh\ncat .env\n```",
+        "The script runs `cat .env` at the end.",
+        "After `cat .env` the plan was over.",
     ] {
         good(&format!("# A\n{fine}\n"));
     }
@@ -242,6 +278,9 @@ fn files_that_no_tool_may_read_or_write() {
     check(writes, "Create `.env`.", told);
     check(writes, "Read `.env`. Add `.env` to `.gitignore`.", &[]);
     check(writes, "Never write the key to `.env`.", &[]);
+    check(writes, "Add `KEY=1` to `.env`.", told);
+    check(writes, "Ask the person to add the key to `.env`.", &[]);
+    check(writes, "`npm create` will write the key to `.env` for you.", &[]);
     // One way is enough, and a shell that is there for something else is none.
     check("{ allow: ['{Read,Grep}'], deny: ['Read'] }", "Read `a.txt`.", &[]);
     check("{ allow: ['Bash(npm test)'] }", "Read `a.txt`.", &[]);
@@ -307,6 +346,7 @@ fn links_that_lead_nowhere() {
     bad("# A\n[b](#twice-2)\n## Twice\none\n## Twice\ntwo\n", "docs/a.md:2 dead-link");
     both("sub/b.md#three", &["docs/a.md:2 dead-link"]);
     both("#b", &["docs/a.md:2 dead-link"]);
+    good("# A\n<!-- [b](none.md) -->\nb\n");
     good("# A\n`[b](none.md)` is a link.\n".replace('`', "```").as_str());
 }
 
