@@ -1,6 +1,7 @@
 //! For each rule what is wrong and what is not.
 
 mod disagree;
+mod settings;
 
 use super::*;
 use crate::retrieval::airplane::File;
@@ -19,7 +20,11 @@ struct Case {
     policy: String,
     texts: Vec<Text>,
     airplanes: Vec<Airplane>,
+    /// The text of each one's `airplane.yaml`.
+    manifests: Vec<String>,
     files: Vec<String>,
+    /// The schema of every step's evidence.
+    schema: Option<String>,
 }
 
 fn owned(names: &[&str]) -> Vec<String> {
@@ -74,13 +79,21 @@ impl Case {
     fn check(&self, context: &str, expect: &[&str]) -> Vec<Finding> {
         let lockdown = if self.lockdown.is_empty() { LOCKDOWN } else { self.lockdown };
         let lockdown: Arc<Rules> = Arc::new(serde_saphyr::from_str(lockdown).unwrap());
-        let context: context::Rules = serde_saphyr::from_str(&format!("{{ docs: docs, {context} }}")).unwrap();
+        let context: context::Rules = serde_saphyr::from_str(&if context.starts_with("docs:") {
+            format!("{{ {context} }}")
+        } else {
+            format!("{{ docs: docs, {context} }}")
+        })
+        .unwrap();
         let chunks = self.texts.iter().filter_map(|text| Some(chunk::cut(text.page.as_ref()?, &text.text)));
         let index = Index::new(chunks.flatten().collect());
         let path = (!self.policy.is_empty()).then(|| {
             let rules: breadcrumbs::Rules = serde_saphyr::from_str(&self.policy).unwrap();
-            let texts =
-                rules.steps().iter().map(|_| breadcrumbs::Texts { prose: "Go.".into(), schema: None }).collect();
+            let texts = rules
+                .steps()
+                .iter()
+                .map(|_| breadcrumbs::Texts { prose: "Go.".into(), schema: self.schema.clone() })
+                .collect();
             breadcrumbs::Path::new(rules, texts).unwrap()
         });
         let facts = Facts {
@@ -89,6 +102,7 @@ impl Case {
             path: path.as_ref(),
             index: Some(&index),
             airplanes: &self.airplanes,
+            manifests: &self.manifests,
             texts: &self.texts,
             policy: &self.policy,
             files: &self.files,
@@ -478,52 +492,4 @@ fn airplanes_that_there_is_no_room_for() {
     let found = check(100, &[800, 800, 100], &["policy.yaml:2 small-allowance"]);
     assert!(found[0].sentence.contains("tokens of the airplane `plane`, and"), "{found:?}");
     assert!(found[0].sentence.contains("room for 250, so that `1.py` is left out"), "{found:?}");
-}
-
-#[test]
-fn steps_that_nothing_can_complete() {
-    let check = |done: &str, expect: &[&str]| {
-        let policy = format!("[{{ id: look, prompt: a.md, done: {done} }}]");
-        let texts = vec![page("docs/a.md", &[], "# Apples\nApples and pears.\n")];
-        Case { policy, texts, ..Case::default() }.check("min_score: 0.01", expect);
-    };
-    check("{ call: 'WebFetch(domain:a.com)' }", &["policy.yaml:1 hopeless-step"]);
-    check("{ all: [complete_step, { call: Edit }] }", &["policy.yaml:1 hopeless-step"]);
-    check("{ any: [complete_step, { call: Edit }] }", &[]);
-    check("{ call: 'Write(**/plan.json)' }", &[]);
-    check("{ call: 'writes(**/plan.json)' }", &[]);
-    check("complete_step, docs: [bridges]", &["policy.yaml:1 unreachable"]);
-    check("complete_step, docs: [apples]", &[]);
-    let told: &[&str] = &["policy.yaml:1 hopeless-step"];
-    check("{ call: 'Write(**/x.json)' }, tools: [Read]", told);
-    check("{ call: 'Write(**/x.json)' }, tools: [Read, 'Write(src/**)']", &[]);
-    check("{ call: Write }, tools: [Read]", told);
-    check("{ call: 'runs(npm test *)' }, tools: ['Bash(npm *)']", &[]);
-    check("{ call: 'writes(**)' }, tools: [Read]", told);
-    check("{ call: 'Read(.env)' }", told);
-    check("{ call: 'Read(.env*)' }", told);
-    check("{ call: 'Read(**/{.env,.npmrc})' }", &[]);
-    check("{ call: 'reads(**/.env.local)' }", told);
-    check("{ call: 'Bash(cat .env)' }", told);
-    check("{ call: 'Bash(npm test *)' }", &[]);
-    check("{ call: 'fetches(domain:a.com)' }", &[]);
-    check("{ call: mcp__github__create }", told);
-}
-
-#[test]
-fn steps_that_a_rule_about_all_tools_makes_hopeless() {
-    let check = |lockdown: &'static str, done: &str, expect: &[&str]| {
-        let policy = format!("[{{ id: look, prompt: a.md, done: {done} }}]");
-        Case { lockdown, policy, ..Case::default() }.check("min_score: 0", expect);
-    };
-    let told: &[&str] = &["policy.yaml:1 hopeless-step"];
-    let writes = "{ allow: ['*'], deny: ['writes(**/.env*)', fetches] }";
-    check(writes, "{ call: 'writes(**/.env)' }", told);
-    check(writes, "{ call: 'writes(**/plan.json)' }", &[]);
-    check(writes, "{ call: fetches }", told);
-    check(writes, "{ call: 'fetches(domain:*.a.com)' }", told);
-    check(writes, "{ call: WebFetch }", told);
-    check(writes, "{ call: own_tool }", &[]);
-    check("{ allow: ['Write(src/**)'] }", "{ call: 'Write(**/x.json)' }", &[]);
-    check("{ allow: ['Write(src/**)'] }", "{ call: 'Write(docs/x.json)' }", told);
 }
