@@ -154,7 +154,7 @@ fn code(section: &str, first_line: usize, prose: &[Prose]) -> Vec<(usize, String
     }
     let is_shown = |(line, _): &(usize, String)| {
         let lead = above(prose, *line).map_or("", |lead| lead.text.trim_end());
-        !is_denied_fence(prose, *line) && !(lead.ends_with(':') && is_of_version(lead))
+        !(is_denied_fence(prose, *line) || lead.ends_with(':') && is_of_version(lead))
     };
     found.into_iter().filter(is_shown).map(|(line, code)| (first_line + line - 1, meant(&code))).collect()
 }

@@ -170,7 +170,7 @@ pub(super) fn above(prose: &[Prose], line: usize) -> Option<&Prose> {
 }
 
 static DENIAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let words = "not|never|without|instead of|in place of|no longer|no need|cannot|rather than|nor|neither|nobody|nothing|avoid|unable|refuse[sd]?|forbid(?:s|den)?|stay away|keep away|no";
+    let words = "not|never|without|instead of|in place of|unlike|replace[sd]|no longer|no need|cannot|rather than|nor|neither|nobody|nothing|avoid|unable|refuse[sd]?|forbid(?:s|den)?|stay away|keep away|no";
     Regex::new(&format!(r"(?i)\b(?:{words})\b|n['’]t\b|[❌✗✘🚫]")).ok()
 });
 /// What is said of something behind it: ``running `cat .env` is refused``.
@@ -263,7 +263,12 @@ fn is_denied_before(text: &str, at: usize) -> bool {
     }
     // "Never open, print or read it": the last of a list.
     let is_last = turn.is_none() && own.split_whitespace().any(|word| matches!(word, "or" | "nor"));
-    is_last && clauses.iter().filter(|clause| !is_condition(clause)).any(|clause| is_denied(clause))
+    // "Do not, if you can, open it": what stands between is said beside it.
+    let is_begun = clauses.iter().any(|clause| {
+        let last = clause.split_whitespace().next_back().unwrap_or_default();
+        is_denied(last) && !is_condition(clause)
+    });
+    is_begun || is_last && clauses.iter().filter(|clause| !is_condition(clause)).any(|clause| is_denied(clause))
 }
 
 /// Whether it ends with a word for what follows it.
@@ -284,5 +289,8 @@ fn is_condition(clause: &str) -> bool {
 
 fn is_denied_behind(text: &str, end: usize) -> bool {
     let behind = text[end..].trim_start_matches(['`', '*', '"', '\'']);
+    // In "use it if that is not enough" it is something else that is not.
+    let end = CONDITIONS.iter().filter_map(|word| behind.find(&format!(" {word} "))).min().unwrap_or(behind.len());
+    let behind = &behind[..end];
     DENIAL_BEHIND.as_ref().is_some_and(|denial| denial.is_match(behind))
 }

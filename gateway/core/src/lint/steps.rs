@@ -30,10 +30,10 @@ static IS: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let Some(path) = facts.path else { return Vec::new() };
-    let steps = path.steps().iter().enumerate();
-    let mut found: Vec<Finding> = steps.clone().flat_map(|(_, step)| of_step(facts, step)).collect();
-    found.extend(steps.clone().filter_map(|(at, step)| shape(step, path.schema(at)?)));
-    found.extend(steps.flat_map(|(_, step)| compared(facts, step)));
+    let steps = path.steps().iter();
+    let mut found: Vec<Finding> = steps.clone().flat_map(|step| of_step(facts, step)).collect();
+    found.extend(steps.clone().enumerate().filter_map(|(at, step)| shape(step, path.schema(at)?)));
+    found.extend(steps.flat_map(|step| compared(facts, step)));
     for (at, plane) in facts.airplanes.iter().enumerate() {
         let named = plane.files.iter().flat_map(|file| &file.steps);
         for id in named.filter(|id| path.steps().iter().all(|step| step.id != **id)) {

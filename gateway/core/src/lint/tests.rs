@@ -151,6 +151,7 @@ fn tools_that_are_refused() {
         "Make use of `WebFetch`.",
         "You can use WebFetch for the changelog.",
         "Then take the `fetch` tool.",
+        "Use WebFetch if the docs are not enough.",
     ] {
         let line = if named.starts_with("Use\n") { 3 } else { 2 };
         bad(&format!("# A\n{named}\n"), &format!("docs/a.md:{line} refused-tool"));
@@ -170,6 +171,7 @@ fn tools_that_are_refused() {
         "In place of the `WebFetch` tool there is `search_docs`.",
         "If the `WebFetch` tool is offered, leave it alone.",
         "The person may use the `WebFetch` tool.",
+        "Unlike the `WebFetch` tool, this one is offline.",
     ] {
         good(&format!("# A\n{fine}\n"));
     }
@@ -215,6 +217,12 @@ fn what_a_rule_forbids() {
     bad("# A\nThen open the file `.env` and add it.\n", "docs/a.md:2 forbidden");
     good("# A\n```sh\nnpm install x\n```\n");
     good("# A\n```console\n$ ls -a\ncat .env\n```\n");
+    good("# A\n```console\nError: No such file (os error 2)\n   |\n```\n");
+    bad("# A\n```sh\nls\n# look\n\ncat .env\n```\n", "docs/a.md:6 forbidden");
+    bad("# A\n```console\n$ cat .env\n```\n```sh\nls\n```\n", "docs/a.md:3 forbidden");
+    bad("# A\n```console\n$ ls\n```\n```sh\ncat .env\n```\n", "docs/a.md:6 forbidden");
+    good("# A\n```sh\nnpm install <name>\n```\n");
+    bad("# A\n```sh\ncat <folder>/.env\n```\n", "docs/a.md:3 forbidden");
     bad("# A\n```sh\n# look\n\ncat .env\n```\n", "docs/a.md:5 forbidden");
     good("# A\nNever run `cat .env`. Do not read `.env`.\n");
     good("# A\nOpen `src/app.ts`. The `.env` file stays closed.\n");
@@ -272,6 +280,8 @@ fn what_a_rule_forbids() {
         "Wrong:\n```sh\ncat .env\n```",
         "The script runs `cat .env` at the end.",
         "After `cat .env` the plan was over.",
+        "`cat .env` is done by nobody.",
+        "Do not, under any circumstances, open `.env`.",
     ] {
         good(&format!("# A\n{fine}\n"));
     }
