@@ -42,7 +42,7 @@ static VERSION: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let name = r"(?:@[\w.-]+/)?[A-Za-z][\w.-]+";
     let number = r"[\^~]?v?(\d+(?:\.\d+)*)\b";
     Regex::new(&format!(
-        r#"(?:^|[\s`])({name})@{number}|(?m:^|[\s`])({name})[=~]={number}|"({name})"\s*:\s*"[\^~]?(\d+\.\d+\.\d+)\b|\bgem\s+['"]({name})['"]\s*,\s*['"](?:~>\s*)?{number}"#
+        r#"\b(?:install|add|i|get|npx|dlx)\s+(?:[^\s`]+\s+)*?({name})@{number}|(?m:^|[\s`])({name})[=~]={number}|"({name})"\s*:\s*"[\^~]?(\d+\.\d+\.\d+)\b|\bgem\s+['"]({name})['"]\s*,\s*['"](?:~>\s*)?{number}"#
     ))
     .ok()
 });

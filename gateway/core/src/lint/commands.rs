@@ -26,7 +26,9 @@ static WAY: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// What is said of a command that begins a sentence: ``"`git push` is done by CI"``
 static SUBJECT: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"^[`*]*\s+(?:is|are|was|were|will|would|does|has|had|can|may)\b").ok());
-static PLACEHOLDER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"<([A-Za-z][\w-]*)>").ok());
+/// `<name>`, and `[what may be left out]`
+static PLACEHOLDER: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"<@?([A-Za-z][\w-]*)[^<>&;]*>|\s\[[^\s\[\]][^\[\]]*\]").ok());
 /// ``read `.env` ``, ``look in the file app/.env.local``, ``get the key from `.env` ``
 static READS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let of_file =
@@ -89,7 +91,7 @@ fn of_text(rules: &Arc<Rules>, shell: Option<(&str, &str)>, text: &Text) -> Vec<
 }
 
 /// A command with a name in place of each `<name>` that stands for one, which a shell would read as a
-/// file.
+/// file, and without what may be left out.
 fn named(command: &str) -> Cow<'_, str> {
     PLACEHOLDER.as_ref().map_or(Cow::Borrowed(command), |all| all.replace_all(command, "$1"))
 }
@@ -161,7 +163,9 @@ fn spoken(paragraph: &Prose) -> Vec<(usize, &str)> {
             Some(None) => !paragraph.is_condition(start),
             None => {
                 let is_subject = SUBJECT.as_ref().is_some_and(|all| all.is_match(&paragraph.text[end..]));
-                !before.trim_end().ends_with(char::is_alphanumeric) && !is_subject
+                // A link leads to what is said of it.
+                let is_link = before.ends_with('[') && paragraph.text[end..].starts_with("`](");
+                !before.trim_end().ends_with(char::is_alphanumeric) && !is_subject && !is_link
             }
         }
     };

@@ -111,7 +111,8 @@ fn is_own(module: &str) -> bool {
 
 /// Whether two modules cannot both be where a symbol is from: they are of one maker and for the same
 /// place, by their names. `posthog-js/react` and `@posthog/react` are, `posthog-js` and `posthog-node`
-/// are not, and what is below another is its own: `lodash` and `lodash/debounce`.
+/// are not, and what is below another is its own: `lodash` and `lodash/debounce`, or `openai.types.a`
+/// and `openai.types.b`.
 pub(super) fn is_kin(one: &str, other: &str) -> bool {
     let is_below = |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with(['/', '.']));
     let parts = |module: &str| -> BTreeSet<String> {
@@ -123,7 +124,9 @@ pub(super) fn is_kin(one: &str, other: &str) -> bool {
     };
     let is_of_maker = own.intersection(&others).any(|part| part.len() > 3 && !COMMON.contains(&part.as_str()));
     let is_same = root(one) == root(other) && one.contains('/') && other.contains('/');
-    places(&own) == places(&others) && (is_of_maker || is_same) && !is_below(one, other) && !is_below(other, one)
+    let are_beside = matches!((one.rsplit_once('.'), other.rsplit_once('.')), (Some((a, _)), Some((b, _))) if a == b);
+    let is_own = are_beside || is_below(one, other) || is_below(other, one);
+    places(&own) == places(&others) && (is_of_maker || is_same) && !is_own
 }
 
 /// The package of a module: `next` of `next/router`.

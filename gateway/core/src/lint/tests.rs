@@ -221,7 +221,8 @@ fn what_a_rule_forbids() {
     bad("# A\n```sh\nls\n# look\n\ncat .env\n```\n", "docs/a.md:6 forbidden");
     bad("# A\n```console\n$ cat .env\n```\n```sh\nls\n```\n", "docs/a.md:3 forbidden");
     bad("# A\n```console\n$ ls\n```\n```sh\ncat .env\n```\n", "docs/a.md:6 forbidden");
-    good("# A\n```sh\nnpm install <name>\n```\n");
+    good("# A\n```sh\nnpm install <name> [<the other name>]\n```\n");
+    good("# A\nSee also:\n- [`cat .env`](https://a.com)\n");
     bad("# A\n```sh\ncat <folder>/.env\n```\n", "docs/a.md:3 forbidden");
     bad("# A\n```sh\n# look\n\ncat .env\n```\n", "docs/a.md:5 forbidden");
     good("# A\nNever run `cat .env`. Do not read `.env`.\n");

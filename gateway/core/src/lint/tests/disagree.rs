@@ -175,6 +175,8 @@ fn versions_and_options_that_do_not_go_together() {
     fences("json", "\"posthog-js\": \"^1.96.0\"", "\"posthog-js\": \"2.0.0\"", true);
     fences("ruby", "gem \"posthog-ruby\", \"~> 2.0\"", "gem 'posthog-ruby', '3.1'", true);
     fences("sh", "cargo add posthog@0.2", "cargo add posthog@0.3.1", true);
+    fences("sh", "npm i -D a posthog-js@1", "npm i -D posthog-js@2", true);
+    fences("text", "+-- posthog-js@1.96.0", "+-- posthog-js@2.0.0", false);
     fences("sh", "npm install posthog-js@1.96.0", "npm install posthog-js@1", false);
     fences("sh", "npm install posthog-js@1.96.0", "npm install posthog-js@1.250.0", false);
     fences("sh", "npm install posthog-js@1.96.0", "npm install posthog-js@latest", false);
@@ -238,6 +240,8 @@ fn modules_that_one_symbol_cannot_both_be_from() {
     ts("posthog-js", "posthog-node", false);
     fences("python", "from posthog import thing", "from posthog_sdk import thing", true);
     fences("python", "from posthog import thing", "from app.posthog import thing", false);
+    fences("python", "from openai.types.live import thing", "from openai.types.realtime import thing", false);
+    fences("python", "from django.core.urlresolvers import thing", "from django.urls import thing", true);
     // A package that is gone, by its whole name.
     let gone = |code: &str, expect: &[&str]| {
         let old = page("docs/a.md", &[], "# A\nThe package `@posthog/old` has been renamed.\n");
