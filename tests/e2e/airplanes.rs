@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
-use serde_json::Value;
 use jetway_support::jetway;
+use serde_json::Value;
 
 #[test]
 fn commands_of_an_airplane_see_no_key_of_whoever_checks_it() {

@@ -221,9 +221,6 @@ posthog.captureException(error)</code></pre>
         check("", "");
     }
 
-    /// What no page may take, in a build for tests on a machine that has much else to do.
-    const SOON: std::time::Duration = std::time::Duration::from_secs(60);
-
     #[test]
     fn a_page_that_nests_without_end_is_refused_at_once() {
         for bomb in [
@@ -264,6 +261,7 @@ posthog.captureException(error)</code></pre>
         }
     }
 
+    /// Each would take minutes, or gigabytes, if it cost what its writer wanted.
     #[test]
     fn a_page_that_costs_more_than_it_is_long_is_read_soon_or_refused() {
         let attributes = |count: usize| (0..count).map(|at| format!(" a{at}")).collect::<String>();
@@ -290,13 +288,13 @@ posthog.captureException(error)</code></pre>
             ),
         ];
         for (name, page, expect) in pages {
-            let begun = std::time::Instant::now();
             match (to_markdown(&page), expect) {
-                (Ok(markdown), Ok(part)) => assert!(markdown.contains(part), "{name}"),
+                (Ok(markdown), Ok(part)) => {
+                    assert!(markdown.contains(part) && markdown.len() < 10 * page.len(), "{name}: {}", markdown.len());
+                }
                 (Err(error), Err(part)) => assert!(error.contains(part), "{name}: {error}"),
                 (found, _) => panic!("{name}: {:?}", found.map(|markdown| markdown.len())),
             }
-            assert!(begun.elapsed() < SOON, "{name}: {:?}", begun.elapsed());
         }
     }
 }
