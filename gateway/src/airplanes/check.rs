@@ -63,6 +63,8 @@ pub struct Settings {
     pub programs: Programs,
     /// The folders in which programs are looked for, as in `PATH`.
     pub path: String,
+    /// What programs see of the environment, by name: nothing else of it.
+    pub environment: Vec<(String, String)>,
     pub limits: Limits,
     /// Whether the working copy is left there.
     pub keep: bool,
@@ -231,7 +233,8 @@ impl<'a> Flight<'a> {
 
     fn group(&self, step: &str, script: &str) -> Result<Group, run::Failed> {
         let mut command = Command::new("sh");
-        command.args(["-c", script]).current_dir(self.place.app()).env("PORT", self.port.to_string());
+        command.args(["-c", script]).current_dir(self.place.app());
+        command.env_clear().envs(self.settings.environment.iter().cloned()).env("PORT", self.port.to_string());
         let capture = format!("http://{}", self.capture.address);
         for (name, value) in &self.hangar.document.run.env {
             command.env(name, value.replace("{capture}", &capture).replace("{key}", KEY));
@@ -309,7 +312,8 @@ fn broken(step: &str, failed: &run::Failed) -> Grounded {
 fn expected(folder: &Path) -> Result<Vec<Expected>, Grounded> {
     let file = folder.join(EVENTS);
     let wrong = |error: &dyn std::fmt::Display| Grounded::because(format!("{}: {error}", file.display()));
-    let text = std::fs::read_to_string(&file).map_err(|error| wrong(&error))?;
+    let own = super::own(folder, &file).map_err(|problem| Grounded::because(problem.to_string()))?;
+    let text = std::fs::read_to_string(own).map_err(|error| wrong(&error))?;
     let expected: Vec<Expected> = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
     if expected.is_empty() {
         return Err(wrong(&"it lists no event, so nothing would be checked; list what has to be sent"));

@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::airplanes::{self, Checked, Hangar, Limits, Programs, Settings, Verdict};
+use crate::airplanes::{self, Checked, Hangar, Limits, Programs, Settings, Verdict, environment};
 use crate::cli::out::{self, Paint, shown};
 use crate::cli::{load, runtime};
 use crate::config;
@@ -144,7 +144,9 @@ fn list(hangars: &[Owned], as_json: bool) -> anyhow::Result<()> {
 fn check(hangars: Vec<Owned>, args: &Check) -> anyhow::Result<()> {
     let path = config::environment("PATH").unwrap_or_default();
     let limits = Limits { start: Duration::from_secs(args.start_within), ..Limits::default() };
-    let settings = Settings { programs: Programs::find(&path)?, path, limits, keep: args.keep };
+    let kept = environment::KEPT.iter();
+    let environment = kept.filter_map(|name| Some(((*name).to_owned(), config::environment(name)?))).collect();
+    let settings = Settings { programs: Programs::find(&path)?, path, environment, limits, keep: args.keep };
     let checked = runtime()?.block_on(async {
         let (mut terminate, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
         // What is left undone is dropped, and with it every program that runs.
