@@ -190,6 +190,24 @@ fn a_page_of_a_folder_that_cannot_be_read_is_left_out_and_told() {
     eventually(|| metric(&again, unreadable) == 0);
 }
 
+#[test]
+fn a_source_that_hangs_delays_no_other() {
+    let (provider, hangs, pages) = (provider("scenarios: []"), Pages::start(), Pages::start());
+    hangs.slow_down(Duration::from_secs(3_600));
+    pages.put("/a.md", "text/markdown", "# A\nThe first exception.\n");
+    // More of them than there are places at one server.
+    let mut sources: Vec<String> = (0..6).map(|number| url(&hangs, &format!("/{number}.md"), "")).collect();
+    sources.push(url(&pages, "/a.md", ""));
+    let begun = std::time::Instant::now();
+    let jetway = setup(&provider, &sources, "").start();
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("The first"));
+    // Also when it is asked again: what hangs is still waited for.
+    pages.put("/a.md", "text/markdown", "# A\nThe second exception.\n");
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("The second"));
+    assert_eq!(fetches(&jetway, "failed"), 0);
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+}
+
 fn fresh() -> String {
     static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     format!("run-{}", COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
@@ -215,6 +233,42 @@ fn a_page_that_changed_is_exchanged_under_way_and_one_that_did_not_is_not_sent_a
     let printed = jetway.command(&["docs", "show", &version[..12]]);
     assert!(String::from_utf8(printed.stdout).unwrap().contains("no more current"));
     assert_eq!(fetches(&jetway, "fetched"), 2);
+}
+
+#[test]
+fn a_run_searches_the_version_that_it_began_with_however_often_that_was_confirmed() {
+    let script = "scenarios: [{ name: s, turns: [{ text: Yes. }, { calls: [{ tool: search_docs, input: { query: capture an exception } }] }, { text: So it is. }] }]";
+    let (provider, pages) = (provider(script), Pages::start());
+    pages.put("/a.md", "text/markdown", "# A\nThe first exception.\n");
+    let source = url(&pages, "/a.md", "");
+    let jetway = setup(&provider, std::slice::from_ref(&source), "").start();
+    let turn = |run: &str, said: &[&str]| {
+        let role = |at: usize| if at.is_multiple_of(2) { "user" } else { "assistant" };
+        let said = said.iter().enumerate().map(|(at, text)| json!({ "role": role(at), "content": text }));
+        let tools = json!([{ "name": "Read", "input_schema": { "type": "object" } }]);
+        let body =
+            json!({ "model": "claude-x", "max_tokens": 10, "tools": tools, "messages": said.collect::<Vec<_>>() });
+        let answer = post("/v1/messages", body.to_string()).header("x-jetway-run", run).send(jetway.data);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let sent: Value = serde_json::from_slice(&provider.seen().pop().unwrap().body).unwrap();
+        sent["messages"].to_string()
+    };
+    eventually(|| page(&jetway, &pages.url("/a.md"))["version"].is_string());
+    turn("old", &["zebra"]);
+    // More often than versions were ever held, each time with other runs that ask; and all is read again.
+    for times in 1..=6 {
+        eventually(|| fetches(&jetway, "unchanged") >= times);
+        turn(&fresh(), &["zebra"]);
+    }
+    jetway.edit(&context(&format!("    - {source}\n"), "  allowance: 1900\n").replace("  allowance: 2000\n", ""));
+    turn(&fresh(), &["zebra"]);
+    pages.put("/a.md", "text/markdown", "# A\nThe second exception.\n");
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("The second"));
+    let told = turn("old", &["zebra", "Yes.", "How do I do that?"]);
+    assert!(told.contains("The first") && !told.contains("The second"), "{told}");
+    turn("new", &["zebra"]);
+    let told = turn("new", &["zebra", "Yes.", "How do I do that?"]);
+    assert!(told.contains("The second") && !told.contains("The first"), "{told}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod guard;
 mod history;
 mod library;
 mod list;
+mod places;
 mod refresh;
 mod shelf;
 mod status;
@@ -17,9 +18,10 @@ mod tend;
 pub use embed::{About, Embedder, Endpoint, Failed};
 pub use history::{Found, find};
 pub use library::{Libraries, Library};
+pub use places::Places;
 pub use refresh::{Asking, Told, refresh};
 pub use shelf::Shelf;
-pub use status::{Failing, OfPage, OfSource, status};
+pub use status::{Failing, OfPage, OfSource, State, status};
 pub use tend::{Tending, tend};
 
 use jetway_core::policy::context::Rules;
@@ -28,9 +30,6 @@ use jetway_core::retrieval::source::Kind;
 use crate::config::{Policy, Problem};
 use crate::docs::folder::Unread;
 use crate::secret;
-
-/// The most fetches at once, of all policies together.
-pub const AT_ONCE: usize = 8;
 
 /// The pages that were written by hand, each by its file, from the policy's folder, and by the name
 /// that the index has for it; and why others cannot be read, by their files.

@@ -3,7 +3,7 @@
 
 use jetway_core::retrieval::page::Page;
 use jetway_core::retrieval::source::{Kind, Source};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::docs::{Shelf, list};
 
@@ -12,6 +12,8 @@ use crate::docs::{Shelf, list};
 pub struct OfSource {
     pub policy: String,
     pub source: String,
+    /// Its pages are stale when they were not seen to be current for longer. None where they never are.
+    pub max_age_seconds: Option<u64>,
     pub pages: Vec<OfPage>,
     /// How many sections they are cut into.
     pub sections: usize,
@@ -53,7 +55,33 @@ pub struct Failing {
     pub url: String,
     pub why: String,
     pub times: u32,
+    pub since: Option<Timestamp>,
+    pub state: State,
     pub next: Timestamp,
+}
+
+/// How bad it is that something cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It was there a day ago.
+    Lately,
+    /// It has failed for a day or longer.
+    Long,
+    /// Its server says that there is none any more.
+    Gone,
+}
+
+const LONG: SignedDuration = SignedDuration::from_hours(24);
+
+impl State {
+    pub(super) fn of((since, is_gone): (Option<Timestamp>, bool), now: Timestamp) -> Self {
+        match since {
+            _ if is_gone => Self::Gone,
+            Some(since) if now.duration_since(since) >= LONG => Self::Long,
+            _ => Self::Lately,
+        }
+    }
 }
 
 /// How each source stands.
@@ -77,7 +105,7 @@ fn of(shelf: &Shelf, source: &Source, now: Timestamp) -> OfSource {
             is_stale: page.is_stale(now),
             languages: page.tags.languages.clone(),
             frameworks: page.tags.frameworks.clone(),
-            failing: failing(shelf, source, &page.name),
+            failing: failing((shelf, now), source, &page.name),
             unreadable: None,
             front_matter: shelf
                 .front_matter_problem(&page.name)
@@ -101,23 +129,25 @@ fn of(shelf: &Shelf, source: &Source, now: Timestamp) -> OfSource {
     for address in list::pages(&shelf.disk, source) {
         let name = address.as_str();
         if !index.pages().contains_key(name) {
-            pages.push(missing(name, failing(shelf, source, name), None));
+            pages.push(missing(name, failing((shelf, now), source, name), None));
         }
     }
     let lists = source.kind.address().filter(|_| !matches!(source.kind, Kind::Page(_))).cloned();
     let lists = lists.into_iter().chain(list::further_lists(&shelf.disk, source));
-    let lists_failing = lists.filter_map(|list| failing(shelf, source, list.as_str())).collect();
+    let lists_failing = lists.filter_map(|list| failing((shelf, now), source, list.as_str())).collect();
     let is_own = |page: Option<&Page>| page.is_some_and(|page| page.source == source.name);
     let sections = index.sections().filter(|(page, _)| is_own(*page));
     let (known, unknown): (Vec<_>, Vec<_>) = sections.partition(|(_, is_meant)| *is_meant);
     let meant = shelf.rules.embeddings.as_ref().map(|_| known.len());
     let sections = known.len() + unknown.len();
-    OfSource { policy: shelf.policy.clone(), source: source.name.clone(), pages, sections, meant, lists_failing }
+    let (policy, max_age_seconds) = (shelf.policy.clone(), source.max_age.map(|most| most.as_secs()));
+    OfSource { policy, source: source.name.clone(), max_age_seconds, pages, sections, meant, lists_failing }
 }
 
-fn failing(shelf: &Shelf, source: &Source, name: &str) -> Option<Failing> {
+fn failing((shelf, now): (&Shelf, Timestamp), source: &Source, name: &str) -> Option<Failing> {
     source.kind.address()?;
     let record = shelf.disk.record(name);
     let why = record.why.clone()?;
-    Some(Failing { url: name.to_owned(), why, times: record.failures, next: record.due(source.refresh) })
+    let (since, state) = (record.failing, State::of(record.state(), now));
+    Some(Failing { url: name.to_owned(), why, times: record.failures, since, state, next: record.due(source.refresh) })
 }

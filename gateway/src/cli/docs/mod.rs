@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{anyhow, bail, ensure};
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::{out, runtime};
 use crate::config::{Config, Policy};
-use crate::docs::{self, AT_ONCE, Asking, Shelf, Told};
+use crate::docs::{self, Asking, Shelf, Told};
 use crate::gate::files;
 use crate::tls;
 
@@ -101,8 +101,8 @@ fn refresh(shelves: &[Shelf]) -> anyhow::Result<()> {
                 *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             }
         };
-        let places = Arc::new(Semaphore::new(AT_ONCE));
-        let asking = Asking { tls: tls::client()?, places, forced: true, tell: Arc::new(tell) };
+        let (places, stop) = (Arc::default(), CancellationToken::new());
+        let asking = Asking { tls: tls::client()?, places, forced: true, tell: Arc::new(tell), stop };
         runtime()?.block_on(docs::refresh(shelf, asking));
     }
     if let Some(error) = broken.lock().unwrap_or_else(PoisonError::into_inner).take() {
