@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jetway_core::retrieval::airplane::Airplane;
-use jetway_core::retrieval::page::Page;
 use jetway_core::retrieval::search::Index;
 
 use crate::recent::Recent;
@@ -79,6 +78,10 @@ impl Default for Libraries {
 impl Libraries {
     /// What this run is shown from, of what there is now and was before.
     pub fn of(&self, policy: &str, run: &str, now: Library) -> Library {
+        // Nothing was fetched yet: that is no version that a run should stay with.
+        if now.index.as_ref().is_some_and(|index| index.pages().is_empty()) {
+            return now;
+        }
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Held { versions, runs, last } = &mut *held;
         let versions = versions.entry(policy.to_owned()).or_default();
@@ -116,6 +119,7 @@ impl Libraries {
 #[cfg(test)]
 mod tests {
     use jetway_core::retrieval::chunk::Chunk;
+    use jetway_core::retrieval::page::Page;
     use jetway_core::retrieval::profile::Tags;
     use jiff::Timestamp;
 
@@ -173,6 +177,15 @@ mod tests {
         assert_eq!(shown(&libraries, "d", &library("old", 101)), ("old".into(), 101));
         assert_eq!(shown(&libraries, "a", &library("new", 102)), ("old".into(), 101));
         assert_eq!(libraries.0.lock().unwrap().versions["p"].len(), 2);
+    }
+
+    #[test]
+    fn a_run_that_began_before_anything_was_fetched_is_shown_what_there_is_then() {
+        let libraries = Libraries::default();
+        let empty = Library { index: Some(Arc::default()), ..Library::default() };
+        assert!(libraries.of("p", "a", empty).index.unwrap().chunks().is_empty());
+        assert_eq!(shown(&libraries, "a", &library("first", 0)).0, "first");
+        assert_eq!(shown(&libraries, "a", &library("second", 0)).0, "first");
     }
 
     #[test]
