@@ -17,6 +17,7 @@ use jetway_core::retrieval::{html, listing};
 use rustls::{CertificateError, ClientConfig};
 
 use crate::docs::guard::Guard;
+use crate::docs::{MOST_SECTIONS, too_many_sections};
 use crate::upstream;
 
 /// How long a page may take, with all redirects.
@@ -221,7 +222,10 @@ fn filled(text: String) -> Result<String, String> {
     if text.trim().is_empty() {
         return Err(String::from("it has no text; perhaps a browser would have to make it"));
     }
-    Ok(text)
+    match too_many_sections(&text) {
+        Some(count) => Err(format!("it has {count} sections, and at most {MOST_SECTIONS} are read")),
+        None => Ok(text),
+    }
 }
 
 /// The body without its compression. A sitemap may be a compressed file besides.
@@ -324,6 +328,12 @@ mod tests {
         page("/a", "application/xml", "<a/>", Err("it is XML"));
         page("/a", "text/html", "<div id=root></div><script>x</script>", Err("it has no text"));
         page("/a", "text/plain", " \n", Err("it has no text"));
+        page(
+            "/a",
+            "text/plain",
+            &"# A\na\n".repeat(MOST_SECTIONS + 1),
+            Err("it has 10001 sections, and at most 10000"),
+        );
         let latin = Bytes::from_static(b"caf\xe9");
         check("/a", Expected::Page, &[("content-type", "text/plain")], &latin, Err("not in UTF-8"));
     }

@@ -2,7 +2,7 @@
 //! that runs or one that does not.
 
 use jetway_core::retrieval::page::Page;
-use jetway_core::retrieval::source::{Kind, Source};
+use jetway_core::retrieval::source::Source;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::docs::{Shelf, list};
@@ -36,8 +36,10 @@ pub struct OfPage {
     pub languages: Vec<String>,
     pub frameworks: Vec<String>,
     pub failing: Option<Failing>,
-    /// Why it cannot be read, and what to do: of a page of a folder.
+    /// Why it is left out, and what to do.
     pub unreadable: Option<String>,
+    /// Its sections that no task can bring in: they are larger than the allowance.
+    pub too_large: Vec<String>,
     /// Why its front matter does not say what it is for.
     pub front_matter: Option<FrontMatter>,
 }
@@ -107,6 +109,7 @@ fn of(shelf: &Shelf, source: &Source, now: Timestamp) -> OfSource {
             frameworks: page.tags.frameworks.clone(),
             failing: failing((shelf, now), source, &page.name),
             unreadable: None,
+            too_large: shelf.too_large_of(&page.name),
             front_matter: shelf
                 .front_matter_problem(&page.name)
                 .map(|problem| FrontMatter { line: problem.line, why: problem.sentence }),
@@ -123,17 +126,17 @@ fn of(shelf: &Shelf, source: &Source, now: Timestamp) -> OfSource {
         frameworks: Vec::new(),
         failing,
         unreadable,
+        too_large: Vec::new(),
         front_matter: None,
     };
     pages.extend(shelf.unread(&source.name).into_iter().map(|unread| missing(&unread.page, None, Some(unread.why))));
     for address in list::pages(&shelf.disk, source) {
         let name = address.as_str();
-        if !index.pages().contains_key(name) {
+        if !index.pages().contains_key(name) && !pages.iter().any(|page| page.page == name) {
             pages.push(missing(name, failing((shelf, now), source, name), None));
         }
     }
-    let lists = source.kind.address().filter(|_| !matches!(source.kind, Kind::Page(_))).cloned();
-    let lists = lists.into_iter().chain(list::further_lists(&shelf.disk, source));
+    let lists = list::lists(&shelf.disk, source).into_iter();
     let lists_failing = lists.filter_map(|list| failing((shelf, now), source, list.as_str())).collect();
     let is_own = |page: Option<&Page>| page.is_some_and(|page| page.source == source.name);
     let sections = index.sections().filter(|(page, _)| is_own(*page));

@@ -37,6 +37,8 @@ struct Tended {
     desk: Option<Arc<Desk>>,
     /// In the order of the shelf's.
     sources: Vec<Asked>,
+    /// When the texts of its folders are to be kept.
+    keep: Timestamp,
     meaning: Meaning,
     /// When the shelf is no more, or another, no further page of it is asked for.
     _stop: DropGuard,
@@ -72,7 +74,6 @@ pub async fn tend(shelves: impl Fn() -> Vec<Arc<Shelf>>, tending: Tending) {
                     if let Some(before) = &other {
                         forget(&tending.metrics, &before.shelf);
                     }
-                    remember(&shelf).await;
                     Tended::new(shelf, &places, &tending)
                 }
             };
@@ -99,11 +100,21 @@ impl Tended {
         let desk = tending.tls.as_ref().map(|tls| Arc::new(Desk::new(&shelf, asking(tls))));
         let asked = |_| Asked { due: Timestamp::UNIX_EPOCH, asking: None };
         let sources = shelf.rules.sources().iter().map(asked).collect();
-        Self { shelf, desk, sources, meaning: Meaning::default(), _stop: stop.drop_guard() }
+        Self {
+            shelf,
+            desk,
+            sources,
+            keep: Timestamp::UNIX_EPOCH,
+            meaning: Meaning::default(),
+            _stop: stop.drop_guard(),
+        }
     }
 
     async fn go_on(&mut self, tending: &Tending) {
         let now = Timestamp::now();
+        if now >= self.keep {
+            self.keep = now + if remember(&self.shelf).await { BETWEEN_LOOKS } else { AFTER_A_FAULT };
+        }
         if let Some(desk) = &self.desk {
             for (asked, source) in self.sources.iter_mut().zip(self.shelf.rules.sources()) {
                 asked.go_on(desk, (source, now), tending).await;
@@ -216,6 +227,8 @@ fn forget(metrics: &Metrics, shelf: &Shelf) {
     shelf.sources().for_each(|source| metrics.docs.forget(&shelf.policy, source));
 }
 
+/// That texts of folders are still there is noted as often as this, so that they are not forgotten.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(86_400);
 /// After a fault of our own.
 const AFTER_A_FAULT: Duration = Duration::from_secs(60);
 
@@ -234,17 +247,20 @@ fn teller(shelf: &Shelf, tending: &Tending) -> impl Fn(Told) + Send + Sync + 'st
     }
 }
 
-/// Keeps the texts that lie in folders as they are now.
-async fn remember(shelf: &Arc<Shelf>) {
+/// Keeps the texts that lie in folders as they are now. Returns whether it could.
+async fn remember(shelf: &Arc<Shelf>) -> bool {
     let kept = Arc::clone(shelf);
     let work = move || -> Result<(), String> {
         let texts = kept.folder_texts().map_err(|problem| problem.to_string())?;
-        history::remember(&kept.disk, &texts).map_err(|error| error.to_string())
+        history::remember(&kept.disk, &texts)
+            .and_then(|()| history::sweep(&kept.disk.root, Timestamp::now()))
+            .map_err(|error| error.to_string())
     };
     let why = match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(())) => return,
+        Ok(Ok(())) => return true,
         Ok(Err(why)) => why,
         Err(error) => error.to_string(),
     };
-    tracing::warn!(policy = shelf.policy, why, "the texts of its folders are not kept");
+    tracing::warn!(policy = shelf.policy, why, "the texts of its folders are not kept; it is tried again");
+    false
 }

@@ -31,7 +31,7 @@ pub(super) enum Command {
         /// Only this policy.
         policy: Option<String>,
     },
-    /// Show what a policy's documents would put before the model for a task.
+    /// Show what a policy's documents would put before the model for a task, and why not the rest.
     #[command(after_help = "Example:\n  jetway docs search wizard \"add analytics to my Django app\"")]
     Search {
         /// The policy whose documents are asked.
@@ -115,7 +115,7 @@ fn refresh(shelves: &[Shelf]) -> anyhow::Result<()> {
 
 fn show(config: &Config, hash: &str, json: bool) -> anyhow::Result<()> {
     ensure!(hash.len() >= 8, "a hash of fewer than 8 characters could be anything's");
-    let found = docs::find(&config.state.join(files::DOCS), hash)?;
+    let found = docs::find((&config.state.join(files::DOCS), &config.state.join(files::SHOWN)), hash)?;
     if json {
         let rows = found.iter().map(|found| {
             json!({

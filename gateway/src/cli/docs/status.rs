@@ -41,6 +41,17 @@ pub(super) fn run(shelves: &[Shelf], json: bool) -> anyhow::Result<()> {
         if unreadable.len() > LISTED {
             out::line(&format!("\n{} more of {}; --json lists them", unreadable.len() - LISTED, source.source))?;
         }
+        let large: Vec<_> = source.pages.iter().filter(|page| !page.too_large.is_empty()).collect();
+        for page in large.iter().take(LISTED) {
+            let (name, count, first) = (out::shown(&page.page), page.too_large.len(), out::shown(&page.too_large[0]));
+            out::line(&format!(
+                "\n{}: {name}\n  {count} of its sections are larger than the allowance, so that no task brings them in; the first is `{first}`",
+                source.policy
+            ))?;
+        }
+        if large.len() > LISTED {
+            out::line(&format!("\n{} more of {}; --json lists them", large.len() - LISTED, source.source))?;
+        }
         for page in &source.pages {
             let Some(problem) = &page.front_matter else { continue };
             let (page, line, why) = (out::shown(&page.page), problem.line, out::shown(&problem.why));
@@ -72,7 +83,7 @@ fn all_failing(source: &OfSource) -> impl Iterator<Item = &Failing> {
     source.lists_failing.iter().chain(source.pages.iter().filter_map(|page| page.failing.as_ref()))
 }
 
-/// Pages of a folder that cannot be read, and why.
+/// Pages that are left out, and why.
 fn unreadable(source: &OfSource) -> impl Iterator<Item = (&str, &str)> {
     source.pages.iter().filter_map(|page| Some((page.page.as_str(), page.unreadable.as_deref()?)))
 }
