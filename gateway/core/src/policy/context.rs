@@ -7,6 +7,7 @@ pub mod embeddings;
 mod frame;
 mod known;
 pub mod on_demand;
+pub mod reason;
 pub mod standing;
 mod step;
 

@@ -36,6 +36,12 @@ impl std::fmt::Debug for Index {
     }
 }
 
+impl Default for Index {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
 /// A chunk that fits, and how well: the higher the better, with no fixed upper end.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hit<'a> {
