@@ -102,7 +102,7 @@ impl<'a> Shelf<'a> {
         if let (Some(rules), Some(index)) = (&self.policy.context, &self.index) {
             // What a task means is asked of nobody here: words alone rank.
             let now = moment(exchange);
-            let asked = Asked { task: &request.task, behind: "", profile: &profile, now, nearness: None };
+            let asked = Asked { task: &[&request.task], behind: "", profile: &profile, now, nearness: None };
             let given = context::compose(rules, index, self.planes, asked, &beside).answer;
             shown.task = length(&given.text);
             [&given.text, &self.standing].into_iter().for_each(|text| shown.known.read(text));

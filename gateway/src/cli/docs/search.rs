@@ -31,7 +31,7 @@ pub(super) fn run(config: &Config, (policy, task): (&str, &str), json: bool) -> 
         Ok(nearness) => (nearness, None),
         Err(why) => (None, Some(why)),
     };
-    let asked = Asked { task, behind: "", profile: &profile, now, nearness: nearness.as_ref() };
+    let asked = Asked { task: &[task], behind: "", profile: &profile, now, nearness: nearness.as_ref() };
     let shown = context::decide(rules, &index, asked);
     let ranked = ranked(&index, task, nearness.as_ref());
     let is_shown = |at: &Hit<'_>| shown.iter().any(|hit| hit.chunk == at.chunk);
