@@ -181,7 +181,7 @@ impl Shelf {
     fn too_large(&self, index: &Index) -> BTreeMap<String, Vec<String>> {
         let (room, mut found) = (self.rules.room(), BTreeMap::<_, Vec<String>>::new());
         for chunk in index.chunks() {
-            let hit = Hit { chunk, page: index.pages().get(&chunk.page), score: 0.0, similarity: None };
+            let hit = Hit { chunk, page: index.pages().get(&chunk.page), score: 0.0, rank: 0.0, similarity: None };
             if size(&hit, Timestamp::UNIX_EPOCH) > room {
                 found.entry(chunk.page.clone()).or_default().push(chunk.path());
             }

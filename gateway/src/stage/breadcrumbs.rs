@@ -57,7 +57,7 @@ impl Shelf {
             index: library.index.clone(),
             airplanes: Arc::clone(&library.airplanes),
             profile: Arc::clone(profile),
-            task: request.task().to_owned(),
+            task: request.task.clone(),
             known: Arc::clone(known),
         }
     }

@@ -116,8 +116,8 @@ pub async fn inform(
         return Ok(Context::default());
     }
     let now = Timestamp::now();
-    let nearness = nearness((jetway, gate, index), policy, request.task()).await;
-    let asked = Asked { task: request.task(), behind: "", profile: told.profile, now, nearness: nearness.as_ref() };
+    let nearness = nearness((jetway, gate, index), policy, &request.task).await;
+    let asked = Asked { task: &[&request.task], behind: "", profile: told.profile, now, nearness: nearness.as_ref() };
     let Given { answer: given, ages, left_out } = context::compose(rules, index, &library.airplanes, asked, beside);
     jetway.metrics.docs.chose(&policy.name, &ages, left_out);
     let standing = policy.standing.as_deref();

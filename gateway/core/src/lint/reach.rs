@@ -73,7 +73,7 @@ fn sections(facts: &Facts<'_>, rules: &Rules, index: &Index) -> Vec<Finding> {
 fn size(index: &Index, chunk: &Chunk) -> usize {
     let page = index.pages().get(&chunk.page);
     let now = page.map_or(Timestamp::UNIX_EPOCH, |page| page.confirmed);
-    context::size(&Hit { chunk, page, score: 0.0, similarity: None }, now)
+    context::size(&Hit { chunk, page, rank: 0.0, score: 0.0, similarity: None }, now)
 }
 
 /// Tags of sources and of airplanes of which no project can ever be, such as `djnago`. What pages

@@ -41,7 +41,7 @@ pub(super) fn run(config: &Config, (policy, task): (&str, &str), json: bool) -> 
     }
     let planes = airplanes(policy)?;
     let (first, first_shown) = first_step(policy, (&index, &planes), task, (&profile, now));
-    let asked = Asked { task, behind: "", profile: &profile, now, nearness: nearness.as_ref() };
+    let asked = Asked { task: &[task], behind: "", profile: &profile, now, nearness: nearness.as_ref() };
     let given = context::compose(rules, &index, &planes, asked, &first).answer;
     let shown: Vec<&Shown> = first_shown.iter().chain(&given.shown).collect();
     let inserted: Vec<String> = shown.iter().map(|shown| shown.text.clone()).collect();
