@@ -120,7 +120,11 @@ impl State {
         match self {
             Self::Embedded(store) => {
                 let conversation = conversation.to_owned();
-                store.call(move |transaction| find(transaction, &conversation)).await
+                let find = move |transaction: &rusqlite::Transaction<'_>| {
+                    touch(transaction, ("inserted", "conversation"), &conversation)?;
+                    find(transaction, &conversation)
+                };
+                store.call(find).await
             }
             Self::Shared(link) => {
                 let found: Result<Option<String>, _> = link.command(redis::cmd("GET").arg(given(conversation))).await;
@@ -337,7 +341,6 @@ fn list(transaction: &rusqlite::Transaction<'_>, conversation: &str) -> rusqlite
 }
 
 fn find(transaction: &rusqlite::Transaction<'_>, conversation: &str) -> rusqlite::Result<Option<Inserted>> {
-    touch(transaction, ("inserted", "conversation"), conversation)?;
     let mut statement =
         transaction.prepare_cached("SELECT text, passages, standing FROM inserted WHERE conversation = ?1")?;
     let row = |row: &rusqlite::Row<'_>| {
