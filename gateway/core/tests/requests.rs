@@ -368,7 +368,8 @@ fn check_task(dialect: Dialect, said: serde_json::Value, expect: &str) {
     assert_eq!(read(dialect, &body).unwrap().task, expect, "{body}");
 }
 
-/// Bodies begin as agents of these names send them: their blocks and roles, with words of our own in them.
+/// Bodies begin as agents of these names send them, in blocks and roles, with words of our own in them: those
+/// of Claude Code and Codex as they were measured, the others by what is public of their code.
 #[test]
 fn the_task_is_what_a_person_typed() {
     use serde_json::json;
