@@ -27,7 +27,7 @@ fn commands_of_an_airplane_see_no_key_of_whoever_checks_it() {
         write(&format!("planes/{name}/airplane.yaml"), &yaml);
         write(&format!("planes/{name}/README.md"), "# A\n");
         write(&format!("planes/{name}/a.py"), "a\n");
-        write(&format!("planes/{name}/events.json"), "[]");
+        write(&format!("planes/{name}/events.json"), r#"[{ "event": "never_sent" }]"#);
     }
     let mut command = jetway(place.path(), &["airplanes", "check", "--folder", "planes", "--json"]);
     let path = format!("{}:/usr/bin:/bin", place.path().join("bin").display());

@@ -114,8 +114,9 @@ fn of_step(facts: &Facts<'_>, step: &Step) -> Vec<Finding> {
         ));
     }
     if let (Some(index), Some(rules)) = (facts.index, facts.context) {
-        let finds = |query: &&String| index.search(query, 1).first().is_none_or(|hit| hit.score < rules.min_score());
-        found.extend(step.docs.iter().filter(finds).map(|query| {
+        let all = index.chunks().len();
+        let is_vain = |query: &&String| index.search(query, all).iter().all(|hit| hit.score < rules.min_score());
+        found.extend(step.docs.iter().filter(is_vain).map(|query| {
             finding(
                 "unreachable",
                 format!("The step `{}` asks the documentation for \"{query}\", which finds nothing.", step.id),
