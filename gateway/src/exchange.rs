@@ -386,7 +386,8 @@ impl Exchange {
         self.reading = reading.clone();
         let Some(judges) = judges else { return };
         self.record.calls_answered = judges.desk.served().to_vec();
-        let shown = judges.desk.shown().iter().map(Passage::of);
+        let (showing, policy) = (&self.jetway.showing, self.record.policy.as_deref().unwrap_or_default());
+        let shown: Vec<_> = judges.desk.shown().iter().map(|shown| showing.passage(policy, shown)).collect();
         self.record.passages.truncate(self.placed);
         self.record.passages.extend(shown);
         self.record.calls_refused = refused(judges);

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Policy, Problem};
-use crate::docs::{Embedder, Libraries, Library, Shelf};
+use crate::docs::{Embedder, Libraries, Library, Shelf, Showing};
 use crate::endings::Endings;
 use crate::keys::Keys;
 use crate::learned::Learned;
@@ -134,6 +134,8 @@ pub struct Jetway {
     pub searchers: Searchers,
     /// Which version of documents each run began with.
     pub libraries: Libraries,
+    /// What models were shown, by its hash.
+    pub showing: Showing,
     /// How far conversations had come.
     pub prefixes: Prefixes,
     /// Runs that have not ended.
@@ -176,6 +178,7 @@ pub mod files {
     pub const JOURNAL: &str = "ledger-journal.db";
     pub const STATE: &str = "state.db";
     pub const DOCS: &str = "docs";
+    pub const SHOWN: &str = "shown";
 }
 
 impl Jetway {
@@ -260,6 +263,7 @@ impl Jetway {
             metrics,
             searchers: Searchers::new(Arc::clone(&keyed)),
             libraries: Libraries::default(),
+            showing: Showing::new(state.join(files::SHOWN), tasks.clone()),
             prefixes: Prefixes::default(),
             endings,
             records: Arc::default(),

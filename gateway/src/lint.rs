@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use jetway_core::lint::{Facts, Finding, Text, lint};
 
+use crate::airplanes;
 use crate::config::{Policy, Problem};
 use crate::docs;
 use crate::gate::Gate;
@@ -14,7 +15,7 @@ const MOST_FILES: usize = 20_000;
 /// What is wrong with a policy, each with the file that it is in.
 pub fn findings(gate: &Gate, policy: &Policy) -> Result<Vec<(PathBuf, Finding)>, Problem> {
     let index = gate.index(&policy.name);
-    let airplanes = gate.airplanes.get(&policy.name).cloned().unwrap_or_default();
+    let planes = gate.airplanes.get(&policy.name).cloned().unwrap_or_default();
     let read = |file: &str| std::fs::read_to_string(policy.folder.join(file)).unwrap_or_default();
     let written = read("policy.yaml");
     let tags = |name: &str| index.as_ref().and_then(|index| Some(index.pages().get(name)?.tags.clone()));
@@ -39,11 +40,13 @@ pub fn findings(gate: &Gate, policy: &Policy) -> Result<Vec<(PathBuf, Finding)>,
         prose(file, interrogation.question.prose().to_owned())
     }));
     let advice = policy.lockdown.as_ref().and_then(|rules| rules.advice());
-    texts.extend(advice.map(|advice| prose(String::from("policy.yaml"), advice.to_owned())));
-    texts.extend(airplanes.iter().map(|plane| {
+    texts.extend(advice.map(|advice| prose(String::from("policy.yaml"), in_place(advice, &written))));
+    texts.extend(planes.iter().map(|plane| {
         let file = format!("airplanes/{}/README.md", plane.name);
         Text { tags: Some(plane.tags.clone()), ..prose(file, plane.readme.clone()) }
     }));
+    let manifests: Vec<String> =
+        planes.iter().map(|plane| read(&format!("airplanes/{}/{}", plane.name, airplanes::MANIFEST))).collect();
     let mut files = Vec::new();
     let is_whole = list(&policy.folder, "", &mut files);
     let facts = Facts {
@@ -51,7 +54,8 @@ pub fn findings(gate: &Gate, policy: &Policy) -> Result<Vec<(PathBuf, Finding)>,
         context: policy.context.as_ref(),
         path: policy.path.as_deref(),
         index: index.as_deref(),
-        airplanes: &airplanes,
+        airplanes: &planes,
+        manifests: &manifests,
         texts: &texts,
         policy: &written,
         files: if is_whole { &files } else { &[] },
@@ -63,6 +67,13 @@ pub fn findings(gate: &Gate, policy: &Policy) -> Result<Vec<(PathBuf, Finding)>,
         sentence: format!("It is left out: {}.", unread.why),
     });
     Ok(unreadable.chain(lint(&facts)).map(|finding| (policy.folder.join(&finding.file), finding)).collect())
+}
+
+/// A text that stands in a file, with as many empty lines before it as there are lines above it there.
+fn in_place(text: &str, file: &str) -> String {
+    let begin = text.split(' ').take(3).collect::<Vec<_>>().join(" ");
+    let above = file.lines().position(|line| line.contains(begin.trim_end())).unwrap_or(0);
+    format!("{}{text}", "\n".repeat(above))
 }
 
 /// Lists the files below a folder, from the policy's; what is hidden and what packages bring is left
@@ -94,10 +105,14 @@ mod tests {
     /// `policy.yaml`.
     #[track_caller]
     fn check(more: &str, files: &[(&str, &str)], expect: &[&str]) {
+        check_policy(&format!("{POLICY}{more}"), files, expect);
+    }
+
+    #[track_caller]
+    fn check_policy(policy: &str, files: &[(&str, &str)], expect: &[&str]) {
         let folder = tempfile::tempdir().unwrap();
         let own = folder.path().join("policies/p");
-        let policy = format!("{POLICY}{more}");
-        for (name, text) in files.iter().copied().chain([("policy.yaml", policy.as_str())]) {
+        for (name, text) in files.iter().copied().chain([("policy.yaml", policy)]) {
             let path = own.join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
@@ -126,6 +141,31 @@ mod tests {
         let one = [("docs/a.md", python), ("docs/x/b.md", other), ("docs/b.md", &large)];
         let told = ["docs/a.md:6 fence-language", "docs/b.md:1 unreachable"];
         check("context: { docs: docs, allowance: 100, min_score: 0 }\n", &one, &told);
+    }
+
+    #[test]
+    fn an_advice_is_told_by_its_line_in_the_policy() {
+        let advised = "context: { docs: docs, min_score: 0 }\n";
+        let folded =
+            POLICY.replace("deny: ['Web*'] }", "deny: ['Web*'],\n  advice: Look it up with the `WebFetch` tool. }");
+        let texts = [("docs/a.md", "# Links\nWhat leads where.\n")];
+        check_policy(&format!("{folded}{advised}"), &texts, &["policy.yaml:5 refused-tool"]);
+    }
+
+    #[test]
+    fn a_source_or_a_step_that_there_is_not_is_told_by_its_line() {
+        let more =
+            "context:\n  docs: [{ folder: docs }]\n  min_score: 0\nbreadcrumbs: [{ id: look, prompt: look.md }]\n";
+        let manifest = "about: A.\nlanguages: [python]\nfiles:\n  - { path: a.py, shows: It., steps: [lok] }\nrun: { start: x }\nvisit: []\n";
+        let files = [
+            ("docs/a.txt", ""),
+            ("look.md", "Look.\n{% if 'next.js' in frameworks %}On.{% endif %}\n"),
+            ("airplanes/one/airplane.yaml", manifest),
+            ("airplanes/one/README.md", "# One\n"),
+            ("airplanes/one/a.py", "x = 1\n"),
+        ];
+        let told = ["airplanes/one/airplane.yaml:4 unreachable", "look.md:2 unreachable", "policy.yaml:6 unreachable"];
+        check(more, &files, &told);
     }
 
     #[test]

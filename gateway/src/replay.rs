@@ -212,6 +212,7 @@ fn read(dialect: Dialect, sent: &Bytes) -> Option<(Request, Ours)> {
     let ours = Ours::of(&request);
     let theirs = request.opening.iter().map(|text| context::without_ours(text));
     request.opening = theirs.filter(|text| !text.is_empty()).map(str::to_owned).collect();
+    request.task = context::without_ours(&request.task).to_owned();
     Some((request, ours))
 }
 

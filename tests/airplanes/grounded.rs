@@ -94,6 +94,7 @@ fn what_is_wrong_is_said() {
     hangar.add("unbuilt", "build: 'echo there is no wood; exit 3', start: exit 4", VISIT, &bought);
     hangar.add("bare", &start, "[{ open: / }, { click: '#sell' }]", &bought);
     hangar.add("other", &start, "[{ open: /bought }, { text: { '#plan': free } }]", &bought);
+    hangar.add("idle", &start, VISIT, &json!([]));
     hangar.add("foreign", &format!("needs: [python3, no-such-program], {start}"), VISIT, &bought);
     let folder = hangar.folder.path();
     let args = ["airplanes", "check", "--folder", ".", "--json", "--start-within", "15", "--jobs", "3"];
@@ -113,7 +114,9 @@ fn what_is_wrong_is_said() {
         "failed",
         "act 2 of `visit`, text #plan: `#plan` read \"pro\", not \"free\", for 20 seconds",
     );
+    check(&report, "idle", "failed", "./idle/events.json: it lists no event…list what has to be sent");
     check(&report, "foreign", "not checked", "");
+    assert_eq!([&report["flown"], &report["failed"], &report["skipped"]], [1, 8, 1]);
     let found = |name: &str| report["airplanes"].as_array().unwrap().iter().find(|found| found["airplane"] == name);
     assert_eq!(words(&found("unbuilt").unwrap()["output"]), ["there is no wood"]);
     assert_eq!(words(&found("foreign").unwrap()["needs"]), ["no-such-program"]);
@@ -127,9 +130,22 @@ fn what_is_wrong_is_said() {
 }
 
 #[test]
+fn where_nothing_was_flown_that_is_no_success() {
+    let hangar = Hangar { folder: tempfile::tempdir().unwrap(), outside: "http://127.0.0.1:9/".to_owned() };
+    let check = || run(hangar.folder.path(), &["airplanes", "check", "--folder", ".", "--json"]);
+    let (is_fine, report) = check();
+    assert!(!is_fine && report["ok"] == false && report["airplanes"] == json!([]), "{report:#}");
+    assert!(report["problem"].as_str().unwrap().starts_with("there is no airplane in"), "{report:#}");
+    hangar.add("foreign", "needs: [no-such-program], start: exit 4", VISIT, &json!([{ "event": "bought" }]));
+    let (is_fine, report) = check();
+    assert!(!is_fine && report["ok"] == false, "{report:#}");
+    assert_eq!([&report["flown"], &report["failed"], &report["skipped"]], [0, 0, 1]);
+}
+
+#[test]
 fn a_working_copy_is_kept_where_that_is_wanted() {
     let hangar = Hangar { folder: tempfile::tempdir().unwrap(), outside: "http://127.0.0.1:9/".to_owned() };
-    hangar.add("unbuilt", "build: exit 3, start: exit 4", "[]", &json!([]));
+    hangar.add("unbuilt", "build: exit 3, start: exit 4", "[]", &json!([{ "event": "bought" }]));
     let one = hangar.folder.path().join("unbuilt");
     let (_, report) = run(&one, &["airplanes", "check", "--folder", ".", "--json", "--keep"]);
     let kept = Path::new(report["airplanes"][0]["kept"].as_str().unwrap());

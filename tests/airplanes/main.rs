@@ -115,4 +115,5 @@ fn the_shipped_ones_fly() {
     }
     assert!(failed.is_empty(), "{}", failed.join("\n"));
     assert_eq!(unchecked, missing);
+    assert!(report["flown"].as_u64().unwrap() > 0, "none was flown");
 }

@@ -188,3 +188,18 @@ fn a_session_of_codex_goes_on_and_a_fork_is_another_run() {
     goes_on(CODEX);
     goes_on(CODEX_IN_CODE);
 }
+
+#[test]
+fn claude_code_sums_up_its_session_and_goes_on_at_the_same_step() {
+    let session = Session::begin(Agent::ClaudeCode);
+    session.says(&["/compact", "--continue"], "");
+    session.says(&["And on.", "--continue"], "Begun.");
+    let runs = session.runs();
+    assert!(runs.iter().all(|(run, _)| *run == 0), "{runs:?}");
+    assert_eq!((&*runs[0].1, &*runs.last().unwrap().1), ("one", "two"), "{runs:?}");
+    let prompts = session.prompts();
+    let last = prompts.last().unwrap();
+    assert!(last.contains("This session is being continued") && !last.contains(TASK), "{last}");
+    let told = ["STEP one", "STEP two", "STEP last", "A greeting of Jetway counts"];
+    assert_eq!(told.map(|text| last.matches(text).count()), [0, 1, 0, 0], "what was summed up is gone: {last}");
+}

@@ -136,7 +136,7 @@ fn pages_lists_and_sitemaps_are_fetched_and_one_that_fails_fails_alone() {
         assert!(found[0]["text"].as_str().unwrap().contains("captureException"), "{found}");
     }
     let found = jetway.json(&["docs", "search", "open", TASK, "--json"]);
-    assert!(found.as_array().unwrap().iter().any(|row| row["inserted"] == true), "{found}");
+    assert!(found["ranked"].as_array().unwrap().iter().any(|row| row["inserted"] == true), "{found}");
 }
 
 #[test]
@@ -190,6 +190,24 @@ fn a_page_of_a_folder_that_cannot_be_read_is_left_out_and_told() {
     eventually(|| metric(&again, unreadable) == 0);
 }
 
+#[test]
+fn a_source_that_hangs_delays_no_other() {
+    let (provider, hangs, pages) = (provider("scenarios: []"), Pages::start(), Pages::start());
+    hangs.slow_down(Duration::from_secs(3_600));
+    pages.put("/a.md", "text/markdown", "# A\nThe first exception.\n");
+    // More of them than there are places at one server.
+    let mut sources: Vec<String> = (0..6).map(|number| url(&hangs, &format!("/{number}.md"), "")).collect();
+    sources.push(url(&pages, "/a.md", ""));
+    let begun = std::time::Instant::now();
+    let jetway = setup(&provider, &sources, "").start();
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("The first"));
+    // Also when it is asked again: what hangs is still waited for.
+    pages.put("/a.md", "text/markdown", "# A\nThe second exception.\n");
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("The second"));
+    assert_eq!(fetches(&jetway, "failed"), 0);
+    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
+}
+
 fn fresh() -> String {
     static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
     format!("run-{}", COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed))
@@ -215,6 +233,42 @@ fn a_page_that_changed_is_exchanged_under_way_and_one_that_did_not_is_not_sent_a
     let printed = jetway.command(&["docs", "show", &version[..12]]);
     assert!(String::from_utf8(printed.stdout).unwrap().contains("no more current"));
     assert_eq!(fetches(&jetway, "fetched"), 2);
+}
+
+#[test]
+fn a_run_searches_the_version_that_it_began_with_however_often_that_was_confirmed() {
+    let script = "scenarios: [{ name: s, turns: [{ text: Yes. }, { calls: [{ tool: search_docs, input: { query: capture an exception } }] }, { text: So it is. }] }]";
+    let (provider, pages) = (provider(script), Pages::start());
+    pages.put("/a.md", "text/markdown", "# A\nThe first exception.\n");
+    let source = url(&pages, "/a.md", "");
+    let jetway = setup(&provider, std::slice::from_ref(&source), "").start();
+    let turn = |run: &str, said: &[&str]| {
+        let role = |at: usize| if at.is_multiple_of(2) { "user" } else { "assistant" };
+        let said = said.iter().enumerate().map(|(at, text)| json!({ "role": role(at), "content": text }));
+        let tools = json!([{ "name": "Read", "input_schema": { "type": "object" } }]);
+        let body =
+            json!({ "model": "claude-x", "max_tokens": 10, "tools": tools, "messages": said.collect::<Vec<_>>() });
+        let answer = post("/v1/messages", body.to_string()).header("x-jetway-run", run).send(jetway.data);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let sent: Value = serde_json::from_slice(&provider.seen().pop().unwrap().body).unwrap();
+        sent["messages"].to_string()
+    };
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("The first"));
+    turn("old", &["zebra"]);
+    // More often than versions were ever held, each time with other runs that ask; and all is read again.
+    for times in 1..=6 {
+        eventually(|| fetches(&jetway, "unchanged") >= times);
+        turn(&fresh(), &["zebra"]);
+    }
+    jetway.edit(&context(&format!("    - {source}\n"), "  allowance: 1900\n").replace("  allowance: 2000\n", ""));
+    turn(&fresh(), &["zebra"]);
+    pages.put("/a.md", "text/markdown", "# A\nThe second exception.\n");
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("The second"));
+    let told = turn("old", &["zebra", "Yes.", "How do I do that?"]);
+    assert!(told.contains("The first") && !told.contains("The second"), "{told}");
+    turn("new", &["zebra"]);
+    let told = turn("new", &["zebra", "Yes.", "How do I do that?"]);
+    assert!(told.contains("The second") && !told.contains("The first"), "{told}");
 }
 
 #[test]
@@ -346,18 +400,25 @@ fn tempfile() -> tempfile::TempDir {
 }
 
 #[test]
-fn a_folder_s_page_is_as_old_as_its_last_change_and_its_versions_are_kept() {
+fn a_folder_s_page_is_as_old_as_it_says_or_as_it_was_first_seen_and_its_versions_are_kept() {
     let provider = provider("scenarios: []");
     let sections = context("    - { folder: docs, max_age: 30d }\n", "");
     let jetway = Setup::new(&provider.url()).with(&sections).file("open/docs/a.md", "# A\nAn exception.\n").start();
-    assert!(!shown(&jetway, &provider, "new").contains("age="));
     let file = jetway.folder.path().join("policies/open/docs/a.md");
-    let old = SystemTime::now() - Duration::from_secs(40 * 86_400 + 60);
+    // When its file was written says when it was cloned or copied to here.
+    let old = SystemTime::now() - Duration::from_secs(400 * 86_400);
     std::fs::File::options().write(true).open(&file).unwrap().set_modified(old).unwrap();
     jetway.says("is in force");
-    let given = shown(&jetway, &provider, "old");
+    assert!(!shown(&jetway, &provider, "new").contains("age="));
+    assert_eq!(page(&jetway, "a.md")["is_stale"], false);
+    let hash = jetway.exchanges(1)[0]["passages"][0]["hash"].as_str().unwrap().to_owned();
+
+    let day = jiff::Timestamp::now() - Duration::from_secs(40 * 86_400);
+    let dated = format!("---\nupdated: {}\n---\n# A\nAn old exception.\n", day.strftime("%F"));
+    std::fs::write(&file, dated).unwrap();
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("An old"));
+    let given = shown(&jetway, &provider, &fresh());
     assert!(given.contains("age=\\\"last confirmed 40 days ago; it may be out of date\\\""), "{given}");
-    let hash = jetway.exchanges(2)[0]["passages"][0]["hash"].as_str().unwrap().to_owned();
 
     std::fs::write(&file, "# A\nAnother exception.\n").unwrap();
     eventually(|| shown(&jetway, &provider, &fresh()).contains("Another"));
@@ -365,6 +426,74 @@ fn a_folder_s_page_is_as_old_as_its_last_change_and_its_versions_are_kept() {
         let found = jetway.json(&["docs", "show", &hash, "--json"]);
         found[0]["text"] == "# A\nAn exception.\n" && found[0]["current"] == false
     });
+    // Also when no version of its page is kept any more.
+    let state = jetway.folder.path().join("state");
+    std::fs::remove_dir_all(state.join("docs")).unwrap();
+    let found = jetway.json(&["docs", "show", &hash, "--json"]);
+    assert_eq!((&found[0]["text"], &found[0]["page"]), (&json!("An exception."), &json!("a.md#A")));
+}
+
+#[test]
+fn a_page_that_is_gone_is_marked_and_counted_until_it_is_back() {
+    let (provider, pages) = (provider("scenarios: []"), Pages::start());
+    pages.put("/a.md", "text/markdown", "# A\nThe first exception.\n");
+    let source = format!("{{ url: '{}', refresh: 1s, name: guide }}", pages.url("/a.md"));
+    let jetway = setup(&provider, &[source], "").start();
+    eventually(|| shown(&jetway, &provider, &fresh()).contains("The first"));
+    let count = |state: &str| {
+        metric(&jetway, &format!("jetway_docs_failing_pages{{policy=\"open\",source=\"guide\",state=\"{state}\"}}"))
+    };
+    assert!(jetway.metrics().contains("jetway_docs_failing_pages{") && count("gone") == 0);
+    pages.page("/a.md", 410, &[], "");
+    eventually(|| count("gone") == 1);
+    assert_eq!((count("failing"), page(&jetway, &pages.url("/a.md"))["failing"]["state"].clone()), (0, json!("gone")));
+    let said = String::from_utf8(jetway.command(&["docs", "status"]).stdout).unwrap();
+    assert!(said.contains("gone: it answered 410 Gone (failed ") && said.contains("30 days"), "{said}");
+    assert!(shown(&jetway, &provider, &fresh()).contains("The first"), "it is shown as it last was");
+    pages.put("/a.md", "text/markdown", "# A\nThe second exception.\n");
+    eventually(|| count("gone") == 0);
+}
+
+#[test]
+fn a_search_shows_what_would_be_inserted_and_why_the_rest_would_not() {
+    let provider = provider("scenarios: []");
+    let large = format!("# Large\nAn exception. {}\n", "Much more of it is said. ".repeat(600));
+    let jetway = Setup::new(&provider.url())
+        .with("context: { docs: docs, allowance: 300, min_score: 0.05 }\n")
+        .file("open/docs/a.md", "# Capture\nCapture an exception by `captureException`.\n")
+        .file("open/docs/b.md", "---\nlanguages: [ruby]\n---\n# Capture\nCapture an exception in Ruby.\n")
+        .file("open/docs/c.md", "# Other\nWhere other things are.\n\n# Names\nEvents have names.\n")
+        .file("open/docs/d.md", &large)
+        .file("open/docs/e.md", &format!("# Capture an exception\nCapture it: {}\n", "and so on, ".repeat(20)))
+        .file("open/docs/f.md", &format!("# Capture an exception\nCapture it: {}\n", "or so, then ".repeat(20)))
+        .start();
+    let found = jetway.json(&["docs", "search", "open", TASK, "--json"]);
+    let sent = shown(&jetway, &provider, "one");
+    let text = found["inserted"]["text"].as_str().unwrap();
+    assert!(sent.contains(json!(text).to_string().trim_matches('"')), "{text}\n{sent}");
+    let why = |page: &str| {
+        let row = found["ranked"].as_array().unwrap().iter().find(|row| row["page"] == page).unwrap();
+        (row["inserted"].as_bool().unwrap(), row["left_out"].as_str().map(str::to_owned))
+    };
+    let left_out = |why: &str| (false, Some(why.to_owned()));
+    assert_eq!((why("b.md"), why("d.md")), (left_out("language"), left_out("large")), "{found}");
+    // Of these two there is room for one.
+    let mut two = [why("e.md"), why("f.md")];
+    two.sort();
+    assert_eq!(two, [left_out("allowance"), (true, None)], "{found}");
+    let said = String::from_utf8(jetway.command(&["docs", "search", "open", TASK]).stdout).unwrap();
+    assert!(said.contains("other language") && said.contains("larger than the allowance"), "{said}");
+    assert!(said.contains("no room left") && said.contains("Inserted with the task, "), "{said}");
+    let file = jetway.folder.path().join("policies/open/policy.yaml");
+    let before = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, before.replace("min_score: 0.05", "min_score: 90")).unwrap();
+    let said = String::from_utf8(jetway.command(&["docs", "search", "open", TASK]).stdout).unwrap();
+    assert!(said.contains("score too low") && said.contains("Nothing is inserted with the task."), "{said}");
+    std::fs::write(&file, before).unwrap();
+    // And what no task can bring in is told without one.
+    let said = String::from_utf8(jetway.command(&["docs", "status"]).stdout).unwrap();
+    assert!(said.contains("open: d.md\n  1 of its sections are larger than the allowance"), "{said}");
+    assert!(jetway.log().contains("sections are larger than the allowance"));
 }
 
 #[test]

@@ -101,7 +101,7 @@ fn an_operator_is_shown_how_near_sections_are() {
     let jetway = setup(&provider, &embeddings).start();
     eventually(|| finds(&jetway, &provider));
     let found = jetway.json(&["docs", "search", "open", PARAPHRASE, "--json"]);
-    let best = &found[0];
+    let best = &found["ranked"][0];
     assert_eq!((&best["page"], &best["score"], &best["inserted"]), (&json!("errors.md"), &json!(0.0), &json!(true)));
     assert_eq!((best["similarity"].as_f64().unwrap() * 100.0).round(), 100.0);
     let status = jetway.json(&["docs", "status", "--json"]);

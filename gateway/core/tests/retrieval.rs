@@ -5,9 +5,12 @@
 #![expect(clippy::disallowed_methods, reason = "the documentation lies in files")]
 #![expect(clippy::cast_precision_loss, reason = "they are counts of questions")]
 
+#[path = "../../../tests/bench/retrieval/inserted.rs"]
+mod inserted;
 #[path = "../../../tests/bench/retrieval/set.rs"]
 mod set;
 
+use inserted::{Shelf, Tasks, rules};
 use set::{Set, measure};
 
 #[test]
@@ -50,5 +53,31 @@ fn a_task_behind_what_a_step_looks_up_costs_no_answer() {
     for task in ["Integrate PostHog into my app.", "Make the checkout faster and mend its tests."] {
         let both = measure(&set.questions, |ask| Set::sections_for(&index, ask, task));
         assert!(both.recall >= alone.recall && both.mrr >= alone.mrr - 0.02, "{task}: {both:?} and {alone:?}");
+    }
+}
+
+#[test]
+fn what_answers_is_inserted_and_for_tasks_of_something_else_nothing() {
+    let (wizard, tasks) = (Set::of(&["wizard"]), Tasks::read());
+    let (shelf, rules) = (Shelf::of(&wizard), rules(None));
+    let unrelated: Vec<&str> = tasks.unrelated.iter().map(String::as_str).collect();
+    let (_, questions) = shelf.answered(&rules, &wizard.questions);
+    let (alone, known) = shelf.answered(&rules, &tasks.related);
+    // What was measured, less one or two.
+    assert!(questions >= 0.89 && known >= 0.9 && alone >= 0.8, "{questions}, {known} and {alone}");
+    let (alone, known) = shelf.quiet(&rules, &unrelated);
+    assert!(alone >= 0.75 && known >= 0.75, "{alone} and {known}");
+}
+
+#[test]
+fn a_score_does_not_grow_with_the_length_of_the_task() {
+    let (set, tasks) = (Set::of(&["wizard"]), Tasks::read());
+    let index = set.sections();
+    let best = |task: &str| index.search(task, 300).iter().map(|hit| hit.score).fold(0.0, f32::max);
+    let long: Vec<&String> = tasks.unrelated.iter().filter(|task| task.len() > 800).collect();
+    assert!(long.len() >= 3, "{}", long.len());
+    for task in long {
+        assert!(best(task) < best("add analytics to my Next.js app"), "{task}");
+        assert!(best(&task.repeat(2)) <= best(task) * 1.001, "said twice: {task}");
     }
 }

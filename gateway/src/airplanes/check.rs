@@ -63,6 +63,8 @@ pub struct Settings {
     pub programs: Programs,
     /// The folders in which programs are looked for, as in `PATH`.
     pub path: String,
+    /// What programs see of the environment, by name: nothing else of it.
+    pub environment: Vec<(String, String)>,
     pub limits: Limits,
     /// Whether the working copy is left there.
     pub keep: bool,
@@ -108,13 +110,21 @@ pub async fn check(hangar: &Hangar, settings: &Settings, tell: impl Fn(&str)) ->
         events: BTreeMap::new(),
         kept: None,
     };
+    // What cannot be held against anything is not flown.
+    let expected = match expected(&hangar.folder) {
+        Ok(expected) => expected,
+        Err(Grounded { why, output }) => {
+            checked.verdict = Verdict::Failed { why, output };
+            return checked;
+        }
+    };
     let needs = &hangar.document.run.needs;
     let needs: Vec<_> = needs.iter().filter(|need| run::found(&settings.path, need).is_none()).cloned().collect();
     if !needs.is_empty() {
         checked.verdict = Verdict::NotChecked { needs };
         return checked;
     }
-    let flown = match Flight::prepare(hangar, settings).await {
+    let flown = match Flight::prepare(hangar, settings, expected).await {
         Ok(mut flight) => {
             let flown = Box::pin(flight.fly(&tell)).await;
             let heard = flight.capture.heard();
@@ -167,8 +177,7 @@ struct Flight<'a> {
 }
 
 impl<'a> Flight<'a> {
-    async fn prepare(hangar: &'a Hangar, settings: &'a Settings) -> Result<Self, Grounded> {
-        let expected = expected(&hangar.folder)?;
+    async fn prepare(hangar: &'a Hangar, settings: &'a Settings, expected: Vec<Expected>) -> Result<Self, Grounded> {
         let failed = |what: &str, error: std::io::Error| Grounded::because(format!("{what}: {error}"));
         let place = Place::of(&hangar.folder).map_err(|error| failed("it could not be copied", error))?;
         let capture = Capture::start().await.map_err(|error| failed("events could not be listened for", error))?;
@@ -224,7 +233,8 @@ impl<'a> Flight<'a> {
 
     fn group(&self, step: &str, script: &str) -> Result<Group, run::Failed> {
         let mut command = Command::new("sh");
-        command.args(["-c", script]).current_dir(self.place.app()).env("PORT", self.port.to_string());
+        command.args(["-c", script]).current_dir(self.place.app());
+        command.env_clear().envs(self.settings.environment.iter().cloned()).env("PORT", self.port.to_string());
         let capture = format!("http://{}", self.capture.address);
         for (name, value) in &self.hangar.document.run.env {
             command.env(name, value.replace("{capture}", &capture).replace("{key}", KEY));
@@ -302,8 +312,13 @@ fn broken(step: &str, failed: &run::Failed) -> Grounded {
 fn expected(folder: &Path) -> Result<Vec<Expected>, Grounded> {
     let file = folder.join(EVENTS);
     let wrong = |error: &dyn std::fmt::Display| Grounded::because(format!("{}: {error}", file.display()));
-    let text = std::fs::read_to_string(&file).map_err(|error| wrong(&error))?;
-    serde_json::from_str(&text).map_err(|error| wrong(&error))
+    let own = super::own(folder, &file).map_err(|problem| Grounded::because(problem.to_string()))?;
+    let text = std::fs::read_to_string(own).map_err(|error| wrong(&error))?;
+    let expected: Vec<Expected> = serde_json::from_str(&text).map_err(|error| wrong(&error))?;
+    if expected.is_empty() {
+        return Err(wrong(&"it lists no event, so nothing would be checked; list what has to be sent"));
+    }
+    Ok(expected)
 }
 
 /// A port that was free a moment ago. The application has to open it itself.

@@ -4,6 +4,7 @@
 mod browser;
 pub mod capture;
 pub mod check;
+pub mod environment;
 mod place;
 mod run;
 
@@ -58,14 +59,14 @@ pub fn load(folder: &Path) -> Result<Vec<Hangar>, Problem> {
 
 fn read(folder: PathBuf) -> Result<Hangar, Problem> {
     let manifest = folder.join(MANIFEST);
-    let written = yaml::text(&manifest)?;
+    let written = yaml::text(&own(&folder, &manifest)?)?;
     let document: Document = yaml::parse(&manifest, &written)?;
     let name = folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     document.check().map_err(|problem| Problem::of_file(&manifest, problem.to_string()))?;
-    let readme = text(&folder.join("README.md"))?;
+    let readme = text(&folder, &folder.join("README.md"))?;
     let texts = document.files.iter().map(|file| {
         let path = folder.join(&file.path);
-        text(&path).map_err(|problem| Problem::at_word(&manifest, &written, &file.path, problem.to_string()))
+        text(&folder, &path).map_err(|problem| Problem::at_word(&manifest, &written, &file.path, problem.to_string()))
     });
     let texts = texts.collect::<Result<_, _>>()?;
     let airplane = Airplane::new(&name, document.clone(), (readme.as_str(), texts), &secret::name_of)
@@ -73,12 +74,24 @@ fn read(folder: PathBuf) -> Result<Hangar, Problem> {
     Ok(Hangar { folder, document, airplane })
 }
 
-fn text(path: &Path) -> Result<String, Problem> {
-    let size = path.metadata().map(|meta| meta.len()).unwrap_or_default();
+fn text(folder: &Path, path: &Path) -> Result<String, Problem> {
+    let own = own(folder, path)?;
+    let size = own.metadata().map(|meta| meta.len()).unwrap_or_default();
     if size > MAX_FILE {
         return Err(Problem::of_file(path, format!("the file has {size} bytes; at most {MAX_FILE} are shown")));
     }
-    std::fs::read_to_string(path).map_err(|error| Problem::of_file(path, format!("the file cannot be read: {error}")))
+    std::fs::read_to_string(own).map_err(|error| Problem::of_file(path, format!("the file cannot be read: {error}")))
+}
+
+/// Where a file of an airplane really lies, which is in its folder: links may only lead there.
+fn own(folder: &Path, path: &Path) -> Result<PathBuf, Problem> {
+    let failed = |error: std::io::Error| Problem::of_file(path, format!("the file cannot be read: {error}"));
+    let (folder, real) = (folder.canonicalize().map_err(failed)?, path.canonicalize().map_err(failed)?);
+    if !real.starts_with(&folder) {
+        let why = "it is a link that leads out of the airplane's folder. Put the file itself there";
+        return Err(Problem::of_file(path, why));
+    }
+    if real.is_file() { Ok(real) } else { Err(Problem::of_file(path, "it is no file")) }
 }
 
 #[cfg(test)]
@@ -107,5 +120,33 @@ mod tests {
         check(&[(MANIFEST, YAML), ("README.md", "# A")], Err("airplane.yaml:3:"));
         check(&[(MANIFEST, "about: A.\nlanguage: x"), ("README.md", "# A")], Err("unknown field `language`"));
         check(&[(MANIFEST, YAML), ("README.md", "# A"), ("a.py", "# airplane:show\n")], Err("nothing was hidden"));
+    }
+
+    #[test]
+    fn nothing_outside_of_its_folder_is_read() {
+        for linked in ["a.py", "README.md", MANIFEST] {
+            let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let one = folder.path().join("one");
+            std::fs::create_dir(&one).unwrap();
+            for (name, text) in [(MANIFEST, YAML), ("README.md", "# A"), ("a.py", "x\n")] {
+                std::fs::write(one.join(name), text).unwrap();
+                std::fs::write(outside.path().join(name), text).unwrap();
+            }
+            assert_eq!(load(folder.path()).unwrap().len(), 1);
+            std::fs::remove_file(one.join(linked)).unwrap();
+            std::os::unix::fs::symlink(outside.path().join(linked), one.join(linked)).unwrap();
+            let problem = load(folder.path()).unwrap_err().to_string();
+            assert!(problem.contains("a link that leads out of the airplane's folder"), "{linked}: {problem}");
+            // A folder in between may be the link, and a link may lead to another file of its own.
+            std::fs::remove_file(one.join(linked)).unwrap();
+            std::fs::create_dir(one.join("real")).unwrap();
+            std::fs::copy(outside.path().join(linked), one.join("real").join(linked)).unwrap();
+            std::os::unix::fs::symlink("real", one.join("there")).unwrap();
+            std::os::unix::fs::symlink(format!("there/{linked}"), one.join(linked)).unwrap();
+            assert_eq!(load(folder.path()).unwrap().len(), 1, "{linked}");
+            std::fs::remove_file(one.join("there")).unwrap();
+            std::os::unix::fs::symlink(outside.path(), one.join("there")).unwrap();
+            assert!(load(folder.path()).is_err(), "{linked}");
+        }
     }
 }

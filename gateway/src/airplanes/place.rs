@@ -24,7 +24,8 @@ impl Place {
     /// Copies an airplane.
     pub(super) fn of(airplane: &Path) -> std::io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("jetway-airplane-").tempdir()?;
-        copy(airplane, &folder.path().join("app"), MAX_DEPTH, &mut (MAX_FILES, MAX_BYTES))?;
+        let airplane = airplane.canonicalize()?;
+        copy(&airplane, (&airplane, &folder.path().join("app")), MAX_DEPTH, &mut (MAX_FILES, MAX_BYTES))?;
         Ok(Self { folder })
     }
 
@@ -44,7 +45,8 @@ impl Place {
     }
 }
 
-fn copy(from: &Path, to: &Path, depth: usize, room: &mut (usize, u64)) -> std::io::Result<()> {
+/// Copies a folder of an airplane. No link may lead out of the whole.
+fn copy(airplane: &Path, (from, to): (&Path, &Path), depth: usize, room: &mut (usize, u64)) -> std::io::Result<()> {
     let large = || std::io::Error::other(format!("there is too much in {} for a model airplane", from.display()));
     std::fs::create_dir(to)?;
     for entry in std::fs::read_dir(from)? {
@@ -56,8 +58,12 @@ fn copy(from: &Path, to: &Path, depth: usize, room: &mut (usize, u64)) -> std::i
         let (source, target) = (entry.path(), to.join(&name));
         room.0 = room.0.checked_sub(1).ok_or_else(large)?;
         if kind.is_dir() {
-            copy(&source, &target, depth.checked_sub(1).ok_or_else(large)?, room)?;
+            copy(airplane, (&source, &target), depth.checked_sub(1).ok_or_else(large)?, room)?;
         } else if kind.is_symlink() {
+            if !source.canonicalize().is_ok_and(|real| real.starts_with(airplane)) {
+                let why = "is a link that leads out of the airplane's folder, or to nothing. Put the file itself there";
+                return Err(std::io::Error::other(format!("{} {why}", source.display())));
+            }
             std::os::unix::fs::symlink(std::fs::read_link(&source)?, &target)?;
         } else if kind.is_file() {
             room.1 = room.1.checked_sub(entry.metadata()?.len()).ok_or_else(large)?;
@@ -86,5 +92,11 @@ mod tests {
         let kept = place.keep();
         assert!(kept.join("app/src").exists());
         std::fs::remove_dir_all(kept).unwrap();
+        for out in ["/etc/hosts", "../..", "gone"] {
+            std::fs::remove_file(folder.path().join("link")).unwrap();
+            std::os::unix::fs::symlink(out, folder.path().join("link")).unwrap();
+            let error = Place::of(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("link is a link that leads out of the airplane's folder"), "{error}");
+        }
     }
 }

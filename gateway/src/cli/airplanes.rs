@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use crate::airplanes::{self, Checked, Hangar, Limits, Programs, Settings, Verdict};
+use crate::airplanes::{self, Checked, Hangar, Limits, Programs, Settings, Verdict, environment};
 use crate::cli::out::{self, Paint, shown};
 use crate::cli::{load, runtime};
 use crate::config;
@@ -73,15 +73,25 @@ pub(super) fn run(file: &Path, command: Command) -> anyhow::Result<()> {
             list(&hangars(file, args.policy.as_deref(), args.more.folder.as_deref())?, args.more.json)
         }
         Command::Check(args) => {
-            let mut hangars = hangars(file, args.policy.as_deref(), args.more.folder.as_deref())?;
-            for name in &args.names {
-                let is_there = hangars.iter().any(|(_, hangar)| hangar.airplane.name == *name);
-                ensure!(is_there, "there is no airplane {name:?}");
+            let chosen = chosen(file, &args);
+            if let (true, Err(error)) = (args.more.json, &chosen) {
+                let nothing = json!({ "ok": false, "flown": 0, "failed": 0, "skipped": 0, "problem": error.to_string(), "airplanes": [] });
+                out::line(&serde_json::to_string_pretty(&nothing)?)?;
             }
-            hangars.retain(|(_, hangar)| args.names.is_empty() || args.names.contains(&hangar.airplane.name));
-            check(hangars, &args)
+            check(chosen?, &args)
         }
     }
+}
+
+/// Those that are to be checked.
+fn chosen(file: &Path, args: &Check) -> anyhow::Result<Vec<Owned>> {
+    let mut hangars = hangars(file, args.policy.as_deref(), args.more.folder.as_deref())?;
+    for name in &args.names {
+        let is_there = hangars.iter().any(|(_, hangar)| hangar.airplane.name == *name);
+        ensure!(is_there, "there is no airplane {name:?}");
+    }
+    hangars.retain(|(_, hangar)| args.names.is_empty() || args.names.contains(&hangar.airplane.name));
+    Ok(hangars)
 }
 
 /// The airplanes of a folder, of a policy, or of all policies.
@@ -134,7 +144,9 @@ fn list(hangars: &[Owned], as_json: bool) -> anyhow::Result<()> {
 fn check(hangars: Vec<Owned>, args: &Check) -> anyhow::Result<()> {
     let path = config::environment("PATH").unwrap_or_default();
     let limits = Limits { start: Duration::from_secs(args.start_within), ..Limits::default() };
-    let settings = Settings { programs: Programs::find(&path)?, path, limits, keep: args.keep };
+    let kept = environment::KEPT.iter();
+    let environment = kept.filter_map(|name| Some(((*name).to_owned(), config::environment(name)?))).collect();
+    let settings = Settings { programs: Programs::find(&path)?, path, environment, limits, keep: args.keep };
     let checked = runtime()?.block_on(async {
         let (mut terminate, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
         // What is left undone is dropped, and with it every program that runs.
@@ -145,16 +157,52 @@ fn check(hangars: Vec<Owned>, args: &Check) -> anyhow::Result<()> {
             _ = hangup.recv() => bail!("stopped"),
         }
     })?;
-    let failed = checked.iter().filter(|(_, found)| matches!(found.verdict, Verdict::Failed { .. })).count();
+    let tally = Tally::of(&checked);
     if args.more.json {
         let rows: Vec<_> = checked.iter().map(reported).collect();
-        out::line(&serde_json::to_string_pretty(&json!({ "ok": failed == 0, "airplanes": rows }))?)?;
+        let Tally { flown, failed, skipped } = tally;
+        let report =
+            json!({ "ok": tally.is_fine(), "flown": flown, "failed": failed, "skipped": skipped, "airplanes": rows });
+        out::line(&serde_json::to_string_pretty(&report)?)?;
     } else {
         report(&checked)?;
+        out::line(&tally.in_words())?;
     }
-    let noun = if failed == 1 { "airplane does" } else { "airplanes do" };
-    ensure!(failed == 0, "{failed} {noun} not fly");
+    let noun = if tally.failed == 1 { "airplane does" } else { "airplanes do" };
+    ensure!(tally.failed == 0, "{} {noun} not fly", tally.failed);
+    ensure!(tally.is_fine(), "no airplane was flown; install what they need, and check again");
     Ok(())
+}
+
+/// How many came to which end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Tally {
+    flown: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+impl Tally {
+    fn of(checked: &[Done]) -> Self {
+        let mut tally = Self::default();
+        for (_, found) in checked {
+            match found.verdict {
+                Verdict::Passed => tally.flown += 1,
+                Verdict::Failed { .. } => tally.failed += 1,
+                Verdict::NotChecked { .. } => tally.skipped += 1,
+            }
+        }
+        tally
+    }
+
+    /// Where nothing flew, nothing is known.
+    fn is_fine(self) -> bool {
+        self.failed == 0 && self.flown > 0
+    }
+
+    fn in_words(self) -> String {
+        format!("{} flown, {} failed, {} not checked.", self.flown, self.failed, self.skipped)
+    }
 }
 
 type Done = (Option<String>, Checked);
@@ -223,4 +271,27 @@ fn report(checked: &[Done]) -> anyhow::Result<()> {
         })
         .collect();
     out::raw(out::table(&["AIRPLANE", "RESULT", "SECONDS", "EVENTS", ""], &rows).as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_nothing_flew_nothing_is_fine() {
+        let done = |verdict: &Verdict| {
+            let (name, took, verdict) = (String::from("a"), Duration::ZERO, verdict.clone());
+            (None, Checked { name, verdict, took, steps: Vec::new(), events: BTreeMap::new(), kept: None })
+        };
+        let failed = Verdict::Failed { why: Vec::new(), output: Vec::new() };
+        let skipped = Verdict::NotChecked { needs: vec![String::from("ruby")] };
+        let check = |verdicts: &[&Verdict], words: &str, is_fine: bool| {
+            let tally = Tally::of(&verdicts.iter().map(|verdict| done(verdict)).collect::<Vec<_>>());
+            assert_eq!((tally.in_words().as_str(), tally.is_fine()), (words, is_fine));
+        };
+        check(&[], "0 flown, 0 failed, 0 not checked.", false);
+        check(&[&skipped, &skipped], "0 flown, 0 failed, 2 not checked.", false);
+        check(&[&Verdict::Passed, &skipped], "1 flown, 0 failed, 1 not checked.", true);
+        check(&[&Verdict::Passed, &failed], "1 flown, 1 failed, 0 not checked.", false);
+    }
 }

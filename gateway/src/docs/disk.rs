@@ -5,12 +5,13 @@
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::docs::fetch::Validators;
+use crate::docs::fetch::{Miss, Validators};
 use crate::docs::version;
 use crate::secret;
 
@@ -48,6 +49,12 @@ pub(super) struct Record {
     pub(super) failures: u32,
     #[serde(default)]
     pub(super) why: Option<String>,
+    /// Since when it has failed.
+    #[serde(default)]
+    pub(super) failing: Option<Timestamp>,
+    /// Whether its server last said that there is no such page any more.
+    #[serde(default)]
+    pub(super) is_gone: bool,
     /// Whether it is a list of pages, which nobody is shown.
     #[serde(default)]
     pub(super) is_list: bool,
@@ -75,14 +82,23 @@ impl Record {
         Validators { etag: self.etag.clone(), last_modified: self.last_modified.clone() }
     }
 
+    /// Whether it can be had, as far as that is told: since when not, and whether it is gone.
+    pub(super) fn state(&self) -> (Option<Timestamp>, bool) {
+        (self.failing, self.is_gone)
+    }
+
     /// Notes that it was seen to be current.
     pub(super) fn confirm(&mut self, now: Timestamp) {
         (self.confirmed, self.tried, self.failures, self.why) = (Some(now), Some(now), 0, None);
+        (self.failing, self.is_gone) = (None, false);
     }
 
     /// Notes that it could not be had.
-    pub(super) fn fail(&mut self, why: String, now: Timestamp) {
-        (self.tried, self.failures, self.why) = (Some(now), self.failures.saturating_add(1), Some(why));
+    pub(super) fn fail(&mut self, miss: Miss, now: Timestamp) {
+        // A record of an older Jetway does not say since when.
+        let since = self.failing.or(self.tried.filter(|_| self.failures > 0)).unwrap_or(now);
+        (self.failing, self.is_gone) = (Some(since), miss.is_gone);
+        (self.tried, self.failures, self.why) = (Some(now), self.failures.saturating_add(1), Some(miss.why));
     }
 }
 
@@ -148,8 +164,11 @@ impl Disk {
     }
 }
 
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let beside = path.with_extension(format!("new-{}", std::process::id()));
+pub(super) fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    // Two sources may have one page, and be asked for it at once.
+    static WRITTEN: AtomicUsize = AtomicUsize::new(0);
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let beside = path.with_extension(format!("new-{}-{number}", std::process::id()));
     let mut options = std::fs::OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
     file.write_all(bytes)?;
@@ -174,15 +193,15 @@ mod tests {
         record.confirm(at(1_000));
         assert_eq!(record.due(hour), at(4_600));
         for pause in [60, 120, 240, 480] {
-            record.fail("it answered 500".into(), at(5_000));
+            record.fail(String::from("it answered 500").into(), at(5_000));
             assert_eq!(record.due(hour), at(5_000 + pause));
         }
-        (0..100).for_each(|_| record.fail("it answered 500".into(), at(5_000)));
+        (0..100).for_each(|_| record.fail(String::from("it answered 500").into(), at(5_000)));
         assert_eq!(record.due(hour), at(5_000 + 86_400));
         record.confirm(at(6_000));
         assert_eq!((record.due(hour), record.failures, record.why), (at(9_600), 0, None));
         let mut new = Record::default();
-        new.fail("no".into(), at(1_000));
+        new.fail(String::from("no").into(), at(1_000));
         assert_eq!(new.due(Duration::from_secs(1)), at(1_001));
     }
 

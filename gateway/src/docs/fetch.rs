@@ -17,6 +17,7 @@ use jetway_core::retrieval::{html, listing};
 use rustls::{CertificateError, ClientConfig};
 
 use crate::docs::guard::Guard;
+use crate::docs::{MOST_SECTIONS, too_many_sections};
 use crate::upstream;
 
 /// How long a page may take, with all redirects.
@@ -49,6 +50,21 @@ pub(super) enum Answer {
     Text { text: String, validators: Validators },
 }
 
+/// Why there is no page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Miss {
+    /// A sentence.
+    pub(super) why: String,
+    /// Whether its server says that there is none any more.
+    pub(super) is_gone: bool,
+}
+
+impl From<String> for Miss {
+    fn from(why: String) -> Self {
+        Self { why, is_gone: false }
+    }
+}
+
 /// Fetches pages for one policy. Its connections are its own: one that was opened to a host which
 /// this policy allows by name must serve no other.
 #[derive(Debug, Clone)]
@@ -75,18 +91,18 @@ impl Fetcher {
         Self { client, hosts }
     }
 
-    /// Fetches what is at a URL, if it is not what is here already. The error is a sentence.
+    /// Fetches what is at a URL, if it is not what is here already.
     pub(super) async fn fetch(
         &self,
         address: &Address,
         expected: Expected,
         known: &Validators,
-    ) -> Result<Answer, String> {
+    ) -> Result<Answer, Miss> {
         let (head, body) = match tokio::time::timeout(PATIENCE, self.received(address, known)).await {
             Ok(Ok(Some(received))) => received,
             Ok(Ok(None)) => return Ok(Answer::Unchanged),
             Ok(Err(why)) => return Err(why),
-            Err(_) => return Err(format!("it did not arrive within {} s", PATIENCE.as_secs())),
+            Err(_) => return Err(format!("it did not arrive within {} s", PATIENCE.as_secs()).into()),
         };
         let validators = validators(&head);
         let address = address.clone();
@@ -98,7 +114,7 @@ impl Fetcher {
     }
 
     /// Follows redirects, each as carefully as the first; none where nothing has changed.
-    async fn received(&self, address: &Address, known: &Validators) -> Result<Option<(HeaderMap, Bytes)>, String> {
+    async fn received(&self, address: &Address, known: &Validators) -> Result<Option<(HeaderMap, Bytes)>, Miss> {
         let mut at = address.clone();
         for _ in 0..=MOST_REDIRECTS {
             self.hosts.check(&at).map_err(|barred| barred.to_string())?;
@@ -119,10 +135,13 @@ impl Fetcher {
                     let to = to.ok_or_else(|| format!("it answered {status} without saying where to"))?;
                     at = at.join(to).map_err(|error| format!("it was moved to where nothing can be: {error}"))?;
                 }
-                _ => return Err(format!("it answered {status}")),
+                _ => {
+                    let is_gone = matches!(status, StatusCode::NOT_FOUND | StatusCode::GONE);
+                    return Err(Miss { why: format!("it answered {status}"), is_gone });
+                }
             }
         }
-        Err(format!("it was moved more than {MOST_REDIRECTS} times"))
+        Err(format!("it was moved more than {MOST_REDIRECTS} times").into())
     }
 
     async fn ask(&self, address: &Address, known: &Validators) -> Result<Response<Incoming>, String> {
@@ -203,7 +222,10 @@ fn filled(text: String) -> Result<String, String> {
     if text.trim().is_empty() {
         return Err(String::from("it has no text; perhaps a browser would have to make it"));
     }
-    Ok(text)
+    match too_many_sections(&text) {
+        Some(count) => Err(format!("it has {count} sections, and at most {MOST_SECTIONS} are read")),
+        None => Ok(text),
+    }
 }
 
 /// The body without its compression. A sitemap may be a compressed file besides.
@@ -306,6 +328,12 @@ mod tests {
         page("/a", "application/xml", "<a/>", Err("it is XML"));
         page("/a", "text/html", "<div id=root></div><script>x</script>", Err("it has no text"));
         page("/a", "text/plain", " \n", Err("it has no text"));
+        page(
+            "/a",
+            "text/plain",
+            &"# A\na\n".repeat(MOST_SECTIONS + 1),
+            Err("it has 10001 sections, and at most 10000"),
+        );
         let latin = Bytes::from_static(b"caf\xe9");
         check("/a", Expected::Page, &[("content-type", "text/plain")], &latin, Err("not in UTF-8"));
     }
@@ -351,7 +379,10 @@ mod tests {
             assert!(pages.asked()[1].head.contains(&header), "{header}");
         }
         // Nothing is here that could be unchanged.
-        assert_eq!(ask("/b", &Validators::default()).await, Err("it answered 304 Not Modified".to_owned()));
+        assert_eq!(ask("/b", &Validators::default()).await, Err("it answered 304 Not Modified".to_owned().into()));
+        pages.page("/c", 410, &[], "");
+        let gone = ask("/c", &Validators::default()).await.unwrap_err();
+        assert_eq!((gone.why.as_str(), gone.is_gone), ("it answered 410 Gone", true));
     }
 
     #[test]

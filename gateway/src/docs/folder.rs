@@ -2,9 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-
 use crate::config::Problem;
+use crate::docs::{MOST_SECTIONS, too_many_sections};
 
 /// The largest page that is read, in bytes.
 const MAX_PAGE: u64 = 4 << 20;
@@ -17,8 +16,6 @@ pub(super) struct Leaf {
     /// Its path in the folder.
     pub(super) path: String,
     pub(super) text: String,
-    /// When it was last changed.
-    pub(super) changed: Timestamp,
 }
 
 /// A page of a folder, or a folder in it, that cannot be read.
@@ -76,8 +73,7 @@ pub(super) fn read(folder: &Path) -> Result<Read, Problem> {
 
 fn leaf(folder: &Path, page: &Path) -> Result<Leaf, String> {
     let failed = |error: std::io::Error| format!("the page cannot be read: {error}. Let Jetway's user read it");
-    let meta = page.metadata().map_err(failed)?;
-    let size = meta.len();
+    let size = page.metadata().map_err(failed)?.len();
     if size > MAX_PAGE {
         return Err(format!("the page has {size} bytes, and at most {MAX_PAGE} are read. Cut it into several"));
     }
@@ -87,8 +83,12 @@ fn leaf(folder: &Path, page: &Path) -> Result<Leaf, String> {
         format!("the page is not in UTF-8, by a byte in its line {line}. Save it as UTF-8")
     })?;
     let path = page.strip_prefix(folder).unwrap_or(page).to_string_lossy().into_owned();
-    let changed = meta.modified().ok().and_then(|at| Timestamp::try_from(at).ok());
-    Ok(Leaf { path, text, changed: changed.unwrap_or_else(Timestamp::now) })
+    if let Some(count) = too_many_sections(&text) {
+        return Err(format!(
+            "the page has {count} sections, and at most {MOST_SECTIONS} are read. Cut it into several"
+        ));
+    }
+    Ok(Leaf { path, text })
 }
 
 /// Lists the pages of a folder, and the folders in it.
@@ -136,10 +136,12 @@ mod tests {
         write("b.md", b"# B\ncaf\xe9\n");
         write("c.md", &vec![b'x'; 1 + usize::try_from(MAX_PAGE).unwrap()]);
         write("d.md", b"# D\nfour\n");
+        write("e.md", "# E\ne\n".repeat(MOST_SECTIONS + 1).as_bytes());
         let found = read(folder.path()).unwrap();
         assert_eq!(found.leaves.iter().map(|leaf| leaf.path.as_str()).collect::<Vec<_>>(), ["a.md", "d.md"]);
         let why = |path: &str| found.unread.iter().find(|unread| unread.path == path).unwrap().why.clone();
-        assert_eq!(found.unread.len(), 2);
+        assert_eq!(found.unread.len(), 3);
+        assert_eq!(why("e.md"), "the page has 10001 sections, and at most 10000 are read. Cut it into several");
         assert_eq!(why("b.md"), "the page is not in UTF-8, by a byte in its line 2. Save it as UTF-8");
         assert_eq!(why("c.md"), "the page has 4194305 bytes, and at most 4194304 are read. Cut it into several");
         assert!(read(&folder.path().join("none")).unwrap_err().to_string().contains("the folder cannot be read"));

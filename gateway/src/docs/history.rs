@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use jetway_core::retrieval::chunk;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::docs::disk::{Disk, RECORD, Record, TEXT};
-use crate::docs::version;
+use crate::docs::{showing, version};
 use crate::runs::Passage;
 
 /// The most versions of a page, beside the current one: half a year of one that changes every hour.
@@ -18,6 +18,8 @@ const MOST_VERSIONS: usize = 4_400;
 const MOST_BYTES: u64 = 512 << 20;
 /// A page that nobody asked for in so long is no source's any more.
 const FORGOTTEN: Duration = Duration::from_secs(90 * 86_400);
+/// That a page of a folder is there is noted as often as this.
+const OFTEN: SignedDuration = SignedDuration::from_hours(12);
 
 /// Keeps the texts that lie in folders, which an editor may change at any time.
 pub(super) fn remember(disk: &Disk, texts: &[(String, String)]) -> std::io::Result<()> {
@@ -25,12 +27,16 @@ pub(super) fn remember(disk: &Disk, texts: &[(String, String)]) -> std::io::Resu
     for (name, text) in texts {
         let mut record = disk.record(name);
         let found = version(text);
-        if record.version.as_ref() == Some(&found) && disk.text(&record).is_some() {
+        let is_new = record.version.as_ref() != Some(&found);
+        let is_there = !is_new && disk.text(&record).is_some();
+        if is_there && record.tried.is_some_and(|tried| now.duration_since(tried) < OFTEN) {
             continue;
         }
-        (record.version, record.fetched) = (Some(found), Some(now));
+        if is_new {
+            (record.version, record.fetched) = (Some(found), Some(now));
+        }
         record.confirm(now);
-        disk.keep(&record, Some(text))?;
+        disk.keep(&record, (!is_there).then_some(text))?;
     }
     Ok(())
 }
@@ -45,11 +51,12 @@ pub struct Found {
     pub text: String,
 }
 
-/// Finds what a hash is of: the beginning of a page's version, or a passage's. Newest first.
+/// Finds what a hash is of: the beginning of a page's version, or a passage's. Newest first. Of a passage
+/// whose page is not kept any more, or is cut otherwise now, `shown` has the text alone.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn find(root: &Path, hash: &str) -> std::io::Result<Vec<Found>> {
+pub fn find((root, shown): (&Path, &Path), hash: &str) -> std::io::Result<Vec<Found>> {
     let mut kept = texts(root)?;
     kept.sort_by_key(|kept| std::cmp::Reverse(kept.written));
     let read = |kept: &Kept| {
@@ -66,7 +73,18 @@ pub fn find(root: &Path, hash: &str) -> std::io::Result<Vec<Found>> {
         Passage::hash(&found.text) == hash
             || chunk::cut(&found.page, &found.text).iter().any(|chunk| Passage::hash(&chunk.text) == hash)
     };
-    Ok(kept.iter().filter_map(read).filter(has).collect())
+    let of_passage: Vec<Found> = kept.iter().filter_map(read).filter(has).collect();
+    if !of_passage.is_empty() {
+        return Ok(of_passage);
+    }
+    let found = |kept: showing::Kept| Found {
+        policy: kept.policy,
+        page: kept.source,
+        version: kept.page.unwrap_or_default(),
+        is_current: false,
+        text: kept.text,
+    };
+    Ok(showing::find(shown, hash).into_iter().map(found).collect())
 }
 
 /// A text in the store.
@@ -134,7 +152,11 @@ fn swept(root: &Path, now: Timestamp, (versions, bytes): (usize, u64)) -> std::i
         *count += 1;
         in_all += kept.size;
         if *count > versions || in_all > bytes || kept.record.is_list {
-            std::fs::remove_file(&kept.path)?;
+            match std::fs::remove_file(&kept.path) {
+                // Another source's refresh sweeps too.
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
         }
     }
     Ok(())
@@ -159,7 +181,7 @@ mod tests {
         change(&disk, "docs/a.md", "# A\nnew\n");
         change(&Disk::new(folder.path(), "coding"), "docs/b.md", "# B\nother\n");
         let found = |hash: &str| {
-            let found = find(folder.path(), hash).unwrap();
+            let found = find((folder.path(), &folder.path().join("shown")), hash).unwrap();
             found.into_iter().map(|found| (found.policy, found.text, found.is_current)).collect::<Vec<_>>()
         };
         let old = ("wizard".to_owned(), "# A\nold\n".to_owned(), false);
@@ -167,7 +189,9 @@ mod tests {
         assert_eq!(found(&version("# A\nold\n")[..12])[0], old);
         assert_eq!(found(&Passage::hash("old")), [old]);
         assert!(found(&version("# A\nnew\n"))[0].2 && found(&version("never")).is_empty());
-        assert!(find(&folder.path().join("nowhere"), "0123456789ab").unwrap().is_empty());
+        assert!(
+            find((&folder.path().join("nowhere"), &folder.path().join("nowhere")), "0123456789ab").unwrap().is_empty()
+        );
     }
 
     #[test]
@@ -178,7 +202,7 @@ mod tests {
             change(&disk, "a", &format!("a{number}"));
         }
         change(&disk, "b", "b0");
-        let left = |text: &str| !find(folder.path(), &version(text)).unwrap().is_empty();
+        let left = |text: &str| !find((folder.path(), folder.path()), &version(text)).unwrap().is_empty();
         let now = Timestamp::now();
         swept(folder.path(), now, (3, 1_000)).unwrap();
         assert_eq!(

@@ -29,6 +29,12 @@ pub(super) fn pages(disk: &Disk, source: &Source) -> Vec<Address> {
     }
 }
 
+/// The list that the configuration names, and those behind it.
+pub(super) fn lists(disk: &Disk, source: &Source) -> Vec<Address> {
+    let named = source.kind.address().filter(|_| !matches!(source.kind, Kind::Page(_)));
+    named.cloned().into_iter().chain(further_lists(disk, source)).collect()
+}
+
 /// The lists behind the one that the configuration names.
 pub(super) fn further_lists(disk: &Disk, source: &Source) -> Vec<Address> {
     match &source.kind {

@@ -9,28 +9,30 @@ mod guard;
 mod history;
 mod library;
 mod list;
+mod places;
 mod refresh;
 mod shelf;
+mod showing;
 mod status;
 mod tend;
 
 pub use embed::{About, Embedder, Endpoint, Failed};
 pub use history::{Found, find};
 pub use library::{Libraries, Library};
+pub use places::Places;
 pub use refresh::{Asking, Told, refresh};
 pub use shelf::Shelf;
-pub use status::{Failing, OfPage, OfSource, status};
+pub use showing::Showing;
+pub use status::{Failing, OfPage, OfSource, State, status};
 pub use tend::{Tending, tend};
 
 use jetway_core::policy::context::Rules;
+use jetway_core::retrieval::chunk;
 use jetway_core::retrieval::source::Kind;
 
 use crate::config::{Policy, Problem};
 use crate::docs::folder::Unread;
 use crate::secret;
-
-/// The most fetches at once, of all policies together.
-pub const AT_ONCE: usize = 8;
 
 /// The pages that were written by hand, each by its file, from the policy's folder, and by the name
 /// that the index has for it; and why others cannot be read, by their files.
@@ -65,6 +67,16 @@ pub struct Written {
     pub file: String,
     pub name: String,
     pub text: String,
+}
+
+/// The most sections of one page.
+const MOST_SECTIONS: usize = 10_000;
+
+/// How many sections a page has, where they are too many.
+fn too_many_sections(text: &str) -> Option<usize> {
+    // Each has a line of its own.
+    let may = text.len() > MOST_SECTIONS && text.lines().nth(MOST_SECTIONS).is_some();
+    may.then(|| chunk::cut("", text).len()).filter(|count| *count > MOST_SECTIONS)
 }
 
 /// The version of a page: a digest of its text. Long enough that nobody can make two texts of one.

@@ -1,5 +1,6 @@
 //! Asking for the pages of a policy that are due, and keeping what comes. One that fails is asked
-//! for again later, and is shown meanwhile as it last was; the others do not wait for it.
+//! for again later, and is shown meanwhile as it last was; the others do not wait for it, and no source
+//! waits for another.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +11,11 @@ use jiff::Timestamp;
 use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::docs::disk::{Disk, Record};
 use crate::docs::fetch::{Answer, Expected, Fetcher};
+use crate::docs::places::Places;
 use crate::docs::{Shelf, history, list, version};
 
 /// What came of asking for one page.
@@ -40,50 +43,33 @@ impl Told {
 /// How pages are asked for.
 pub struct Asking {
     pub tls: ClientConfig,
-    /// Places for fetches that are under way at once.
-    pub places: Arc<Semaphore>,
+    pub places: Arc<Places>,
     /// Whether pages are asked for that are not due.
     pub forced: bool,
     /// Is told of each page.
     pub tell: Arc<dyn Fn(Told) + Send + Sync>,
+    /// When it is cancelled no further page is asked for.
+    pub stop: CancellationToken,
 }
 
-/// Asks for every page of a policy that is due. What is returned is when the next one is.
-pub async fn refresh(shelf: &Shelf, asking: Asking) -> Timestamp {
-    let fetcher = Fetcher::new(asking.tls, shelf.rules.hosts().clone());
-    let Asking { places, forced, tell, .. } = asking;
-    let desk = Arc::new(Desk { disk: shelf.disk.clone(), fetcher, places, forced, tell });
-    let (mut due, mut has_new) = (Timestamp::MAX, false);
+/// The most fetches at once of one source.
+const OF_A_SOURCE: usize = 2;
+/// While a source is asked for, what came is taken up as often as this, and not only when all is there.
+const BETWEEN_MARKS: Duration = Duration::from_secs(5);
+
+/// Asks for every page of a policy, all sources at once.
+pub async fn refresh(shelf: &Shelf, asking: Asking) {
+    let desk = Arc::new(Desk::new(shelf, asking));
+    let mut sources = JoinSet::new();
     for source in shelf.rules.sources() {
-        let Some(named) = source.kind.address() else { continue };
-        let mut done = Done::default();
-        let expected = match source.kind {
-            Kind::Sitemap { .. } => Expected::Sitemap,
-            Kind::LlmsTxt(_) => Expected::LlmsTxt,
-            Kind::Folder(_) | Kind::Page(_) => Expected::Page,
-        };
-        if expected != Expected::Page {
-            done.add(desk.all(vec![named.clone()], expected, source.refresh).await);
-            done.add(desk.all(listed(&desk, source, list::further_lists).await, expected, source.refresh).await);
-        }
-        done.add(desk.all(listed(&desk, source, list::pages).await, Expected::Page, source.refresh).await);
-        due = due.min(done.due);
-        has_new |= done.has_new;
-        // After each source, so that what is here is shown before the last one is.
-        if done.is_confirmed
-            && let Err(error) = desk.disk.mark()
-        {
-            tracing::error!(policy = shelf.policy, %error, "pages cannot be kept");
+        let (desk, source) = (Arc::clone(&desk), source.clone());
+        sources.spawn(async move { desk.source(&source).await });
+    }
+    while let Some(asked) = sources.join_next().await {
+        if let Err(error) = asked {
+            tracing::error!(policy = shelf.policy, %error, "asking for a source failed");
         }
     }
-    if has_new {
-        let root = desk.disk.root.clone();
-        let swept = tokio::task::spawn_blocking(move || history::sweep(&root, Timestamp::now())).await;
-        if let Ok(Err(error)) = swept {
-            tracing::warn!(%error, "old versions of pages cannot be forgotten");
-        }
-    }
-    due
 }
 
 /// What a source lists, read where reading keeps nobody waiting.
@@ -97,60 +83,117 @@ async fn listed(desk: &Arc<Desk>, source: &Source, read: fn(&Disk, &Source) -> V
 struct Done {
     /// When the next of them is due.
     due: Timestamp,
-    is_confirmed: bool,
+    /// Whether there is something to read again.
+    is_noted: bool,
     has_new: bool,
 }
 
 impl Default for Done {
     fn default() -> Self {
-        Self { due: Timestamp::MAX, is_confirmed: false, has_new: false }
+        Self { due: Timestamp::MAX, is_noted: false, has_new: false }
     }
 }
 
 impl Done {
-    fn add(&mut self, other: Self) {
+    fn add(&mut self, other: &Self) {
         self.due = self.due.min(other.due);
-        self.is_confirmed |= other.is_confirmed;
+        self.is_noted |= other.is_noted;
         self.has_new |= other.has_new;
     }
 }
 
-struct Desk {
+/// Where the pages of a policy are asked for.
+pub(super) struct Desk {
+    policy: String,
     disk: Disk,
     fetcher: Fetcher,
-    places: Arc<Semaphore>,
+    places: Arc<Places>,
     forced: bool,
     tell: Arc<dyn Fn(Told) + Send + Sync>,
+    stop: CancellationToken,
 }
 
 impl Desk {
+    pub(super) fn new(shelf: &Shelf, asking: Asking) -> Self {
+        let fetcher = Fetcher::new(asking.tls, shelf.rules.hosts().clone());
+        let Asking { places, forced, tell, stop, .. } = asking;
+        Self { policy: shelf.policy.clone(), disk: shelf.disk.clone(), fetcher, places, forced, tell, stop }
+    }
+
+    /// Asks for every page of a source that is due. What is returned is when the next one is.
+    pub(super) async fn source(self: &Arc<Self>, source: &Source) -> Timestamp {
+        let Some(named) = source.kind.address() else { return Timestamp::MAX };
+        let mut done = Done::default();
+        let expected = match source.kind {
+            Kind::Sitemap { .. } => Expected::Sitemap,
+            Kind::LlmsTxt(_) => Expected::LlmsTxt,
+            Kind::Folder(_) | Kind::Page(_) => Expected::Page,
+        };
+        if expected != Expected::Page {
+            done.add(&self.all(vec![named.clone()], expected, source.refresh).await);
+            done.add(&self.all(listed(self, source, list::further_lists).await, expected, source.refresh).await);
+        }
+        done.add(&self.all(listed(self, source, list::pages).await, Expected::Page, source.refresh).await);
+        if done.has_new {
+            let root = self.disk.root.clone();
+            let swept = tokio::task::spawn_blocking(move || history::sweep(&root, Timestamp::now())).await;
+            if let Ok(Err(error)) = swept {
+                tracing::warn!(%error, "old versions of pages cannot be forgotten");
+            }
+        }
+        done.due
+    }
+
     async fn all(self: &Arc<Self>, pages: Vec<Address>, expected: Expected, refresh: Duration) -> Done {
+        let own = Arc::new(Semaphore::new(OF_A_SOURCE));
         let mut asked = JoinSet::new();
         for page in pages {
-            let desk = Arc::clone(self);
-            asked.spawn(async move { desk.one(&page, expected, refresh).await });
+            let (desk, own) = (Arc::clone(self), Arc::clone(&own));
+            asked.spawn(async move {
+                // It is opened for as long as they are asked.
+                let Ok(_place) = own.acquire().await else { return Done::default() };
+                desk.one(&page, expected, refresh).await
+            });
         }
-        let mut done = Done::default();
-        while let Some(one) = asked.join_next().await {
-            match one {
-                Ok(one) => done.add(one),
-                Err(error) => tracing::error!(%error, "asking for a page failed"),
+        let (mut done, mut is_unmarked) = (Done::default(), false);
+        let mut beat = tokio::time::interval(BETWEEN_MARKS);
+        loop {
+            tokio::select! {
+                one = asked.join_next() => match one {
+                    Some(Ok(one)) => {
+                        is_unmarked |= one.is_noted;
+                        done.add(&one);
+                    }
+                    Some(Err(error)) => tracing::error!(%error, "asking for a page failed"),
+                    None => break,
+                },
+                _ = beat.tick() => if std::mem::take(&mut is_unmarked) { self.mark() },
             }
+        }
+        if is_unmarked {
+            self.mark();
         }
         done
     }
 
+    /// What was kept is to be read again.
+    fn mark(&self) {
+        if let Err(error) = self.disk.mark() {
+            tracing::error!(policy = self.policy, %error, "pages cannot be kept");
+        }
+    }
+
     async fn one(self: &Arc<Self>, page: &Address, expected: Expected, refresh: Duration) -> Done {
-        // They are opened only for as long as the process lives.
-        let Ok(_place) = self.places.acquire().await else { return Done::default() };
         let (mut record, has_text) = self.known(page).await;
         if !self.forced && Timestamp::now() < record.due(refresh) {
             return Done { due: record.due(refresh), ..Done::default() };
         }
+        let place = self.stop.run_until_cancelled(self.places.take(page)).await;
+        let Some(_place) = place.flatten() else { return Done::default() };
         record.is_list = expected != Expected::Page;
         let known = if has_text { record.validators() } else { Default::default() };
         let answer = self.fetcher.fetch(page, expected, &known).await;
-        let now = Timestamp::now();
+        let (now, before) = (Timestamp::now(), record.state());
         let mut new = None;
         let mut outcome = match answer {
             Ok(Answer::Unchanged) => {
@@ -169,15 +212,17 @@ impl Desk {
                 new = (is_new || !has_text).then_some(text);
                 Ok(is_new)
             }
-            Err(why) => {
-                record.fail(why.clone(), now);
-                Err(why)
+            Err(miss) => {
+                record.fail(miss.clone(), now);
+                Err(miss.why)
             }
         };
         if let Err(error) = self.keep(record.clone(), new).await {
             outcome = Err(format!("it cannot be kept: {error}"));
         }
-        let done = Done { due: record.due(refresh), is_confirmed: outcome.is_ok(), has_new: outcome == Ok(true) };
+        // Of one that goes on failing there is nothing new to tell.
+        let is_noted = outcome.is_ok() || record.state() != before;
+        let done = Done { due: record.due(refresh), is_noted, has_new: outcome == Ok(true) };
         (self.tell)(Told { url: page.to_string(), outcome, failures: record.failures });
         done
     }

@@ -6,26 +6,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
-use jetway_core::policy::context::Rules;
 use jetway_core::policy::context::standing::Standing;
+use jetway_core::policy::context::{Rules, size};
 use jetway_core::retrieval::chunk;
+use jetway_core::retrieval::dated::dated;
 use jetway_core::retrieval::matter::{Problem as FrontMatter, front_matter_problem};
 use jetway_core::retrieval::meaning::Vectors;
 use jetway_core::retrieval::page::Page;
 use jetway_core::retrieval::profile::Tags;
-use jetway_core::retrieval::search::Index;
+use jetway_core::retrieval::search::{Hit, Index};
 use jetway_core::retrieval::source::{Kind, Source};
 use jiff::Timestamp;
 
 use crate::airplanes;
 use crate::config::{Policy, Problem};
-use crate::docs::disk::Disk;
+use crate::docs::disk::{Disk, Record};
 use crate::docs::embed::{Endpoint, Kept, key, wanted, wanted_count};
-use crate::docs::{folder, list, version};
+use crate::docs::{State, folder, list, version};
 use crate::metrics::Pages;
 
-/// The most text of one policy that is searched.
+/// The most text of one policy that is searched, and the most sections.
 const MOST_TEXT: usize = 128 << 20;
+const MOST_SECTIONS: usize = 100_000;
 
 /// What a policy can show.
 #[derive(Debug)]
@@ -46,18 +48,31 @@ pub struct Shelf {
     is_unanswered: AtomicBool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 struct Held {
     index: Arc<Index>,
+    /// The pages that it was made of, and of those that are left out, with their versions.
+    made_of: Arc<Vec<(String, String)>>,
     /// The store's when it was read.
     stamp: String,
     /// What is wrong with the front matter of pages, by their names.
     problems: Arc<BTreeMap<String, FrontMatter>>,
-    /// Pages of folders that cannot be read.
+    /// Sections that no task can bring in, for they are larger than the allowance, by their pages.
+    too_large: Arc<BTreeMap<String, Vec<String>>>,
+    /// Pages that cannot be read, and those that there is no room for.
     unread: Arc<Vec<Unread>>,
+    crowded: Arc<Vec<Unread>>,
+    failing: Arc<Vec<Failure>>,
 }
 
-/// A page of a folder that cannot be read.
+/// A page or a list of a source that cannot be had.
+#[derive(Debug)]
+struct Failure {
+    source: String,
+    state: (Option<Timestamp>, bool),
+}
+
+/// A page that cannot be read, or that there is no room for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unread {
     pub(super) source: String,
@@ -66,8 +81,13 @@ pub(super) struct Unread {
     pub(super) why: String,
 }
 
-/// Pages with their texts, and those that cannot be read.
-type Found = (Vec<(Page, String)>, Vec<Unread>);
+/// Pages with their texts, those that are left out, and what cannot be had.
+#[derive(Debug, Default)]
+struct Found {
+    pages: Vec<(Page, String)>,
+    unread: Vec<Unread>,
+    failing: Vec<Failure>,
+}
 
 impl Shelf {
     /// Reads the folders of a policy, and what was fetched before; asks nobody. None where it shows
@@ -78,8 +98,6 @@ impl Shelf {
     pub fn open(policy: &Policy, store: &Path) -> Result<Option<Self>, Problem> {
         let Some(rules) = policy.context.clone() else { return Ok(None) };
         let disk = Disk::new(store, &policy.name);
-        let index = Arc::new(Index::new(Vec::new()));
-        let empty = Held { index, stamp: String::new(), problems: Arc::default(), unread: Arc::default() };
         let folder = policy.folder.clone();
         let shelf = Self {
             policy: policy.name.clone(),
@@ -88,7 +106,7 @@ impl Shelf {
             folder,
             standing: policy.standing.clone(),
             airplanes: policy.airplanes(),
-            held: ArcSwap::from_pointee(empty),
+            held: ArcSwap::default(),
             endpoint: Endpoint::of(policy),
             doubted: AtomicBool::new(false),
             is_unanswered: AtomicBool::new(false),
@@ -112,34 +130,68 @@ impl Shelf {
     pub(super) fn reopen(&self) -> Result<(), Problem> {
         // Before the files, so that what is kept meanwhile is read the next time.
         let stamp = self.disk.stamp();
-        let (read, unread) = self.read()?;
+        let Found { pages: read, unread, failing } = self.read()?;
         let problem = |(page, text): &(Page, String)| Some((page.name.clone(), front_matter_problem(text)?));
-        let problems: Arc<BTreeMap<_, _>> = Arc::new(read.iter().filter_map(problem).collect());
-        self.warn(&problems, &unread);
-        let before = self.index();
-        let same =
-            |text: &(Page, String)| before.pages().get(&text.0.name).is_some_and(|page| page.version == text.0.version);
-        let index = if read.len() == before.pages().len() && read.iter().all(same) {
-            before.with_pages(read.into_iter().map(|(page, _)| page))
+        let problems = Arc::new(read.iter().filter_map(problem).collect());
+        let before = self.held.load();
+        let made_of: Vec<_> = read.iter().map(|(page, _)| (page.name.clone(), page.version.clone())).collect();
+        let same = *before.made_of == made_of;
+        let (index, crowded, too_large) = if same {
+            let is_left_out = |page: &Page| before.crowded.iter().any(|crowded| crowded.page == page.name);
+            let pages = read.into_iter().map(|(page, _)| page).filter(|page| !is_left_out(page));
+            (before.index.with_pages(pages), Arc::clone(&before.crowded), Arc::clone(&before.too_large))
         } else {
-            let chunks = read.iter().flat_map(|(page, text)| chunk::cut(&page.name, text)).collect();
-            let index = Index::new(chunks).with_pages(read.into_iter().map(|(page, _)| page));
-            if self.endpoint.is_some() { self.meant(&index, &Kept::read(&self.disk.vectors())) } else { index }
+            let (index, crowded) = indexed(read);
+            let too_large = self.too_large(&index);
+            let index =
+                if self.endpoint.is_some() { self.meant(&index, &Kept::read(&self.disk.vectors())) } else { index };
+            (index, Arc::new(crowded), Arc::new(too_large))
         };
-        self.held.store(Arc::new(Held { index: Arc::new(index), stamp, problems, unread: Arc::new(unread) }));
+        let unread = Arc::new(unread.into_iter().chain(crowded.iter().cloned()).collect());
+        let (index, made_of, failing) = (Arc::new(index), Arc::new(made_of), Arc::new(failing));
+        let held = Held { index, made_of, stamp, problems, too_large, unread, crowded, failing };
+        self.warn(&held);
+        self.held.store(Arc::new(held));
         Ok(())
     }
 
     /// Says what is wrong with pages, once.
-    fn warn(&self, problems: &BTreeMap<String, FrontMatter>, unread: &[Unread]) {
-        let held = self.held.load();
-        for Unread { source, page, why } in unread.iter().filter(|unread| !held.unread.contains(unread)) {
-            tracing::warn!(policy = self.policy, source, page, why, "a page is left out");
+    fn warn(&self, new: &Held) {
+        let (held, policy) = (self.held.load(), &self.policy);
+        for Unread { source, page, why } in new.unread.iter().filter(|unread| !held.unread.contains(unread)) {
+            tracing::warn!(policy, source, page, why, "a page is left out");
         }
-        for (page, problem) in problems.iter().filter(|(page, problem)| held.problems.get(*page) != Some(problem)) {
+        for (page, problem) in new.problems.iter().filter(|(page, problem)| held.problems.get(*page) != Some(problem)) {
             let FrontMatter { line, sentence } = problem;
-            tracing::warn!(policy = self.policy, page, line, sentence, "front matter cannot be read");
+            tracing::warn!(policy, page, line, sentence, "front matter cannot be read");
         }
+        for (page, sections) in new.too_large.iter().filter(|(page, large)| held.too_large.get(*page) != Some(large)) {
+            let (first, count) = (sections.first(), sections.len());
+            tracing::warn!(
+                policy,
+                page,
+                count,
+                first,
+                "sections are larger than the allowance: no task brings them in"
+            );
+        }
+    }
+
+    /// Sections that take more than there is room for, by their pages.
+    fn too_large(&self, index: &Index) -> BTreeMap<String, Vec<String>> {
+        let (room, mut found) = (self.rules.room(), BTreeMap::<_, Vec<String>>::new());
+        for chunk in index.chunks() {
+            let hit = Hit { chunk, page: index.pages().get(&chunk.page), score: 0.0, rank: 0.0, similarity: None };
+            if size(&hit, Timestamp::UNIX_EPOCH) > room {
+                found.entry(chunk.page.clone()).or_default().push(chunk.path());
+            }
+        }
+        found
+    }
+
+    /// Sections of a page that no task can bring in.
+    pub(super) fn too_large_of(&self, page: &str) -> Vec<String> {
+        self.held.load().too_large.get(page).cloned().unwrap_or_default()
     }
 
     /// What is wrong with the front matter of a page.
@@ -147,7 +199,7 @@ impl Shelf {
         self.held.load().problems.get(page).cloned()
     }
 
-    /// Pages of this source that cannot be read.
+    /// Pages of this source that are left out.
     pub(super) fn unread(&self, source: &str) -> Vec<Unread> {
         self.held.load().unread.iter().filter(|unread| unread.source == source).cloned().collect()
     }
@@ -164,8 +216,7 @@ impl Shelf {
     pub(super) fn take_vectors(&self, kept: &Kept) {
         let held = self.held.load();
         let index = Arc::new(self.meant(&held.index, kept));
-        let (problems, unread) = (Arc::clone(&held.problems), Arc::clone(&held.unread));
-        self.held.store(Arc::new(Held { index, stamp: held.stamp.clone(), problems, unread }));
+        self.held.store(Arc::new(Held { index, ..Held::clone(&held) }));
     }
 
     /// Where it is asked what its sections mean, if anywhere.
@@ -219,6 +270,14 @@ impl Shelf {
         for unread in self.held.load().unread.iter() {
             sources.entry(unread.source.clone()).or_default().unread += 1;
         }
+        for failure in self.held.load().failing.iter() {
+            let pages = sources.entry(failure.source.clone()).or_default();
+            match State::of(failure.state, now) {
+                State::Gone => pages.gone += 1,
+                State::Long => pages.failing += 1,
+                State::Lately => {}
+            }
+        }
         sources
     }
 
@@ -231,58 +290,68 @@ impl Shelf {
     /// The pages with their texts, in the order of the sources; of two with one name the first.
     fn read(&self) -> Result<Found, Problem> {
         let mut seen = BTreeSet::new();
-        let (mut pages, mut unread, mut size, mut left_out) = (Vec::new(), Vec::new(), 0, 0);
+        let (mut all, mut size) = (Found::default(), 0);
         for source in self.rules.sources() {
             let found = match &source.kind {
-                Kind::Folder(name) => {
-                    let (found, failed) = self.leaves(source, name)?;
-                    unread.extend(failed);
-                    found
-                }
+                Kind::Folder(name) => self.leaves(source, name)?,
                 Kind::Page(_) | Kind::LlmsTxt(_) | Kind::Sitemap { .. } => self.fetched(source),
             };
-            for (page, text) in found {
+            all.unread.extend(found.unread);
+            all.failing.extend(found.failing);
+            for (page, text) in found.pages.into_iter().filter(|(page, _)| seen.insert(page.name.clone())) {
                 if size + text.len() > MOST_TEXT {
-                    left_out += 1;
-                } else if seen.insert(page.name.clone()) {
+                    all.unread.push(left_out(&page, &format!("{} MiB of text", MOST_TEXT >> 20)));
+                } else {
                     size += text.len();
-                    pages.push((page, text));
+                    all.pages.push((page, text));
                 }
             }
         }
-        if left_out > 0 {
-            tracing::warn!(policy = self.policy, left_out, "there are more pages than can be searched");
-        }
-        Ok((pages, unread))
+        Ok(all)
     }
 
     fn leaves(&self, source: &Source, name: &str) -> Result<Found, Problem> {
         let is_folder = |source: &&Source| matches!(source.kind, Kind::Folder(_));
         let is_alone = self.rules.sources().iter().filter(is_folder).count() == 1;
         let folder::Read { leaves, unread } = folder::read(&self.folder.join(name))?;
+        let now = Timestamp::now();
+        let file = |path: &str| format!("{}/{path}", name.trim_end_matches('/'));
         // Pages of two folders may have one name.
-        let named = |path: String| match is_alone {
-            true => path,
-            false => format!("{}/{path}", name.trim_end_matches('/')),
+        let named = |path: String| if is_alone { path } else { file(&path) };
+        let page = |leaf: folder::Leaf| {
+            let record = self.disk.record(&file(&leaf.path));
+            let since = record.fetched.filter(|_| record.version.as_ref() == Some(&version(&leaf.text)));
+            // When its file was written says when it was copied to here.
+            let seen = since.unwrap_or(now);
+            let confirmed = dated(&leaf.text).unwrap_or(seen).min(now);
+            (page(source, named(leaf.path), &leaf.text, (seen, confirmed)), leaf.text)
         };
-        let page =
-            |leaf: folder::Leaf| (page(source, named(leaf.path), &leaf.text, (leaf.changed, leaf.changed)), leaf.text);
         let unread = unread.into_iter().map(|folder::Unread { path, why }| Unread {
             source: source.name.clone(),
             page: named(path),
             why,
         });
-        Ok((leaves.into_iter().map(page).collect(), unread.collect()))
+        let (pages, unread) = (leaves.into_iter().map(page).collect(), unread.collect());
+        Ok(Found { pages, unread, failing: Vec::new() })
     }
 
-    fn fetched(&self, source: &Source) -> Vec<(Page, String)> {
-        let page = |name: &str| {
-            let record = self.disk.record(name);
-            let (text, fetched) = (self.disk.text(&record)?, record.fetched?);
-            let confirmed = record.confirmed.unwrap_or(fetched);
-            Some((page(source, name.to_owned(), &text, (fetched, confirmed)), text))
+    fn fetched(&self, source: &Source) -> Found {
+        let mut found = Found::default();
+        let mut fail = |record: &Record| {
+            let failure = || Failure { source: source.name.clone(), state: record.state() };
+            found.failing.extend((record.failures > 0).then(failure));
         };
-        list::pages(&self.disk, source).iter().filter_map(|address| page(address.as_str())).collect()
+        list::lists(&self.disk, source).iter().for_each(|list| fail(&self.disk.record(list.as_str())));
+        for address in list::pages(&self.disk, source) {
+            let name = address.as_str();
+            let record = self.disk.record(name);
+            fail(&record);
+            if let (Some(text), Some(fetched)) = (self.disk.text(&record), record.fetched) {
+                let confirmed = record.confirmed.unwrap_or(fetched);
+                found.pages.push((page(source, name.to_owned(), &text, (fetched, confirmed)), text));
+            }
+        }
+        found
     }
 
     /// The texts that lie in folders, by the names that their history is kept under: pages, the standing
@@ -304,6 +373,26 @@ impl Shelf {
         }
         Ok(texts)
     }
+}
+
+/// An index of as many pages as there is room for, the first ones, and what is left out.
+fn indexed(read: Vec<(Page, String)>) -> (Index, Vec<Unread>) {
+    let (mut chunks, mut pages, mut crowded) = (Vec::new(), Vec::new(), Vec::new());
+    for (page, text) in read {
+        let cut = chunk::cut(&page.name, &text);
+        if chunks.len() + cut.len() > MOST_SECTIONS {
+            crowded.push(left_out(&page, &format!("{MOST_SECTIONS} sections")));
+        } else {
+            chunks.extend(cut);
+            pages.push(page);
+        }
+    }
+    (Index::new(chunks).with_pages(pages), crowded)
+}
+
+fn left_out(page: &Page, most: &str) -> Unread {
+    let why = format!("the sources of this policy have more than {most}, and this page is beyond. Name fewer pages");
+    Unread { source: page.source.clone(), page: page.name.clone(), why }
 }
 
 fn page(source: &Source, name: String, text: &str, (fetched, confirmed): (Timestamp, Timestamp)) -> Page {

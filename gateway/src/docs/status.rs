@@ -2,8 +2,8 @@
 //! that runs or one that does not.
 
 use jetway_core::retrieval::page::Page;
-use jetway_core::retrieval::source::{Kind, Source};
-use jiff::Timestamp;
+use jetway_core::retrieval::source::Source;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::docs::{Shelf, list};
 
@@ -12,6 +12,8 @@ use crate::docs::{Shelf, list};
 pub struct OfSource {
     pub policy: String,
     pub source: String,
+    /// Its pages are stale when they were not seen to be current for longer. None where they never are.
+    pub max_age_seconds: Option<u64>,
     pub pages: Vec<OfPage>,
     /// How many sections they are cut into.
     pub sections: usize,
@@ -34,8 +36,10 @@ pub struct OfPage {
     pub languages: Vec<String>,
     pub frameworks: Vec<String>,
     pub failing: Option<Failing>,
-    /// Why it cannot be read, and what to do: of a page of a folder.
+    /// Why it is left out, and what to do.
     pub unreadable: Option<String>,
+    /// Its sections that no task can bring in: they are larger than the allowance.
+    pub too_large: Vec<String>,
     /// Why its front matter does not say what it is for.
     pub front_matter: Option<FrontMatter>,
 }
@@ -53,7 +57,33 @@ pub struct Failing {
     pub url: String,
     pub why: String,
     pub times: u32,
+    pub since: Option<Timestamp>,
+    pub state: State,
     pub next: Timestamp,
+}
+
+/// How bad it is that something cannot be had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It was there a day ago.
+    Lately,
+    /// It has failed for a day or longer.
+    Long,
+    /// Its server says that there is none any more.
+    Gone,
+}
+
+const LONG: SignedDuration = SignedDuration::from_hours(24);
+
+impl State {
+    pub(super) fn of((since, is_gone): (Option<Timestamp>, bool), now: Timestamp) -> Self {
+        match since {
+            _ if is_gone => Self::Gone,
+            Some(since) if now.duration_since(since) >= LONG => Self::Long,
+            _ => Self::Lately,
+        }
+    }
 }
 
 /// How each source stands.
@@ -77,8 +107,9 @@ fn of(shelf: &Shelf, source: &Source, now: Timestamp) -> OfSource {
             is_stale: page.is_stale(now),
             languages: page.tags.languages.clone(),
             frameworks: page.tags.frameworks.clone(),
-            failing: failing(shelf, source, &page.name),
+            failing: failing((shelf, now), source, &page.name),
             unreadable: None,
+            too_large: shelf.too_large_of(&page.name),
             front_matter: shelf
                 .front_matter_problem(&page.name)
                 .map(|problem| FrontMatter { line: problem.line, why: problem.sentence }),
@@ -95,29 +126,31 @@ fn of(shelf: &Shelf, source: &Source, now: Timestamp) -> OfSource {
         frameworks: Vec::new(),
         failing,
         unreadable,
+        too_large: Vec::new(),
         front_matter: None,
     };
     pages.extend(shelf.unread(&source.name).into_iter().map(|unread| missing(&unread.page, None, Some(unread.why))));
     for address in list::pages(&shelf.disk, source) {
         let name = address.as_str();
-        if !index.pages().contains_key(name) {
-            pages.push(missing(name, failing(shelf, source, name), None));
+        if !index.pages().contains_key(name) && !pages.iter().any(|page| page.page == name) {
+            pages.push(missing(name, failing((shelf, now), source, name), None));
         }
     }
-    let lists = source.kind.address().filter(|_| !matches!(source.kind, Kind::Page(_))).cloned();
-    let lists = lists.into_iter().chain(list::further_lists(&shelf.disk, source));
-    let lists_failing = lists.filter_map(|list| failing(shelf, source, list.as_str())).collect();
+    let lists = list::lists(&shelf.disk, source).into_iter();
+    let lists_failing = lists.filter_map(|list| failing((shelf, now), source, list.as_str())).collect();
     let is_own = |page: Option<&Page>| page.is_some_and(|page| page.source == source.name);
     let sections = index.sections().filter(|(page, _)| is_own(*page));
     let (known, unknown): (Vec<_>, Vec<_>) = sections.partition(|(_, is_meant)| *is_meant);
     let meant = shelf.rules.embeddings.as_ref().map(|_| known.len());
     let sections = known.len() + unknown.len();
-    OfSource { policy: shelf.policy.clone(), source: source.name.clone(), pages, sections, meant, lists_failing }
+    let (policy, max_age_seconds) = (shelf.policy.clone(), source.max_age.map(|most| most.as_secs()));
+    OfSource { policy, source: source.name.clone(), max_age_seconds, pages, sections, meant, lists_failing }
 }
 
-fn failing(shelf: &Shelf, source: &Source, name: &str) -> Option<Failing> {
+fn failing((shelf, now): (&Shelf, Timestamp), source: &Source, name: &str) -> Option<Failing> {
     source.kind.address()?;
     let record = shelf.disk.record(name);
     let why = record.why.clone()?;
-    Some(Failing { url: name.to_owned(), why, times: record.failures, next: record.due(source.refresh) })
+    let (since, state) = (record.failing, State::of(record.state(), now));
+    Some(Failing { url: name.to_owned(), why, times: record.failures, since, state, next: record.due(source.refresh) })
 }

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jetway_core::retrieval::source::Source;
 use jiff::Timestamp;
 use rustls::ClientConfig;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::docs::embed::{Embedder, Failed, Work};
-use crate::docs::refresh::Asking;
-use crate::docs::{AT_ONCE, Shelf, Told, history, refresh};
+use crate::docs::refresh::{Asking, Desk};
+use crate::docs::{Places, Shelf, Told, history};
 use crate::metrics::Metrics;
 
 /// How often it is looked whether there is anything to do.
@@ -33,17 +33,28 @@ pub struct Tending {
 /// A policy's documents, and what is under way for them.
 struct Tended {
     shelf: Arc<Shelf>,
-    /// When something is to be asked for.
+    /// Where its pages are asked for. None where nothing may leave this machine.
+    desk: Option<Arc<Desk>>,
+    /// In the order of the shelf's.
+    sources: Vec<Asked>,
+    /// When the texts of its folders are to be kept.
+    keep: Timestamp,
+    meaning: Meaning,
+    /// When the shelf is no more, or another, no further page of it is asked for.
+    _stop: DropGuard,
+}
+
+/// A source, which waits for no other.
+#[derive(Debug)]
+struct Asked {
+    /// When something of it is to be asked for.
     due: Timestamp,
     asking: Option<JoinHandle<Option<Timestamp>>>,
-    /// Whether what `asking` asks for is what the configuration says now.
-    is_same: bool,
-    meaning: Meaning,
 }
 
 /// Asks for what is due, exchanges indexes, and counts, until it is told to stop.
 pub async fn tend(shelves: impl Fn() -> Vec<Arc<Shelf>>, tending: Tending) {
-    let places = Arc::new(Semaphore::new(AT_ONCE));
+    let places = Arc::new(Places::default());
     let mut all: BTreeMap<String, Tended> = BTreeMap::new();
     loop {
         let current = shelves();
@@ -63,13 +74,10 @@ pub async fn tend(shelves: impl Fn() -> Vec<Arc<Shelf>>, tending: Tending) {
                     if let Some(before) = &other {
                         forget(&tending.metrics, &before.shelf);
                     }
-                    remember(&shelf).await;
-                    let asking = other.and_then(|tended| tended.asking);
-                    let (due, meaning) = (Timestamp::UNIX_EPOCH, Meaning::default());
-                    Tended { is_same: asking.is_none(), shelf, due, asking, meaning }
+                    Tended::new(shelf, &places, &tending)
                 }
             };
-            tended.go_on(&places, &tending).await;
+            tended.go_on(&tending).await;
             all.insert(tended.shelf.policy.clone(), tended);
         }
         tokio::select! {
@@ -80,22 +88,36 @@ pub async fn tend(shelves: impl Fn() -> Vec<Arc<Shelf>>, tending: Tending) {
 }
 
 impl Tended {
-    async fn go_on(&mut self, places: &Arc<Semaphore>, tending: &Tending) {
-        let now = Timestamp::now();
-        if let Some(asking) = self.asking.take_if(|asking| asking.is_finished()) {
-            let due = asking.await.ok().flatten();
-            if self.is_same {
-                self.due = due.unwrap_or(now + AFTER_A_FAULT);
-            }
-            self.is_same = true;
+    fn new(shelf: Arc<Shelf>, places: &Arc<Places>, tending: &Tending) -> Self {
+        let stop = tending.stop.child_token();
+        let asking = |tls: &ClientConfig| Asking {
+            tls: tls.clone(),
+            places: Arc::clone(places),
+            forced: false,
+            tell: Arc::new(teller(&shelf, tending)),
+            stop: stop.clone(),
+        };
+        let desk = tending.tls.as_ref().map(|tls| Arc::new(Desk::new(&shelf, asking(tls))));
+        let asked = |_| Asked { due: Timestamp::UNIX_EPOCH, asking: None };
+        let sources = shelf.rules.sources().iter().map(asked).collect();
+        Self {
+            shelf,
+            desk,
+            sources,
+            keep: Timestamp::UNIX_EPOCH,
+            meaning: Meaning::default(),
+            _stop: stop.drop_guard(),
         }
-        if let Some(tls) = &tending.tls
-            && self.asking.is_none()
-            && now >= self.due
-        {
-            self.due = Timestamp::MAX;
-            if self.shelf.has_fetched() {
-                self.asking = Some(ask(&self.shelf, tls.clone(), places, tending));
+    }
+
+    async fn go_on(&mut self, tending: &Tending) {
+        let now = Timestamp::now();
+        if now >= self.keep {
+            self.keep = now + if remember(&self.shelf).await { BETWEEN_LOOKS } else { AFTER_A_FAULT };
+        }
+        if let Some(desk) = &self.desk {
+            for (asked, source) in self.sources.iter_mut().zip(self.shelf.rules.sources()) {
+                asked.go_on(desk, (source, now), tending).await;
             }
         }
         if self.shelf.is_behind() {
@@ -114,6 +136,19 @@ impl Tended {
         }
         for (source, pages) in self.shelf.pages(now) {
             tending.metrics.docs.holds(&self.shelf.policy, &source, pages);
+        }
+    }
+}
+
+impl Asked {
+    async fn go_on(&mut self, desk: &Arc<Desk>, (source, now): (&Source, Timestamp), tending: &Tending) {
+        if let Some(asking) = self.asking.take_if(|asking| asking.is_finished()) {
+            self.due = asking.await.ok().flatten().unwrap_or(now + AFTER_A_FAULT);
+        }
+        if source.kind.address().is_some() && self.asking.is_none() && now >= self.due {
+            let (desk, source, stop) = (Arc::clone(desk), source.clone(), tending.stop.clone());
+            let asking = async move { stop.run_until_cancelled(desk.source(&source)).await };
+            self.asking = Some(tending.tasks.spawn(asking));
         }
     }
 }
@@ -192,18 +227,15 @@ fn forget(metrics: &Metrics, shelf: &Shelf) {
     shelf.sources().for_each(|source| metrics.docs.forget(&shelf.policy, source));
 }
 
+/// That texts of folders are still there is noted as often as this, so that they are not forgotten.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(86_400);
 /// After a fault of our own.
 const AFTER_A_FAULT: Duration = Duration::from_secs(60);
 
-fn ask(
-    shelf: &Arc<Shelf>,
-    tls: ClientConfig,
-    places: &Arc<Semaphore>,
-    tending: &Tending,
-) -> JoinHandle<Option<Timestamp>> {
-    let (shelf, stop) = (Arc::clone(shelf), tending.stop.clone());
+/// Counts what came of asking for a page, and says it.
+fn teller(shelf: &Shelf, tending: &Tending) -> impl Fn(Told) + Send + Sync + 'static {
     let (metrics, policy) = (tending.metrics.clone(), shelf.policy.clone());
-    let tell = move |told: Told| {
+    move |told: Told| {
         metrics.docs.fetches.with_label_values(&[policy.as_str(), told.result()]).inc();
         let url = &told.url;
         match &told.outcome {
@@ -212,22 +244,23 @@ fn ask(
             Err(why) => tracing::debug!(policy, url, why, "a page still cannot be fetched"),
             Ok(is_new) => tracing::debug!(policy, url, is_new, "a page was fetched"),
         }
-    };
-    let asking = Asking { tls, places: Arc::clone(places), forced: false, tell: Arc::new(tell) };
-    tending.tasks.spawn(async move { stop.run_until_cancelled(refresh(&shelf, asking)).await })
+    }
 }
 
-/// Keeps the texts that lie in folders as they are now.
-async fn remember(shelf: &Arc<Shelf>) {
+/// Keeps the texts that lie in folders as they are now. Returns whether it could.
+async fn remember(shelf: &Arc<Shelf>) -> bool {
     let kept = Arc::clone(shelf);
     let work = move || -> Result<(), String> {
         let texts = kept.folder_texts().map_err(|problem| problem.to_string())?;
-        history::remember(&kept.disk, &texts).map_err(|error| error.to_string())
+        history::remember(&kept.disk, &texts)
+            .and_then(|()| history::sweep(&kept.disk.root, Timestamp::now()))
+            .map_err(|error| error.to_string())
     };
     let why = match tokio::task::spawn_blocking(work).await {
-        Ok(Ok(())) => return,
+        Ok(Ok(())) => return true,
         Ok(Err(why)) => why,
         Err(error) => error.to_string(),
     };
-    tracing::warn!(policy = shelf.policy, why, "the texts of its folders are not kept");
+    tracing::warn!(policy = shelf.policy, why, "the texts of its folders are not kept; it is tried again");
+    false
 }

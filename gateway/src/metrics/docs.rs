@@ -22,6 +22,7 @@ pub struct Docs {
     pages: IntGaugeVec,
     stale: IntGaugeVec,
     unreadable: IntGaugeVec,
+    failing: IntGaugeVec,
     confirmed: GaugeVec,
     pub embeddings: IntCounterVec,
     pub prefix_breaks: IntCounterVec,
@@ -32,8 +33,12 @@ pub struct Docs {
 pub struct Pages {
     pub count: usize,
     pub stale: usize,
-    /// Those of a folder that cannot be read, and are left out.
+    /// Those that cannot be read or that there is no room for, and are left out.
     pub unread: usize,
+    /// Those of which their server says that there are none any more, lists too.
+    pub gone: usize,
+    /// Those that have failed for a day or longer, lists too.
+    pub failing: usize,
     /// When the one of which that is longest ago was seen to be current: seconds since 1970.
     pub confirmed: f64,
 }
@@ -70,8 +75,13 @@ impl Docs {
             )?,
             unreadable: new.gauges(
                 "jetway_docs_unreadable_pages",
-                "Pages of a folder that cannot be read, and are left out.",
+                "Pages that are left out: of a folder and cannot be read, or beyond what one policy may have.",
                 source,
+            )?,
+            failing: new.gauges(
+                "jetway_docs_failing_pages",
+                "Pages and lists that cannot be fetched: gone, where their server says that there is none any more (404 or 410), or failing, where they have failed for a day or longer.",
+                &["policy", "source", "state"],
             )?,
             confirmed: new.levels(
                 "jetway_docs_confirmed_timestamp_seconds",
@@ -111,6 +121,9 @@ impl Docs {
         self.pages.with_label_values(&[policy, source]).set(count(pages.count));
         self.stale.with_label_values(&[policy, source]).set(count(pages.stale));
         self.unreadable.with_label_values(&[policy, source]).set(count(pages.unread));
+        for (state, pages) in [("gone", pages.gone), ("failing", pages.failing)] {
+            self.failing.with_label_values(&[policy, source, state]).set(count(pages));
+        }
         if pages.count > 0 {
             self.confirmed.with_label_values(&[policy, source]).set(pages.confirmed);
         }
@@ -122,6 +135,9 @@ impl Docs {
         drop(self.pages.remove_label_values(&[policy, source]));
         drop(self.stale.remove_label_values(&[policy, source]));
         drop(self.unreadable.remove_label_values(&[policy, source]));
+        for state in ["gone", "failing"] {
+            drop(self.failing.remove_label_values(&[policy, source, state]));
+        }
         drop(self.confirmed.remove_label_values(&[policy, source]));
     }
 }

@@ -102,7 +102,7 @@ impl<'a> Shelf<'a> {
         if let (Some(rules), Some(index)) = (&self.policy.context, &self.index) {
             // What a task means is asked of nobody here: words alone rank.
             let now = moment(exchange);
-            let asked = Asked { task: request.task(), behind: "", profile: &profile, now, nearness: None };
+            let asked = Asked { task: &[&request.task], behind: "", profile: &profile, now, nearness: None };
             let given = context::compose(rules, index, self.planes, asked, &beside).answer;
             shown.task = length(&given.text);
             [&given.text, &self.standing].into_iter().for_each(|text| shown.known.read(text));
@@ -127,7 +127,7 @@ impl<'a> Shelf<'a> {
         let Some(path) = &self.policy.path else { return String::new() };
         let Some(at) = path.steps().iter().position(|step| step.id == id) else { return String::new() };
         let profile = profile(exchange, request);
-        let wanted = Wanted { step: id, docs: &path.steps()[at].docs, task: request.task(), known };
+        let wanted = Wanted { step: id, docs: &path.steps()[at].docs, task: &request.task, known };
         let project = (&profile, moment(exchange));
         let rules = self.policy.context.as_ref();
         let more = rules.map(|rules| context::for_step(rules, self.index.as_deref(), self.planes, wanted, project));

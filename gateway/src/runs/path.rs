@@ -9,7 +9,7 @@ use redis::Script;
 use rusqlite::{OptionalExtension, params};
 
 use crate::link::Unreachable;
-use crate::runs::state::{EXPIRES, State, known};
+use crate::runs::state::{EXPIRES, State, known, touch};
 use crate::secret;
 use crate::store::StoreError;
 
@@ -46,6 +46,8 @@ impl State {
             Self::Embedded(store) => {
                 let run = run.to_owned();
                 let find = move |transaction: &rusqlite::Transaction<'_>| {
+                    touch(transaction, ("path", "run"), &run)?;
+                    touch(transaction, ("spent", "run"), &run)?;
                     let mut find = transaction.prepare_cached("SELECT path, progress FROM path WHERE run = ?1")?;
                     find.query_row([run], |row| Ok((row.get(0)?, row.get(1)?))).optional()
                 };

@@ -127,7 +127,9 @@ impl Reader {
     }
 
     pub(super) async fn server(settings: &Postgres) -> Result<Self, StoreError> {
-        Ok(Self(Store::Postgres(Box::new(Wire::connect(settings).await?))))
+        let wire = Wire::connect(settings).await?;
+        wire.go_by_indexes().await?;
+        Ok(Self(Store::Postgres(Box::new(wire))))
     }
 
     /// Bytes of bodies by the minute since 1970, the latest first.

@@ -45,7 +45,7 @@ const TABLES: &[&str] = &[
     begun::TABLE,
 ];
 
-/// Conversations are forgotten when they were begun this long ago.
+/// Conversations are forgotten when nobody asked for them for this long.
 const KEPT: i64 = 7 * 24 * 3600;
 
 /// What a conversation was given.
@@ -102,7 +102,7 @@ impl State {
         }
     }
 
-    /// Forgets conversations that were begun long ago. Redis does so by itself.
+    /// Forgets conversations that nobody goes on with. Redis does so by itself.
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be written.
@@ -121,7 +121,11 @@ impl State {
         match self {
             Self::Embedded(store) => {
                 let conversation = conversation.to_owned();
-                store.call(move |transaction| find(transaction, &conversation)).await
+                let find = move |transaction: &rusqlite::Transaction<'_>| {
+                    touch(transaction, ("inserted", "conversation"), &conversation)?;
+                    find(transaction, &conversation)
+                };
+                store.call(find).await
             }
             Self::Shared(link) => {
                 let found: Result<Option<String>, _> = link.command(redis::cmd("GET").arg(given(conversation))).await;
@@ -282,6 +286,16 @@ fn forget(connection: &rusqlite::Connection, now: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Notes that what is kept under a key is in use. Once a day is enough, and leaves reading without a write.
+pub(super) fn touch(
+    transaction: &rusqlite::Transaction<'_>,
+    (table, key): (&str, &str),
+    value: &str,
+) -> rusqlite::Result<()> {
+    let sql = format!("UPDATE {table} SET at = unixepoch() WHERE {key} = ?1 AND at < unixepoch() - 86400");
+    transaction.prepare_cached(&sql)?.execute([value]).map(drop)
+}
+
 fn keep(
     transaction: &rusqlite::Transaction<'_>,
     conversation: &str,
@@ -323,6 +337,7 @@ fn add(
 }
 
 fn list(transaction: &rusqlite::Transaction<'_>, conversation: &str) -> rusqlite::Result<Vec<String>> {
+    touch(transaction, ("edits", "conversation"), conversation)?;
     let mut statement = transaction.prepare_cached("SELECT edit FROM edits WHERE conversation = ?1 ORDER BY id")?;
     statement.query_map([conversation], |row| row.get(0))?.collect()
 }
@@ -355,6 +370,25 @@ pub(super) mod tests {
         drop(state);
         let state = State::open(&path, now).unwrap();
         assert_eq!(state.inserted("c").await.unwrap(), Some(given("one")));
+    }
+
+    #[tokio::test]
+    async fn what_is_used_is_kept_however_long_ago_it_began() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(&folder.path().join("s.db"), Timestamp::now()).unwrap();
+        let (now, day) = (Timestamp::now(), jiff::SignedDuration::from_hours(24));
+        let given = |text: &str| Inserted { text: text.into(), ..Inserted::default() };
+        for conversation in ["used", "left"] {
+            state.insert(conversation, given(conversation), now - day * 6).await.unwrap();
+            state.remember(origin("run_a", conversation), edit("a", 1), now - day * 6).await.unwrap();
+        }
+        // Its agent goes on, and is told nothing new.
+        assert_eq!(state.inserted("used").await.unwrap(), Some(given("used")));
+        assert_eq!(state.edits("used").await.unwrap().len(), 1);
+        state.purge(now + day * 5).await.unwrap();
+        assert_eq!(state.inserted("used").await.unwrap(), Some(given("used")));
+        assert_eq!(state.edits("used").await.unwrap().len(), 1);
+        assert_eq!((state.inserted("left").await.unwrap(), state.edits("left").await.unwrap().len()), (None, 0));
     }
 
     fn origin<'a>(run: &'a str, conversation: &'a str) -> Origin<'a> {

@@ -57,7 +57,7 @@ impl Shelf {
             index: library.index.clone(),
             airplanes: Arc::clone(&library.airplanes),
             profile: Arc::clone(profile),
-            task: request.task().to_owned(),
+            task: request.task.clone(),
             known: Arc::clone(known),
         }
     }
@@ -185,7 +185,7 @@ pub async fn follow(
     let mut shown = Vec::new();
     let mut tell = |at: usize| {
         let told = shelf.tell(&path, at);
-        shown.extend(told.shown.iter().map(Passage::of));
+        shown.extend(told.shown.iter().map(|shown| jetway.showing.passage(&policy.name, shown)));
         told.text
     };
     let opening = progress.open(who.told.conversation, |progress| match progress.ended {

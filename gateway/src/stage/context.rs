@@ -116,12 +116,17 @@ pub async fn inform(
         return Ok(Context::default());
     }
     let now = Timestamp::now();
-    let nearness = nearness((jetway, gate, index), policy, request.task()).await;
-    let asked = Asked { task: request.task(), behind: "", profile: told.profile, now, nearness: nearness.as_ref() };
+    let nearness = nearness((jetway, gate, index), policy, &request.task).await;
+    let asked = Asked { task: &[&request.task], behind: "", profile: told.profile, now, nearness: nearness.as_ref() };
     let Given { answer: given, ages, left_out } = context::compose(rules, index, &library.airplanes, asked, beside);
     jetway.metrics.docs.chose(&policy.name, &ages, left_out);
     let standing = policy.standing.as_deref();
-    let passages = standing.map(Standing::shown).iter().chain(&given.shown).map(Passage::of).collect();
+    let passages = standing
+        .map(Standing::shown)
+        .iter()
+        .chain(&given.shown)
+        .map(|shown| jetway.showing.passage(&policy.name, shown))
+        .collect();
     let standing = standing.map(|standing| standing.render(&Passage::hash(standing.text()))).unwrap_or_default();
     let inserted = Inserted { passages, text: given.text, standing };
     let inserted = jetway.state.insert(told.conversation, inserted, now).await?;

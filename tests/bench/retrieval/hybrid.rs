@@ -59,7 +59,7 @@ impl Model {
         let nearest = index.nearest(&index.nearness(&vector).unwrap()).take(DEEP).collect();
         match weight {
             Some(weight) => {
-                let words = index.search(ask, DEEP).into_iter().map(|hit| (hit, hit.score)).collect();
+                let words = index.search(ask, DEEP).into_iter().map(|hit| (hit, hit.rank)).collect();
                 fuse(words, nearest, weight)
             }
             None => nearest,

@@ -12,6 +12,7 @@
 #![expect(clippy::cast_precision_loss, reason = "they are counts of questions")]
 
 mod hybrid;
+mod inserted;
 mod set;
 
 use std::path::Path;
@@ -20,20 +21,57 @@ use std::time::Instant;
 use jetway_core::retrieval::search::Hit;
 
 use hybrid::Model;
+use inserted::{Shares, Shelf, Tasks, rules};
 use set::{Figures, Question, Set, distinct, measure, name_of};
 
 fn main() {
     println!("{:<36} {:<24} {:>9} {:>7} {:>12}", "set", "ranking", "recall@5", "MRR", "ms a query");
     report("shipped documentation", &Set::shipped());
+    let public = public();
+    match &public {
+        Some(set) => report("tau2 banking knowledge", set),
+        None => println!("the public set is not here: tests/bench/retrieval/public fetches it"),
+    }
+    println!();
+    report_inserted(public.as_ref());
+}
+
+/// The public set, as `tests/bench/retrieval/public` makes it, where it is.
+fn public() -> Option<Set> {
     let home = std::env::var("XDG_CACHE_HOME").or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cache")));
     let public = home.map(|home| format!("{home}/jetway/retrieval/inspect-evals-0.28.0.json"));
-    match std::env::var("JETWAY_SET").or(public) {
-        Ok(file) if Path::new(&file).is_file() => {
-            // As `tests/bench/retrieval/public` makes it.
-            let set: Set = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-            report("tau2 banking knowledge", &set);
+    let file = std::env::var("JETWAY_SET").or(public).ok().filter(|file| Path::new(file).is_file())?;
+    Some(serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap())
+}
+
+/// What is inserted, by the score below which nothing is: how often a page that answers is among it, and
+/// for tasks of something else, how often it is nothing.
+fn report_inserted(public: Option<&Set>) {
+    let (wizard, coding, tasks) = (Set::of(&["wizard"]), Set::of(&["coding"]), Tasks::read());
+    let shelves = [&wizard, &coding].map(Shelf::of);
+    let bank = public.map(|set| (set, Shelf::of(set)));
+    let of_bank: Vec<&str> = public.iter().flat_map(|set| &set.questions).map(|task| task.ask.as_str()).collect();
+    let unrelated: Vec<&str> = tasks.unrelated.iter().map(String::as_str).collect();
+    let of_wizard: Vec<&str> = tasks.related.iter().chain(&wizard.questions).map(|task| task.ask.as_str()).collect();
+    println!(
+        "{:<62} {:>9} {:>14} {:>14}",
+        "inserted: what is right (nothing, where none is)", "min_score", "by task alone", "project known"
+    );
+    for score in [None, Some(0.0), Some(0.6), Some(0.7), Some(0.9), Some(1.0), Some(1.2)] {
+        let rules = rules(score);
+        let line = |what: &str, count: usize, (alone, known): Shares| {
+            let score = score.map_or_else(|| format!("({})", rules.min_score()), |score| score.to_string());
+            println!("{:<62} {score:>9} {alone:>14.3} {known:>14.3}", format!("{what} ({count})"));
+        };
+        line("wizard, questions", wizard.questions.len(), shelves[0].answered(&rules, &wizard.questions));
+        line("wizard, tasks", tasks.related.len(), shelves[0].answered(&rules, &tasks.related));
+        line("wizard, unrelated tasks: nothing", unrelated.len(), shelves[0].quiet(&rules, &unrelated));
+        line("coding, questions", coding.questions.len(), shelves[1].answered(&rules, &coding.questions));
+        if let Some((set, shelf)) = &bank {
+            line("wizard, tasks of the bank: nothing", of_bank.len(), shelves[0].quiet(&rules, &of_bank));
+            line("bank, its tasks", set.questions.len(), shelf.answered(&rules, &set.questions));
+            line("bank, tasks of the wizard: nothing", of_wizard.len(), shelf.quiet(&rules, &of_wizard));
         }
-        _ => println!("the public set is not here: tests/bench/retrieval/public fetches it"),
     }
 }
 

@@ -30,9 +30,14 @@ pub(crate) struct Set {
 impl Set {
     /// The shipped documentation of all policies, and the questions about it.
     pub(crate) fn shipped() -> Self {
+        Self::of(&["wizard", "coding"])
+    }
+
+    /// That of these policies, and the questions that it answers.
+    pub(crate) fn of(policies: &[&str]) -> Self {
         let root = root();
         let mut pages = Vec::new();
-        for policy in ["wizard", "coding"] {
+        for policy in policies {
             for file in std::fs::read_dir(root.join("policies").join(policy).join("docs")).unwrap() {
                 let file = file.unwrap().path();
                 let name = file.file_name().unwrap().to_string_lossy().into_owned();
@@ -41,7 +46,10 @@ impl Set {
         }
         pages.sort_by(|a, b| a.name.cmp(&b.name));
         let questions = std::fs::read_to_string(root.join("tests/bench/retrieval/questions.yaml")).unwrap();
-        Self { pages, questions: serde_saphyr::from_str(&questions).unwrap() }
+        let mut questions: Vec<Question> = serde_saphyr::from_str(&questions).unwrap();
+        let is_here = |finds: &String| pages.iter().any(|page| finds.starts_with(&format!("{}#", page.name)));
+        questions.retain(|question| question.finds.iter().any(is_here));
+        Self { pages, questions }
     }
 
     /// The ranking that Jetway uses: sections with their headings, stemmed words, split identifiers.
@@ -69,7 +77,7 @@ impl Set {
     pub(crate) fn sections_for(index: &Index, ask: &str, task: &str) -> Vec<String> {
         let mut hits = index.search(ask, DEEP);
         let lean = index.leaning(&hits, task);
-        hits.sort_by(|a, b| (b.score + lean(b)).total_cmp(&(a.score + lean(a))));
+        hits.sort_by(|a, b| (b.rank + lean(b)).total_cmp(&(a.rank + lean(a))));
         hits.into_iter().map(|hit| name_of(hit.chunk)).collect()
     }
 

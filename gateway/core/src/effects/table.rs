@@ -73,6 +73,11 @@ impl Table {
         self.tools.contains_key(name)
     }
 
+    /// The names of all tools in it, in no order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tools.keys().map(String::as_str)
+    }
+
     /// What the specifier of a rule is held against for this tool.
     #[must_use]
     pub fn kind(&self, name: &str) -> Kind {

@@ -1,5 +1,6 @@
 //! Prose that asks for what a rule of lockdown forbids: commands, and files to be read or written.
 
+use std::borrow::Cow;
 use std::sync::{Arc, LazyLock};
 
 use regex::Regex;
@@ -12,22 +13,36 @@ use crate::policy::lockdown::Rules;
 
 const SHELLS: [&str; 5] = ["sh", "bash", "shell", "console", "zsh"];
 /// Programs by which a piece of code in a sentence is known to be a command.
-const PROGRAMS: [&str; 16] = [
+const PROGRAMS: [&str; 19] = [
     "cat", "less", "more", "head", "tail", "printenv", "grep", "source", "cp", "mv", "curl", "wget", "git", "npm",
-    "npx", "pip",
+    "npx", "pip", "rm", "docker", "gh",
 ];
 static CODE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"`([^`]+)`").ok());
+/// What leads to a command: ``run ``, ``then use the command ``, ``look with ``
+static WAY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let verbs = "run|execute|use|try|call|type|enter|start|do|invoke";
+    Regex::new(&format!(r"(?i)\b(?:({verbs})|and|or|then|with|via|by)\s+(?:the\s+)?(?:command\s+)?$")).ok()
+});
+/// What is said of a command that begins a sentence: ``"`git push` is done by CI"``
+static SUBJECT: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"^[`*]*\s+(?:is|are|was|were|will|would|does|has|had|can|may)\b").ok());
+/// `<name>`, and `[what may be left out]`
+static PLACEHOLDER: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"<@?([A-Za-z][\w-]*)[^<>&;]*>|\s\[[^\s\[\]][^\[\]]*\]").ok());
 /// ``read `.env` ``, ``look in the file app/.env.local``, ``get the key from `.env` ``
 static READS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let of_file = r"read|open|print|show|display|dump|view|inspect|examine|check|look\s+(?:at|in|into|inside|through)";
+    let of_file =
+        r"read|open|print|show|display|dump|view|see|source|inspect|examine|check|look\s+(?:at|in|into|inside|through)";
     let from_file = r"(?:get|take|fetch|copy|grab|extract|find|learn|look\s+up)\s[^.;:!?]{1,60}?\s(?:from|in|out\s+of)";
-    Regex::new(&format!(r"(?i)\b(?:{of_file}|{from_file})\s+{OF_IT}{PATH}")).ok()
+    let begins =
+        r"(?:start|begin)\s+(?:by|with)\s+(?:reading|opening|checking|printing|inspecting|looking\s+(?:at|in|into))";
+    Regex::new(&format!(r"(?i)\b(?:{begins}|{of_file}|{from_file})[*_]*\s+{OF_IT}{PATH}")).ok()
 });
 /// ``write the key to `.env` ``, ``create `.env.local` ``
 static WRITES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let into_file = r"(?:write|add|put|save|append|store|paste|insert|set)\b[^.;:!?]{0,80}?\s(?:to|into|in)";
     let of_file = "create|edit|change|update|modify|overwrite|delete|remove|write";
-    Regex::new(&format!(r"(?i)\b(?:{into_file}|{of_file})\s+{OF_IT}{PATH}")).ok()
+    Regex::new(&format!(r"(?i)\b(?:{into_file}|{of_file})[*_]*\s+{OF_IT}{PATH}")).ok()
 });
 /// What may stand between a verb and a file.
 const OF_IT: &str = r"(?:(?:the|your|its|a|an|this|existing|local|project's|app's|whole|hidden|files?|contents?|values?|of|in|env|environment)\s+)*";
@@ -51,10 +66,15 @@ fn of_text(rules: &Arc<Rules>, shell: Option<(&str, &str)>, text: &Text) -> Vec<
     };
     let mut found = Vec::new();
     if let Some((name, member)) = shell {
-        let told = fenced(&lines(&text.text), &all).into_iter().chain(all.iter().flat_map(spoken));
-        for (line, command) in told {
-            if let Some(rule) = refused(rules, name, &json!({ member: command }).to_string()) {
-                let first = command.lines().next().unwrap_or_default();
+        let lines = lines(&text.text);
+        let spoken = all.iter().flat_map(spoken).map(|command| vec![command]);
+        for told in fenced(&lines, &all).into_iter().chain(spoken) {
+            let judge = |command: &str| refused(rules, name, &json!({ member: named(command) }).to_string());
+            let whole = told.iter().map(|(_, command)| *command).collect::<Vec<_>>().join("\n");
+            if let Some(rule) = judge(&whole) {
+                // Of a fence it is one line, if that is refused by itself.
+                let own = told.iter().find(|(_, command)| judge(command).is_some()).or(told.first());
+                let (line, first) = own.copied().unwrap_or_default();
                 let what = format!("Lockdown refuses the command `{first}` ({rule}), which it tells the agent to run.");
                 found.push(finding(line, what));
             }
@@ -68,6 +88,12 @@ fn of_text(rules: &Arc<Rules>, shell: Option<(&str, &str)>, text: &Text) -> Vec<
         }
     }
     found
+}
+
+/// A command with a name in place of each `<name>` that stands for one, which a shell would read as a
+/// file, and without what may be left out.
+fn named(command: &str) -> Cow<'_, str> {
+    PLACEHOLDER.as_ref().map_or(Cow::Borrowed(command), |all| all.replace_all(command, "$1"))
 }
 
 /// The files that a paragraph asks for in vain, each with its line and the rule.
@@ -88,7 +114,8 @@ fn files<'a>(
         let (_, said) = sentence(&paragraph.text, whole.start());
         let has_way =
             said.split(|c: char| !c.is_alphanumeric() && c != '_').any(|word| rules.replace.find(word).is_some());
-        if is_for_git || has_way || path_text.is_empty() || paragraph.denies(whole.start(), path.end()) {
+        let is_said = paragraph.asks(whole.start()) && !paragraph.denies(whole.start(), path.end());
+        if is_for_git || has_way || path_text.is_empty() || !is_said {
             continue;
         }
         if let Some(rule) = refused_file(rules, path_text, act) {
@@ -98,43 +125,53 @@ fn files<'a>(
     found
 }
 
-/// The commands in fences of a shell, each fence as a whole, with the lines where they begin.
-fn fenced(lines: &[Line<'_>], prose: &[Prose]) -> Vec<(usize, String)> {
-    let mut found: Vec<(usize, String)> = Vec::new();
-    // The last line of the fence, and whether the last command is of it.
-    let (mut last, mut is_open) = (0, false);
-    // Where prompts are shown, the rest is what the commands said.
-    let prompts = lines.iter().any(|line| line.fence.is_some() && line.text.trim_start().starts_with("$ "));
-    let is_beside = |text: &str| {
-        let text = text.trim_start();
-        text.starts_with('#') || text.is_empty() || prompts && !text.starts_with("$ ")
-    };
+/// The commands in fences of a shell, each fence as a whole, each command with its line.
+fn fenced<'a>(lines: &[Line<'a>], prose: &[Prose]) -> Vec<Vec<(usize, &'a str)>> {
+    let mut fences: Vec<Vec<&Line<'a>>> = Vec::new();
     let shells = lines.iter().filter(|line| line.fence.is_some_and(|word| SHELLS.contains(&word)));
     for line in shells.filter(|line| !is_denied_fence(prose, line.number)) {
-        is_open &= last + 1 == line.number;
-        last = line.number;
-        if is_beside(line.text) {
-            continue;
+        let is_next = |fence: &&mut Vec<&Line<'a>>| fence.last().is_some_and(|last| last.number + 1 == line.number);
+        match fences.last_mut().filter(is_next) {
+            Some(fence) => fence.push(line),
+            None => fences.push(vec![line]),
         }
-        let command = line.text.trim_start().strip_prefix("$ ").unwrap_or(line.text);
-        match found.last_mut().filter(|_| is_open) {
-            Some((_, whole)) => {
-                whole.push('\n');
-                whole.push_str(command);
-            }
-            None => found.push((line.number, command.to_owned())),
-        }
-        is_open = true;
     }
-    found
+    let commands = |fence: Vec<&Line<'a>>| {
+        // Where prompts are shown, the rest is what the commands said.
+        let has_prompts =
+            fence.iter().any(|line| line.fence == Some("console") || line.text.trim_start().starts_with("$ "));
+        let of_line = |line: &Line<'a>| {
+            let text = line.text.trim_start();
+            let command = if has_prompts { text.strip_prefix("$ ")? } else { line.text };
+            (!text.is_empty() && !text.starts_with('#')).then_some((line.number, command))
+        };
+        fence.into_iter().filter_map(of_line).collect()
+    };
+    fences.into_iter().map(commands).collect()
 }
 
 /// The code in sentences that is plainly a command.
-fn spoken(paragraph: &Prose) -> Vec<(usize, String)> {
+fn spoken(paragraph: &Prose) -> Vec<(usize, &str)> {
     let code = CODE.iter().flat_map(|code| code.captures_iter(&paragraph.text)).filter_map(|code| code.get(1));
     let is_command =
         |code: &str| code.split_once(' ').is_some_and(|(first, rest)| PROGRAMS.contains(&first) && !rest.contains('…'));
-    code.filter(|code| is_command(code.as_str()) && !paragraph.denies(code.start(), code.end()))
-        .map(|code| (paragraph.line_at(code.start()), code.as_str().to_owned()))
+    let is_asked = |start: usize, end: usize| {
+        let before = paragraph.text[..start].trim_end_matches(['`', '*']);
+        // At the beginning of a sentence or a cell, or behind a verb or a word that leads to it.
+        match WAY.as_ref().and_then(|way| way.captures(before)).map(|way| way.get(1)) {
+            Some(Some(verb)) => paragraph.asks(verb.start()),
+            Some(None) => !paragraph.is_condition(start),
+            None => {
+                let is_subject = SUBJECT.as_ref().is_some_and(|all| all.is_match(&paragraph.text[end..]));
+                // A link leads to what is said of it.
+                let is_link = before.ends_with('[') && paragraph.text[end..].starts_with("`](");
+                !before.trim_end().ends_with(char::is_alphanumeric) && !is_subject && !is_link
+            }
+        }
+    };
+    let is_told =
+        |code: &regex::Match<'_>| is_asked(code.start(), code.end()) && !paragraph.denies(code.start(), code.end());
+    code.filter(|code| is_command(code.as_str()) && is_told(code))
+        .map(|code| (paragraph.line_at(code.start()), code.as_str()))
         .collect()
 }

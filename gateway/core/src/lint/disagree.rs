@@ -1,88 +1,39 @@
-//! Pages that disagree about the same thing: where a symbol is imported from, what an environment
-//! variable is called, whether something is still used. The code of airplanes counts as pages do.
+//! Texts that disagree about the same thing: where a symbol is imported from, what an environment
+//! variable is called and what its value is, whether something is still used. Pages, the prose of
+//! steps and the code of airplanes count alike.
 //!
 //! What is compared are sections, for a page can contradict itself. Two ways that stand side by side
 //! in one section are there to be told apart, and so are those of different platforms or versions.
+//! What a text itself calls wrong is not what it says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::audience::Audience;
-use super::imports::imported;
-use super::prose::{front, is_denied, lines};
+use super::claims::{Subject, of_code, of_words};
+use super::prose::{Prose, above, front, is_denied_fence, lines, prose};
 use super::{Facts, Finding, Text};
 use crate::retrieval::markdown;
 use crate::retrieval::profile::{Tags, detect};
 
-static VARIABLE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b").ok());
 /// ``"`oldCall` was renamed to"``, ``"`old.call()` is deprecated"``
 static GONE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"`([A-Za-z_][\w.]{3,})(?:\(\))?`\s+(?:is|was|has been|are)\s+(?:deprecated|removed|renamed|gone)\b")
-        .ok()
+    Regex::new(
+        r"`(@?[A-Za-z_][\w./@-]{3,})(?:\(\))?`\s+(?:is|was|has been|are)\s+(?:deprecated|removed|renamed|gone)\b",
+    )
+    .ok()
 });
-/// Headings above what is no longer, or not yet, done.
+/// What is said above what is no longer, or not yet, done.
 static VERSIONS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)\b(?:before|after|older?|earlier|legacy|previous|deprecated|versions?|migrat\w*|upgrad\w*|v?\d+\.\d+|v\d+)\b").ok()
+    Regex::new(r"(?i)\b(?:(?:before|after|since|until)\s+(?:\S+\s+)?v?\d+|older?|earlier|legacy|previous|deprecated|versions?|migrat\w*|upgrad\w*|v?\d+\.\d+|v\d+)\b").ok()
 });
-/// Words for one thing at the end of a variable's name.
-const ENDINGS: [&str; 3] = ["_API_KEY", "_TOKEN", "_KEY"];
-/// Beginnings of names that say nothing of whose they are: a `SECRET_KEY` is not a `SECRET_TOKEN`.
-const GENERIC: [&str; 16] = [
-    "ACCESS",
-    "API",
-    "APP",
-    "AUTH",
-    "BOT",
-    "CLIENT",
-    "CSRF",
-    "DEPLOY",
-    "ENCRYPTION",
-    "JWT",
-    "PRIVATE",
-    "PUBLIC",
-    "SECRET",
-    "SERVER",
-    "SESSION",
-    "USER",
-];
-/// Parts of packages' names that say nothing of whose they are.
-const COMMON: [&str; 16] = [
-    "react", "next", "vue", "nuxt", "svelte", "node", "express", "router", "client", "server", "core", "types",
-    "utils", "http", "test", "plugin",
-];
-/// Parts of packages' names by which one maker's packages for different places are told apart.
-const PLATFORMS: [&str; 28] = [
-    "admin",
-    "angular",
-    "astro",
-    "browser",
-    "bun",
-    "client",
-    "deno",
-    "edge",
-    "electron",
-    "expo",
-    "express",
-    "fastify",
-    "lite",
-    "native",
-    "nestjs",
-    "next",
-    "nextjs",
-    "node",
-    "nuxt",
-    "preact",
-    "react",
-    "server",
-    "solid",
-    "ssr",
-    "svelte",
-    "sveltekit",
-    "vue",
-    "web",
-];
+/// A comment that calls the code below it, or before it in its line, wrong.
+static WRONG: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let words = r"[❌✗✘🚫]|(?:wrong|bad|incorrect|don['’]t|do\s+not|never|avoid|deprecated|legacy)\b|(?:old|before)\s*(?:[:(]|v?\d|$)";
+    Regex::new(&format!(r"(?i)(?://|#|--|/\*|<!--)\s*(?:{words})")).ok()
+});
 
 /// A section of a page, or a file of an airplane.
 struct Part {
@@ -90,8 +41,10 @@ struct Part {
     /// From one.
     first_line: usize,
     text: String,
-    /// It is code as a whole.
-    is_file: bool,
+    /// Its code, each piece with the line that it begins in.
+    code: Vec<(usize, String)>,
+    /// The rest; of a file there is none.
+    prose: Vec<Prose>,
     audience: Audience,
     /// Its headings say that it is about another version.
     is_other_version: bool,
@@ -106,42 +59,14 @@ struct Said<'a> {
 
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let parts = parts(facts);
-    let mut imports: BTreeMap<String, Vec<Said<'_>>> = BTreeMap::new();
-    let mut variables: BTreeMap<String, Vec<Said<'_>>> = BTreeMap::new();
+    let mut claims: BTreeMap<Subject, Vec<Said<'_>>> = BTreeMap::new();
     for part in parts.iter().filter(|part| !part.is_other_version) {
-        for (first, code) in part.code() {
-            for (at, symbol, module) in imported(&code) {
-                let line = first + code[..at].matches('\n').count();
-                imports.entry(symbol).or_default().push(Said { part, line, what: module });
-            }
-        }
-        for (at, line) in part.text.lines().enumerate() {
-            for name in VARIABLE.iter().flat_map(|variable| variable.find_iter(line)).map(|name| name.as_str()) {
-                let stem = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending));
-                if let Some(stem) = stem.filter(|stem| !GENERIC.contains(stem)) {
-                    let said = Said { part, line: part.first_line + at, what: name.to_owned() };
-                    variables.entry(stem.to_owned()).or_default().push(said);
-                }
-            }
+        for (line, subject, what) in part.claims() {
+            claims.entry(subject).or_default().push(Said { part, line, what });
         }
     }
-    let mut found = Vec::new();
-    // Names that stand side by side are two things.
-    let is_apart = |one: &str, other: &str| parts.iter().any(|part| part.names(one) && part.names(other));
-    let are_both = |one: &str, other: &str| parts.iter().any(|part| part.has_module(one) && part.has_module(other));
-    for (symbol, said) in &imports {
-        let is_same = |one: &str, other: &str| is_kin(one, other) && !are_both(one, other);
-        found.extend(differing(said, is_same, |one, other| {
-            format!("It imports `{symbol}` from `{one}`, and {other}. One of them is stale.")
-        }));
-    }
-    for said in variables.values() {
-        found.extend(differing(
-            said,
-            |one, other| !is_apart(one, other),
-            |one, other| format!("It calls the variable `{one}`, and {other}. Use one name."),
-        ));
-    }
+    let mut found: Vec<Finding> =
+        claims.iter().filter_map(|(subject, said)| differing(subject, said, &parts)).collect();
     found.extend(parts.iter().flat_map(|part| gone(&parts, part)));
     found
 }
@@ -160,28 +85,36 @@ fn parts(facts: &Facts<'_>) -> Vec<Part> {
             file: format!("airplanes/{}/{}", plane.name, file.path),
             first_line: 1,
             text: file.text.clone(),
-            is_file: true,
+            code: vec![(1, meant(&file.text))],
+            prose: Vec::new(),
             audience: audience(plane.tags.clone()),
             is_other_version: false,
         }));
     }
-    for text in facts.texts {
-        let Some(tags) = &text.tags else { continue };
+    let (pages, others): (Vec<&Text>, Vec<&Text>) = facts.texts.iter().partition(|text| text.tags.is_some());
+    for text in pages.into_iter().chain(others) {
         found.extend(sections(text).into_iter().map(|(first_line, section, titles)| {
             // As it is told for whom a passage is: by tags, or else by its code.
-            let own = [tags.clone(), detect(&section), detect(&text.text)];
+            let own = [text.tags.clone().unwrap_or_default(), detect(&section), detect(&text.text)];
             let tags = own.into_iter().find(|tags| *tags != Tags::default()).unwrap_or_default();
+            let section = Text { file: text.file.clone(), text: section, tags: None, page: None };
+            let prose = prose(&section);
             Part {
-                file: text.file.clone(),
+                code: code(&section.text, first_line, &prose),
+                prose,
+                file: section.file,
                 first_line,
-                is_file: false,
                 audience: audience(tags),
-                is_other_version: VERSIONS.as_ref().is_some_and(|versions| versions.is_match(&titles)),
-                text: section,
+                is_other_version: is_of_version(&titles),
+                text: section.text,
             }
         }));
     }
     found
+}
+
+fn is_of_version(text: &str) -> bool {
+    VERSIONS.as_ref().is_some_and(|versions| versions.is_match(text))
 }
 
 /// The sections of a text, each with the line that it begins in and the headings above it.
@@ -204,36 +137,64 @@ fn sections(text: &Text) -> Vec<(usize, String, String)> {
     found
 }
 
-impl Part {
-    /// Its code, each piece with the line that it begins in.
-    fn code(&self) -> Vec<(usize, String)> {
-        if self.is_file {
-            return vec![(1, self.text.clone())];
-        }
-        let mut found: Vec<(usize, String)> = Vec::new();
-        let mut last = 0;
-        for line in lines(&self.text).into_iter().filter(|line| line.fence.is_some()) {
-            match found.last_mut().filter(|_| last + 1 == line.number) {
-                Some((_, code)) => {
-                    code.push('\n');
-                    code.push_str(line.text);
-                }
-                None => found.push((self.first_line + line.number - 1, line.text.to_owned())),
+/// The code of a section, each piece with its line; none that is shown as wrong, or as of another
+/// version.
+fn code(section: &str, first_line: usize, prose: &[Prose]) -> Vec<(usize, String)> {
+    let mut found: Vec<(usize, String)> = Vec::new();
+    let mut last = 0;
+    for line in lines(section).into_iter().filter(|line| line.fence.is_some()) {
+        match found.last_mut().filter(|_| last + 1 == line.number) {
+            Some((_, code)) => {
+                code.push('\n');
+                code.push_str(line.text);
             }
-            last = line.number;
+            None => found.push((line.number, line.text.to_owned())),
         }
-        found
+        last = line.number;
+    }
+    let is_shown = |(line, _): &(usize, String)| {
+        let lead = above(prose, *line).map_or("", |lead| lead.text.trim_end());
+        !(is_denied_fence(prose, *line) || lead.ends_with(':') && is_of_version(lead))
+    };
+    found.into_iter().filter(is_shown).map(|(line, code)| (first_line + line - 1, meant(&code))).collect()
+}
+
+/// Code, without the lines that its comments call wrong; they are left empty.
+fn meant(code: &str) -> String {
+    let is_wrong = |line: &str| WRONG.as_ref().is_some_and(|wrong| wrong.is_match(line));
+    let mut is_below = false;
+    let kept = code.lines().map(|line| {
+        let trimmed = line.trim_start();
+        let is_comment = ["//", "#", "--", "/*", "<!--"].iter().any(|mark| trimmed.starts_with(mark));
+        if is_comment || trimmed.is_empty() {
+            is_below = is_wrong(line);
+        }
+        if is_below || is_wrong(line) { "" } else { line }
+    });
+    kept.collect::<Vec<_>>().join("\n")
+}
+
+impl Part {
+    /// What it says, each with its line.
+    fn claims(&self) -> Vec<(usize, Subject, String)> {
+        let code = self.code.iter().flat_map(|(first, code)| {
+            let said = of_code(code).into_iter();
+            said.map(move |(at, subject, what)| (first + code[..at].matches('\n').count(), subject, what))
+        });
+        let words = self.prose.iter().flat_map(|prose| {
+            let said = of_words(&prose.text).into_iter().filter(|(at, _, what)| !prose.denies(*at, at + what.len()));
+            said.map(|(at, subject, what)| (self.first_line + prose.line_at(at) - 1, subject, what))
+        });
+        code.chain(words).collect()
     }
 
-    /// Whether it speaks of a package: in marks, or as Python imports it.
-    fn has_module(&self, name: &str) -> bool {
+    /// Whether it speaks of something: of a variable, or of a package in marks or as Python imports it.
+    fn names(&self, subject: &Subject, name: &str) -> bool {
+        if !matches!(subject, Subject::Import(_)) {
+            return has_word(&self.text, name);
+        }
         let quoted = ['`', '\'', '"'].iter().any(|mark| self.text.contains(&format!("{mark}{name}{mark}")));
         quoted || self.text.contains(&format!("from {name} import"))
-    }
-
-    /// Whether it names a variable: that, and none whose name only begins or ends so.
-    fn names(&self, name: &str) -> bool {
-        has_word(&self.text, name)
     }
 
     fn is(&self, other: &Self) -> bool {
@@ -242,65 +203,55 @@ impl Part {
 }
 
 /// The first pair that one project could be shown and that says two things.
-fn differing(
-    said: &[Said<'_>],
-    is_same: impl Fn(&str, &str) -> bool,
-    sentence: impl Fn(&str, &str) -> String,
-) -> Option<Finding> {
+fn differing(subject: &Subject, said: &[Said<'_>], parts: &[Part]) -> Option<Finding> {
+    // What stands side by side is told apart.
+    let is_apart = |one: &str, other: &str| match subject {
+        Subject::Import(_) | Subject::Variable(_) => {
+            parts.iter().any(|part| part.names(subject, one) && part.names(subject, other))
+        }
+        // A page tells apart for all its sections what has a name of its own.
+        Subject::Value(_) if one.contains('.') => parts
+            .iter()
+            .filter(|part| part.names(subject, one))
+            .any(|here| parts.iter().any(|there| there.file == here.file && there.names(subject, other))),
+        _ => said
+            .iter()
+            .filter(|said| said.what == one)
+            .any(|here| said.iter().any(|there| there.what == other && there.part.file == here.part.file)),
+    };
     said.iter().enumerate().find_map(|(at, one)| {
         let other = said[..at].iter().find(|other| {
             other.what != one.what
                 && !other.part.is(one.part)
                 && one.part.audience.meets(&other.part.audience)
-                && is_same(&one.what, &other.what)
+                && subject.clash(&one.what, &other.what)
+                && !is_apart(&one.what, &other.what)
         })?;
         let where_to = format!("{}:{} says `{}`", other.part.file, other.line, other.what);
         Some(Finding {
             file: one.part.file.clone(),
             line: one.line,
             rule: "disagreement",
-            sentence: sentence(&one.what, &where_to),
+            sentence: subject.sentence(&one.what, &where_to),
         })
     })
-}
-
-/// Whether two packages are of one maker and for the same place, by their names: `posthog-js/react`
-/// and `@posthog/react` are, `posthog-js` and `posthog-node` are not.
-fn is_kin(one: &str, other: &str) -> bool {
-    let parts = |module: &str| -> BTreeSet<String> {
-        module.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect()
-    };
-    let (one, other) = (parts(one), parts(other));
-    let places = |parts: &BTreeSet<String>| -> Vec<String> {
-        parts.iter().filter(|part| PLATFORMS.contains(&part.as_str())).cloned().collect()
-    };
-    let mut shared = one.intersection(&other);
-    places(&one) == places(&other) && shared.any(|part| part.len() > 3 && !COMMON.contains(&part.as_str()))
 }
 
 /// Code that uses what another section says is gone.
 fn gone(parts: &[Part], part: &Part) -> Vec<Finding> {
     let mut found = Vec::new();
-    let said = lines(&part.text).into_iter().filter(|line| line.fence.is_none() && !part.is_file);
-    for line in said.collect::<Vec<_>>() {
-        for name in GONE.iter().flat_map(|gone| gone.captures_iter(line.text)).filter_map(|name| name.get(1)) {
-            let name = name.as_str();
+    for prose in &part.prose {
+        for name in GONE.iter().flat_map(|gone| gone.captures_iter(&prose.text)).filter_map(|name| name.get(1)) {
+            let (line, name) = (part.first_line + prose.line_at(name.start()) - 1, name.as_str());
             let others = parts.iter().filter(|other| !other.is(part) && !other.is_other_version);
             for other in others.filter(|other| other.audience.meets(&part.audience)) {
-                let code = other.code();
-                let lines = code
-                    .iter()
-                    .flat_map(|(first, code)| code.lines().enumerate().map(move |(at, line)| (first + at, line)));
-                let uses = lines.into_iter().find(|(_, line)| !is_denied(line) && has_word(line, name));
+                let lines = other.code.iter().flat_map(|(first, code)| (*first..).zip(code.lines()));
+                let uses = lines.into_iter().find(|(_, line)| has_word(line, name));
                 found.extend(uses.map(|(number, _)| Finding {
                     file: other.file.clone(),
                     line: number,
                     rule: "disagreement",
-                    sentence: format!(
-                        "Its code uses `{name}`, and {}:{} says that it is gone.",
-                        part.file,
-                        part.first_line + line.number - 1
-                    ),
+                    sentence: format!("Its code uses `{name}`, and {}:{line} says that it is gone.", part.file),
                 }));
             }
         }
@@ -308,8 +259,9 @@ fn gone(parts: &[Part], part: &Part) -> Vec<Finding> {
     found
 }
 
+/// Whether a name stands there, and not in a longer one: `posthog` does not in `posthog-js`.
 fn has_word(text: &str, word: &str) -> bool {
-    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let is_part = |c: char| c.is_alphanumeric() || "_-".contains(c);
     text.match_indices(word)
         .any(|(at, _)| !text[..at].ends_with(is_part) && !text[at + word.len()..].starts_with(is_part))
 }

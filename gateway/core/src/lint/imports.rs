@@ -1,6 +1,7 @@
 //! What code imports, and from where. Given `import posthog, { type Hook } from 'posthog-js'`: the
 //! symbols `posthog` and `Hook`, both of `posthog-js`.
 
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 use regex::{Captures, Regex};
@@ -21,6 +22,46 @@ static REQUIRE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// `from module import one, two`, also in parentheses
 static PYTHON: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?m)^[ \t]*from\s+([A-Za-z_][\w.]*)\s+import\s+(?:\(([^)]*)\)|([\w, ]+))").ok());
+
+/// Folders of a project's own.
+const OWN: [&str; 12] =
+    ["src", "app", "apps", "lib", "libs", "core", "config", "utils", "components", "services", "server", "project"];
+/// Parts of packages' names that say nothing of whose they are.
+const COMMON: [&str; 16] = [
+    "react", "next", "vue", "nuxt", "svelte", "node", "express", "router", "client", "server", "core", "types",
+    "utils", "http", "test", "plugin",
+];
+/// Parts of packages' names by which one maker's packages for different places are told apart.
+const PLATFORMS: [&str; 28] = [
+    "admin",
+    "angular",
+    "astro",
+    "browser",
+    "bun",
+    "client",
+    "deno",
+    "edge",
+    "electron",
+    "expo",
+    "express",
+    "fastify",
+    "lite",
+    "native",
+    "nestjs",
+    "next",
+    "nextjs",
+    "node",
+    "nuxt",
+    "preact",
+    "react",
+    "server",
+    "solid",
+    "ssr",
+    "svelte",
+    "sveltekit",
+    "vue",
+    "web",
+];
 
 /// The symbols that code imports: where, what, and from which module. A project's own modules say
 /// nothing, and neither do symbols of three letters.
@@ -62,8 +103,36 @@ fn symbol(name: &str) -> &str {
     name.strip_prefix("type ").unwrap_or(name).trim()
 }
 
+/// Whether a module is the project's own, by where such lie.
 fn is_own(module: &str) -> bool {
-    module.starts_with(['.', '~', '$', '#']) || module.starts_with("@/")
+    let first = module.split(['/', '.']).next().unwrap_or_default();
+    module.starts_with(['.', '~', '$', '#']) || module.starts_with("@/") || OWN.contains(&first)
+}
+
+/// Whether two modules cannot both be where a symbol is from: they are of one maker and for the same
+/// place, by their names. `posthog-js/react` and `@posthog/react` are, `posthog-js` and `posthog-node`
+/// are not, and what is below another is its own: `lodash` and `lodash/debounce`, or `openai.types.a`
+/// and `openai.types.b`.
+pub(super) fn is_kin(one: &str, other: &str) -> bool {
+    let is_below = |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with(['/', '.']));
+    let parts = |module: &str| -> BTreeSet<String> {
+        module.split(|c: char| !c.is_alphanumeric()).map(str::to_lowercase).collect()
+    };
+    let (own, others) = (parts(one), parts(other));
+    let places = |parts: &BTreeSet<String>| -> Vec<String> {
+        parts.iter().filter(|part| PLATFORMS.contains(&part.as_str())).cloned().collect()
+    };
+    let is_of_maker = own.intersection(&others).any(|part| part.len() > 3 && !COMMON.contains(&part.as_str()));
+    let is_same = root(one) == root(other) && one.contains('/') && other.contains('/');
+    let are_beside = matches!((one.rsplit_once('.'), other.rsplit_once('.')), (Some((a, _)), Some((b, _))) if a == b);
+    let is_own = are_beside || is_below(one, other) || is_below(other, one);
+    places(&own) == places(&others) && (is_of_maker || is_same) && !is_own
+}
+
+/// The package of a module: `next` of `next/router`.
+fn root(module: &str) -> &str {
+    let skip = if module.starts_with('@') { module.find('/').map_or(0, |at| at + 1) } else { 0 };
+    module[skip..].find('/').map_or(module, |at| &module[..skip + at])
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ static TAG: LazyLock<Option<Regex>> =
 /// `<a id="name">`, `## Heading {#name}`
 static NAMED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"(?i)(?:<[a-z][^>]*\s(?:id|name)\s*=\s*["']([^"']+)["']|\{#([\w-]+)\})"#).ok());
-/// Code in a sentence.
-static CODE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"`+[^`]+`+").ok());
+/// Code in a sentence, and comments.
+static CODE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"`+[^`]+`+|<!--.*?-->").ok());
 /// A link inside of a heading, of which only the text is in its name.
 static INNER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\[([^\]]*)\]\([^)]*\)").ok());
 const IMAGES: [&str; 6] = [".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp"];

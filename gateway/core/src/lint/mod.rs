@@ -3,6 +3,7 @@
 //! follows it will be refused.
 
 mod audience;
+mod claims;
 mod commands;
 mod disagree;
 mod imports;
@@ -10,8 +11,10 @@ mod judge;
 mod language;
 mod links;
 mod matter;
+mod names;
 mod prose;
 mod reach;
+mod schema;
 mod steps;
 mod tools;
 
@@ -44,6 +47,8 @@ pub struct Facts<'a> {
     pub path: Option<&'a breadcrumbs::Path>,
     pub index: Option<&'a Index>,
     pub airplanes: &'a [Airplane],
+    /// The texts of their `airplane.yaml`, in the same order; none where they are not known.
+    pub manifests: &'a [String],
     /// Pages and prose.
     pub texts: &'a [Text],
     /// The text of `policy.yaml`.
@@ -69,6 +74,7 @@ pub struct Finding {
 pub fn lint(facts: &Facts<'_>) -> Vec<Finding> {
     let rules = [
         tools::check,
+        names::check,
         commands::check,
         language::check,
         links::check,

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Text;
+use crate::effects::table::Table;
 use crate::retrieval::markdown::{self, Kind, is_item};
 
 /// A line of a text, and in what fence it stands.
@@ -75,8 +76,35 @@ impl Prose {
         self.is_below_denial || is_denied_before(&self.text, start) || is_denied_behind(&self.text, end)
     }
 
+    /// Whether a verb that begins here is said to the agent. "Read this" is, and "you have to read
+    /// this"; "ask the person to read this", "the server will read this" and "before you read this"
+    /// are not.
+    pub(super) fn asks(&self, at: usize) -> bool {
+        let (begin, said) = sentence(&self.text, at);
+        let before = &self.text[begin..at];
+        let is_quoted = before.matches(['"', '“', '”']).count() % 2 == 1;
+        let is_question = self.text[begin + said.len()..].starts_with('?');
+        !is_quoted && !is_question && is_told(before)
+    }
+
+    /// Whether what stands here is part of a condition.
+    pub(super) fn is_condition(&self, at: usize) -> bool {
+        let (begin, _) = sentence(&self.text, at);
+        let clause = self.text[begin..at].rsplit([',', ':']).next().unwrap_or_default();
+        is_condition(clause)
+    }
+
     fn forbids_what_follows(&self) -> bool {
-        self.is_below_denial || self.text.trim_end().ends_with(':') && forbids(&self.text)
+        self.is_below_denial || self.lead().is_some_and(|lead| forbids(lead) || is_denied(lead))
+    }
+
+    /// What it says last of what follows it: "these are refused" of "Remember, these are refused:".
+    fn lead(&self) -> Option<&str> {
+        let lead = self.text.trim_end_matches(|c: char| c.is_whitespace() || "*_".contains(c)).strip_suffix(':')?;
+        let clause = lead.rsplit(['.', ';', ',', ':']).next().unwrap_or_default();
+        // "What to do if you cannot" is about what to do.
+        let words = clause.split_whitespace().skip(1).find(|word| CONDITIONS.contains(word));
+        words.map_or(Some(clause), |word| clause.split_once(&format!(" {word} ")).map(|(lead, _)| lead))
     }
 
     fn last_line(&self) -> usize {
@@ -133,21 +161,25 @@ pub(super) fn prose(text: &Text) -> Vec<Prose> {
 
 /// Whether what stands above a fence says that nothing of it is to be done.
 pub(super) fn is_denied_fence(prose: &[Prose], line: usize) -> bool {
-    let above = prose.iter().take_while(|prose| prose.last_line() < line).last();
-    above.is_some_and(Prose::forbids_what_follows)
+    above(prose, line).is_some_and(Prose::forbids_what_follows)
+}
+
+/// What stands above this line.
+pub(super) fn above(prose: &[Prose], line: usize) -> Option<&Prose> {
+    prose.iter().take_while(|prose| prose.last_line() < line).last()
 }
 
 static DENIAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let words = "not|never|without|instead of|no longer|no need|cannot|rather than|nor|neither|nobody|nothing|avoid|unable|refuse[sd]?|forbid(?:s|den)?|stay away|keep away";
-    Regex::new(&format!(r"(?i)\b(?:{words})\b|n['’]t\b")).ok()
+    let words = "not|never|without|instead of|in place of|unlike|replace[sd]|no longer|no need|cannot|rather than|nor|neither|nobody|nothing|avoid|unable|refuse[sd]?|forbid(?:s|den)?|stay away|keep away|no";
+    Regex::new(&format!(r"(?i)\b(?:{words})\b|n['’]t\b|[❌✗✘🚫]")).ok()
 });
 /// What is said of something behind it: ``running `cat .env` is refused``.
 static DENIAL_BEHIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)^[^.,;:]{0,60}?\s(?:(?:is|are|gets?|(?:will|would)\s+be)\s+(?:\w+\s+)?(?:not|never|refused|forbidden|denied|blocked)|(?:must|may|can|should|will|does|do)\s+(?:not|never)|cannot|fails|isn['’]t|won['’]t)\b").ok()
+    Regex::new(r"(?i)^[^.,;:]{0,60}?\s(?:(?:is|are|gets?|(?:will|would)\s+be)\s+(?:\w+\s+)?(?:not|never|refused|forbidden|denied|blocked|disabled|unavailable|missing|gone|removed|(?:(?:switched|turned)\s+)?off)|(?:must|may|can|should|will|does|do)\s+(?:not|never)|cannot|fails|isn['’]t|won['’]t|\|\s*(?:refused|forbidden|denied|blocked|not|never|no))\b").ok()
 });
 /// How a sentence begins that forbids what it leads to.
 static FORBIDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)^[\W\d]*(?:please\s+)?(?:you\s+|the\s+agent\s+|agents\s+)?(?:(?:must|may|should|shall)\s+(?:not|never)|cannot|do\s+not|don['’]t|never|avoid|what\s+not)\b").ok()
+    Regex::new(r"(?i)^[\W\d]*(?:please\s+)?(?:you\s+|the\s+agent\s+|agents\s+)?(?:(?:must|may|should|shall)\s+(?:not|never)|cannot|do\s+not|don['’]t|never|avoid|what\s+not)\b|^\W*(?:[❌✗✘🚫]|(?:wrong|bad|incorrect)\W*$)").ok()
 });
 /// How a clause begins on which the rest of its sentence hangs.
 const CONDITIONS: [&str; 13] = [
@@ -155,13 +187,46 @@ const CONDITIONS: [&str; 13] = [
     "before",
 ];
 
+/// What may stand between the one who does something and the verb, or before a verb alone.
+const BETWEEN: [&str; 36] = [
+    "to", "must", "should", "shall", "can", "could", "may", "might", "will", "would", "need", "have", "want", "please",
+    "always", "also", "first", "next", "now", "then", "just", "simply", "only", "finally", "still", "again", "be",
+    "make", "sure", "remember", "and", "or", "but", "so", "step", "directly",
+];
+/// Those of them with which a verb may belong to somebody else: "the loader will find and read it".
+const MODAL: [&str; 10] = ["to", "must", "should", "shall", "can", "could", "may", "might", "will", "would"];
+
+/// Whether a verb behind these words of a sentence is said to the agent.
+fn is_told(before: &str) -> bool {
+    let clause = before.rsplit([',', ':', '(', '–', '—', '|']).next().unwrap_or_default();
+    let words = clause.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_alphanumeric()).to_lowercase());
+    let words: Vec<String> = words.filter(|word| !word.is_empty() && !word.chars().all(char::is_numeric)).collect();
+    if is_condition(clause) {
+        return false;
+    }
+    let Some(at) = words.iter().rposition(|word| !BETWEEN.contains(&word.as_str())) else { return true };
+    let behind = &words[at + 1..];
+    match words[at].as_str() {
+        "you" => !at.checked_sub(1).is_some_and(|before| CONDITIONS.contains(&words[before].as_str())),
+        "agent" | "agents" => true,
+        // By means of a tool: "use the tool to read it".
+        name if behind == ["to"] && (["tool", "shell"].contains(&name) || Table::shipped().knows(name)) => true,
+        // "Find and read it": whoever is to find it.
+        _ if behind.iter().any(|word| ["and", "or", "but", "so", "then"].contains(&word.as_str())) => {
+            let modal = words[..at].iter().rposition(|word| MODAL.contains(&word.as_str()));
+            modal.is_none_or(|modal| is_told(&words[..modal].join(" ")))
+        }
+        _ => false,
+    }
+}
+
 /// Whether it begins like a sentence that forbids something.
 fn forbids(text: &str) -> bool {
     FORBIDS.as_ref().is_some_and(|forbids| forbids.is_match(text))
 }
 
 /// The words that say that something is not to be done.
-pub(super) fn is_denied(words: &str) -> bool {
+fn is_denied(words: &str) -> bool {
     DENIAL.as_ref().is_some_and(|denial| denial.is_match(words))
 }
 
@@ -182,7 +247,9 @@ fn is_denied_before(text: &str, at: usize) -> bool {
     let (begin, _) = sentence(text, at);
     let mut before = &text[begin..at];
     if let Some((lead, rest)) = before.rsplit_once(": ") {
-        if forbids(lead) {
+        // "Never do this: read it", but not "do not guess: read it".
+        let is_bare = FORBIDS.as_ref().and_then(|all| all.find(lead)).is_some_and(|found| found.end() == lead.len());
+        if forbids(lead) && (is_bare || points_ahead(lead)) {
             return true;
         }
         before = rest;
@@ -196,14 +263,34 @@ fn is_denied_before(text: &str, at: usize) -> bool {
     }
     // "Never open, print or read it": the last of a list.
     let is_last = turn.is_none() && own.split_whitespace().any(|word| matches!(word, "or" | "nor"));
-    let is_condition = |clause: &&str| {
-        let first = clause.split_whitespace().next().unwrap_or_default().to_lowercase();
-        CONDITIONS.contains(&first.trim_start_matches(|c: char| !c.is_alphanumeric()))
-    };
-    is_last && clauses.iter().filter(|clause| !is_condition(clause)).any(|clause| is_denied(clause))
+    // "Do not, if you can, open it": what stands between is said beside it.
+    let is_begun = clauses.iter().any(|clause| {
+        let last = clause.split_whitespace().next_back().unwrap_or_default();
+        is_denied(last) && !is_condition(clause)
+    });
+    is_begun || is_last && clauses.iter().filter(|clause| !is_condition(clause)).any(|clause| is_denied(clause))
+}
+
+/// Whether it ends with a word for what follows it.
+fn points_ahead(lead: &str) -> bool {
+    let last = lead.rsplit(|c: char| !c.is_alphanumeric()).find(|word| !word.is_empty());
+    last.is_some_and(|last| {
+        ["this", "these", "that", "following", "things", "so"].contains(&last.to_lowercase().as_str())
+    })
+}
+
+fn is_condition(clause: &str) -> bool {
+    let first = clause.split_whitespace().find_map(|word| {
+        let word = word.trim_matches(|c: char| !c.is_alphanumeric());
+        (!word.is_empty()).then(|| word.to_lowercase())
+    });
+    first.is_some_and(|first| CONDITIONS.contains(&first.as_str()))
 }
 
 fn is_denied_behind(text: &str, end: usize) -> bool {
     let behind = text[end..].trim_start_matches(['`', '*', '"', '\'']);
+    // In "use it if that is not enough" it is something else that is not.
+    let end = CONDITIONS.iter().filter_map(|word| behind.find(&format!(" {word} "))).min().unwrap_or(behind.len());
+    let behind = &behind[..end];
     DENIAL_BEHIND.as_ref().is_some_and(|denial| denial.is_match(behind))
 }

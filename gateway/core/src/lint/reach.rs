@@ -8,6 +8,7 @@ use super::audience::Audience;
 use super::prose::line_of;
 use super::steps::line_of_step;
 use super::{Facts, Finding};
+use crate::glob::Glob;
 use crate::policy::context::airplanes::{for_step, unasked};
 use crate::policy::context::{self, Rules};
 use crate::retrieval::airplane::Airplane;
@@ -15,6 +16,7 @@ use crate::retrieval::chunk::Chunk;
 use crate::retrieval::matter::front_matter_problem;
 use crate::retrieval::profile::{Kind, Tags, known};
 use crate::retrieval::search::{Hit, Index};
+use crate::retrieval::source::Kind as Source;
 use crate::tokens;
 
 /// So much of a passage's first words is what somebody might ask.
@@ -23,6 +25,7 @@ const ASKED: usize = 200;
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let mut found = tags(facts);
     let Some(rules) = facts.context else { return found };
+    found.extend(sources(facts, rules));
     found.extend(facts.index.into_iter().flat_map(|index| sections(facts, rules, index)));
     found.extend(facts.airplanes.iter().flat_map(|plane| allowance(facts, rules, plane)));
     found
@@ -70,7 +73,7 @@ fn sections(facts: &Facts<'_>, rules: &Rules, index: &Index) -> Vec<Finding> {
 fn size(index: &Index, chunk: &Chunk) -> usize {
     let page = index.pages().get(&chunk.page);
     let now = page.map_or(Timestamp::UNIX_EPOCH, |page| page.confirmed);
-    context::size(&Hit { chunk, page, score: 0.0, similarity: None }, now)
+    context::size(&Hit { chunk, page, rank: 0.0, score: 0.0, similarity: None }, now)
 }
 
 /// Tags of sources and of airplanes of which no project can ever be, such as `djnago`. What pages
@@ -87,9 +90,51 @@ fn tags(facts: &Facts<'_>) -> Vec<Finding> {
     for name in pages.filter_map(|text| text.tags.as_ref()).flat_map(unknown) {
         add(String::from("policy.yaml"), line_with(facts.policy, name), name);
     }
-    for plane in facts.airplanes {
+    for (at, plane) in facts.airplanes.iter().enumerate() {
         for name in unknown(&plane.tags) {
-            add(format!("airplanes/{}/airplane.yaml", plane.name), 1, name);
+            let line = facts.manifests.get(at).map_or(1, |text| line_with(text, name));
+            add(format!("airplanes/{}/airplane.yaml", plane.name), line, name);
+        }
+    }
+    found
+}
+
+/// Sources that no page comes from.
+fn sources(facts: &Facts<'_>, rules: &Rules) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let mut add = |name: &str, sentence: String| {
+        let line = line_with(facts.policy, name);
+        found.push(Finding { file: String::from("policy.yaml"), line, rule: "unreachable", sentence });
+    };
+    for source in rules.sources() {
+        match &source.kind {
+            Source::Folder(name) if !facts.files.is_empty() => {
+                let folder = name.trim_start_matches("./").trim_end_matches('/');
+                let below = |file: &String| {
+                    folder == "." || file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+                };
+                if !facts.files.iter().any(|file| below(file) && file.ends_with(".md")) {
+                    add(name, format!("There is no page in the folder `{name}`: pages are files that end with `.md`."));
+                }
+            }
+            Source::Sitemap { only, .. } if !only.is_empty() => {
+                // A pattern is held against the whole URL.
+                let can_match = |pattern: &str| {
+                    let literal = pattern.split(['*', '?', '[', '{']).next().unwrap_or_default();
+                    ["https://", "http://"]
+                        .iter()
+                        .any(|scheme| literal.starts_with(scheme) || scheme.starts_with(literal))
+                };
+                for pattern in only.iter().map(Glob::as_str).filter(|pattern| !can_match(pattern)) {
+                    add(
+                        pattern,
+                        format!(
+                            "`{pattern}` matches no page of the sitemap: patterns are held against whole URLs. Begin it with `**` or `https://`."
+                        ),
+                    );
+                }
+            }
+            _ => {}
         }
     }
     found
@@ -103,8 +148,9 @@ fn unknown(tags: &Tags) -> impl Iterator<Item = &str> {
 }
 
 /// The first line that has this word, or the first.
-fn line_with(text: &str, name: &str) -> usize {
-    let is_it = |line: &str| line.to_lowercase().split(|c: char| ",[]{}:\"' \t".contains(c)).any(|word| word == name);
+pub(super) fn line_with(text: &str, name: &str) -> usize {
+    let name = name.to_lowercase();
+    let is_it = |line: &str| line.to_lowercase().split(|c: char| ",[](){}:\"' \t".contains(c)).any(|word| word == name);
     text.lines().position(is_it).map_or(1, |at| at + 1)
 }
 

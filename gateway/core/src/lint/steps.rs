@@ -1,21 +1,96 @@
 //! Steps that nothing can complete, and questions of theirs that find nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
+
+use regex::Regex;
 
 use super::judge::{Made, Target, is_whole, made, plain, refused, refused_tool, rules_of};
+use super::names::ACTS;
+use super::reach::line_with;
+use super::schema::contradiction;
 use super::{Facts, Finding};
-use crate::effects::table::Table;
+use crate::effects::table::{Kind, Table};
 use crate::glob::Glob;
 use crate::policy::breadcrumbs::{Done, Seen, Step};
 use crate::policy::lockdown::Rules;
 use crate::policy::lockdown::place::Folders;
+use crate::retrieval::profile::{self, canonical};
 use crate::wire::results::Fresh;
 
 /// The most targets that a pattern is tried with.
 const MOST_TRIED: usize = 40;
 
+/// ``"next.js" in frameworks``
+static IN: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"["']([^"']+)["']\s+(?:not\s+)?in\s+(languages|frameworks)\b"#).ok());
+/// ``frameworks[0] == "next.js"``
+static IS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"\b(languages|frameworks)\s*(?:\[\d+\]|\|\s*first)\s*[!=]=\s*["']([^"']+)["']"#).ok()
+});
+
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
-    facts.path.into_iter().flat_map(|path| path.steps()).flat_map(|step| of_step(facts, step)).collect()
+    let Some(path) = facts.path else { return Vec::new() };
+    let steps = path.steps().iter();
+    let mut found: Vec<Finding> = steps.clone().flat_map(|step| of_step(facts, step)).collect();
+    found.extend(steps.clone().enumerate().filter_map(|(at, step)| shape(step, path.schema(at)?)));
+    found.extend(steps.flat_map(|step| compared(facts, step)));
+    for (at, plane) in facts.airplanes.iter().enumerate() {
+        let named = plane.files.iter().flat_map(|file| &file.steps);
+        for id in named.filter(|id| path.steps().iter().all(|step| step.id != **id)) {
+            found.push(Finding {
+                file: format!("airplanes/{}/airplane.yaml", plane.name),
+                line: facts.manifests.get(at).map_or(1, |text| line_with(text, id)),
+                rule: "unreachable",
+                sentence: format!("There is no step `{id}`, so that a file is shown for none. Is it misspelt?"),
+            });
+        }
+    }
+    found
+}
+
+/// Evidence that is asked for and cannot be.
+fn shape(step: &Step, schema: &str) -> Option<Finding> {
+    let (key, why) = contradiction(&serde_json::from_str(schema).ok()?)?;
+    Some(Finding {
+        file: step.evidence.as_ref()?.name().to_owned(),
+        line: line_with(schema, &key),
+        rule: "hopeless-step",
+        sentence: format!("No evidence can complete the step `{}`: {why}.", step.id),
+    })
+}
+
+/// Names in the prose of a step by which no project is known, such as `next.js` for `nextjs`.
+fn compared(facts: &Facts<'_>, step: &Step) -> Vec<Finding> {
+    let Some(text) = facts.texts.iter().find(|text| text.file == step.prompt.name()) else { return Vec::new() };
+    let mut found = Vec::new();
+    for (number, line) in (1..).zip(text.text.lines()).filter(|(_, line)| line.contains("{{") || line.contains("{%")) {
+        let named_in =
+            IN.iter().flat_map(|all| all.captures_iter(line)).filter_map(|all| Some((all.get(2)?, all.get(1)?)));
+        let named_is =
+            IS.iter().flat_map(|all| all.captures_iter(line)).filter_map(|all| Some((all.get(1)?, all.get(2)?)));
+        for (list, name) in named_in.chain(named_is) {
+            let kind = match list.as_str() {
+                "languages" => profile::Kind::Language,
+                _ => profile::Kind::Framework,
+            };
+            let meant = canonical(&name.as_str().to_lowercase()).filter(|(own, _)| *own == kind).map(|(_, name)| name);
+            if meant == Some(name.as_str()) {
+                continue;
+            }
+            let hint = meant.map_or_else(|| String::from("Is it misspelt?"), |meant| format!("Write `{meant}`."));
+            found.push(Finding {
+                file: text.file.clone(),
+                line: number,
+                rule: "unreachable",
+                sentence: format!(
+                    "`{}` is never among `{}`, so that this is the same for every project. {hint}",
+                    name.as_str(),
+                    list.as_str()
+                ),
+            });
+        }
+    }
+    found
 }
 
 fn of_step(facts: &Facts<'_>, step: &Step) -> Vec<Finding> {
@@ -39,8 +114,9 @@ fn of_step(facts: &Facts<'_>, step: &Step) -> Vec<Finding> {
         ));
     }
     if let (Some(index), Some(rules)) = (facts.index, facts.context) {
-        let finds = |query: &&String| index.search(query, 1).first().is_none_or(|hit| hit.score < rules.min_score());
-        found.extend(step.docs.iter().filter(finds).map(|query| {
+        let all = index.chunks().len();
+        let is_vain = |query: &&String| index.search(query, all).iter().all(|hit| hit.score < rules.min_score());
+        found.extend(step.docs.iter().filter(is_vain).map(|query| {
             finding(
                 "unreachable",
                 format!("The step `{}` asks the documentation for \"{query}\", which finds nothing.", step.id),
@@ -77,7 +153,16 @@ fn hopeless(facts: &Facts<'_>, step: &Step, leaf: &Done) -> Option<String> {
         Some(_) => targets.iter().flat_map(|target| about(name, target)).collect(),
         None => plain(),
     };
+    // Of such a tool every call would be made up, so that one would meet it.
+    let is_made = is_act(name) || calls.iter().any(|call| call.tool == name);
     let calls: Vec<Made> = calls.into_iter().filter(|call| meets(leaf, call, table)).collect();
+    let says_nothing = table.knows(name) && table.kind(name) == Kind::Unknown;
+    let is_plain = |inside: &str| !inside.contains(['[', '\\', '!']);
+    if inside.is_some_and(|inside| says_nothing || is_made && calls.is_empty() && is_plain(inside)) {
+        let is_command = name == "runs" || table.kind(name) == Kind::Commands;
+        let why = if is_command { "; each command is looked at by itself, without variables before it" } else { "" };
+        return Some(format!("`{text}` matches no call{why}"));
+    }
     let is_exact = inside.is_some_and(|inside| !inside.contains(['*', '?', '[', '{']));
     let by = |rules: Option<&Arc<Rules>>| -> Option<String> {
         let rules = rules?;
@@ -105,8 +190,8 @@ fn hopeless(facts: &Facts<'_>, step: &Step, leaf: &Done) -> Option<String> {
     by(of_step.as_ref()).map(|_| format!("`{text}` is a call that its own `tools` leave out"))
 }
 
-fn is_act(name: &str) -> bool {
-    ["reads", "writes", "runs", "fetches", "sends"].contains(&name)
+pub(super) fn is_act(name: &str) -> bool {
+    ACTS.contains(&name)
 }
 
 /// The calls that are about this, whatever kind of target it is.
@@ -136,11 +221,10 @@ fn meets(leaf: &Done, call: &Made, table: &Table) -> bool {
     !leaf.met_by(Seen { result: &result, called: None, folders: &Folders::default(), table }).is_empty()
 }
 
-/// Some of what a pattern matches: of `src/**/*.json` the files `src/a.json` and `src/a/a.json`.
-fn instances(pattern: &str) -> Vec<String> {
+/// A pattern for each of what stands in braces, of which one may be inside of another.
+pub(super) fn alternatives(pattern: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut open = vec![pattern.to_owned()];
-    // First each of what stands in braces, of which one may be inside of another.
     while let Some(text) = open.pop().filter(|_| found.len() < MOST_TRIED) {
         let Some((begin, end)) = text.find('}').and_then(|end| Some((text[..end].rfind('{')?, end))) else {
             found.push(text);
@@ -150,6 +234,14 @@ fn instances(pattern: &str) -> Vec<String> {
             text[begin + 1..end].split(',').map(|part| format!("{}{part}{}", &text[..begin], &text[end + 1..])),
         );
     }
+    found
+}
+
+/// Some of what a pattern matches: of `src/**/*.json` the files `src/a.json` and `src/a/a.json`.
+fn instances(pattern: &str) -> Vec<String> {
+    // Braces in a command are no choice.
+    let mut found = alternatives(pattern);
+    found.push(pattern.strip_suffix(":*").map_or_else(|| pattern.to_owned(), |head| format!("{head} *")));
     let fills = ["", "a", "b1"];
     let filled = found.iter().flat_map(|text| {
         fills.iter().flat_map(move |fill| {

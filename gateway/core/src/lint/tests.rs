@@ -1,6 +1,7 @@
 //! For each rule what is wrong and what is not.
 
 mod disagree;
+mod settings;
 
 use super::*;
 use crate::retrieval::airplane::File;
@@ -19,7 +20,11 @@ struct Case {
     policy: String,
     texts: Vec<Text>,
     airplanes: Vec<Airplane>,
+    /// The text of each one's `airplane.yaml`.
+    manifests: Vec<String>,
     files: Vec<String>,
+    /// The schema of every step's evidence.
+    schema: Option<String>,
 }
 
 fn owned(names: &[&str]) -> Vec<String> {
@@ -74,13 +79,21 @@ impl Case {
     fn check(&self, context: &str, expect: &[&str]) -> Vec<Finding> {
         let lockdown = if self.lockdown.is_empty() { LOCKDOWN } else { self.lockdown };
         let lockdown: Arc<Rules> = Arc::new(serde_saphyr::from_str(lockdown).unwrap());
-        let context: context::Rules = serde_saphyr::from_str(&format!("{{ docs: docs, {context} }}")).unwrap();
+        let context: context::Rules = serde_saphyr::from_str(&if context.starts_with("docs:") {
+            format!("{{ {context} }}")
+        } else {
+            format!("{{ docs: docs, {context} }}")
+        })
+        .unwrap();
         let chunks = self.texts.iter().filter_map(|text| Some(chunk::cut(text.page.as_ref()?, &text.text)));
         let index = Index::new(chunks.flatten().collect());
         let path = (!self.policy.is_empty()).then(|| {
             let rules: breadcrumbs::Rules = serde_saphyr::from_str(&self.policy).unwrap();
-            let texts =
-                rules.steps().iter().map(|_| breadcrumbs::Texts { prose: "Go.".into(), schema: None }).collect();
+            let texts = rules
+                .steps()
+                .iter()
+                .map(|_| breadcrumbs::Texts { prose: "Go.".into(), schema: self.schema.clone() })
+                .collect();
             breadcrumbs::Path::new(rules, texts).unwrap()
         });
         let facts = Facts {
@@ -89,6 +102,7 @@ impl Case {
             path: path.as_ref(),
             index: Some(&index),
             airplanes: &self.airplanes,
+            manifests: &self.manifests,
             texts: &self.texts,
             policy: &self.policy,
             files: &self.files,
@@ -134,6 +148,10 @@ fn tools_that_are_refused() {
         "Ask with `Read`, `Bash` or WebFetch.",
         "Use\n`WebFetch` for it.",
         "Do not guess, use `WebFetch`.",
+        "Make use of `WebFetch`.",
+        "You can use WebFetch for the changelog.",
+        "Then take the `fetch` tool.",
+        "Use WebFetch if the docs are not enough.",
     ] {
         let line = if named.starts_with("Use\n") { 3 } else { 2 };
         bad(&format!("# A\n{named}\n"), &format!("docs/a.md:{line} refused-tool"));
@@ -147,6 +165,13 @@ fn tools_that_are_refused() {
         "Use edit and replace as words, list them and wait.",
         "Do not\nuse `WebFetch`.",
         "Use `web/WebFetch.ts` for it.",
+        "Call `fetch` with the address, or `replace` on its text.",
+        "There is no `WebFetch` tool here.",
+        "The tool `WebFetch` is switched off.",
+        "In place of the `WebFetch` tool there is `search_docs`.",
+        "If the `WebFetch` tool is offered, leave it alone.",
+        "The person may use the `WebFetch` tool.",
+        "Unlike the `WebFetch` tool, this one is offline.",
     ] {
         good(&format!("# A\n{fine}\n"));
     }
@@ -187,11 +212,18 @@ fn tools_that_a_step_or_a_question_has_no_use_for() {
 
 #[test]
 fn what_a_rule_forbids() {
-    bad("# A\n```sh\nnpm install x\ncat .env\n```\n", "docs/a.md:3 forbidden");
+    bad("# A\n```sh\nnpm install x\ncat .env\n```\n", "docs/a.md:4 forbidden");
     bad("# A\nRun `cat app/.env.local` to see the key.\n", "docs/a.md:2 forbidden");
     bad("# A\nThen open the file `.env` and add it.\n", "docs/a.md:2 forbidden");
     good("# A\n```sh\nnpm install x\n```\n");
     good("# A\n```console\n$ ls -a\ncat .env\n```\n");
+    good("# A\n```console\nError: No such file (os error 2)\n   |\n```\n");
+    bad("# A\n```sh\nls\n# look\n\ncat .env\n```\n", "docs/a.md:6 forbidden");
+    bad("# A\n```console\n$ cat .env\n```\n```sh\nls\n```\n", "docs/a.md:3 forbidden");
+    bad("# A\n```console\n$ ls\n```\n```sh\ncat .env\n```\n", "docs/a.md:6 forbidden");
+    good("# A\n```sh\nnpm install <name> [<the other name>]\n```\n");
+    good("# A\nSee also:\n- [`cat .env`](https://a.com)\n");
+    bad("# A\n```sh\ncat <folder>/.env\n```\n", "docs/a.md:3 forbidden");
     bad("# A\n```sh\n# look\n\ncat .env\n```\n", "docs/a.md:5 forbidden");
     good("# A\nNever run `cat .env`. Do not read `.env`.\n");
     good("# A\nOpen `src/app.ts`. The `.env` file stays closed.\n");
@@ -206,6 +238,16 @@ fn what_a_rule_forbids() {
         "If you do not know it, run `cat .env`.",
         "Find the key in the file **app/.env**.",
         "Open\n`.env`, and go on.",
+        "You have to read `.env`.",
+        "Look at the manifest and read `.env`.",
+        "Make sure to read `.env` first.",
+        "Use the Read tool to open `.env`.",
+        "Start by reading `.env`.",
+        "Do not guess the key: read `.env`.",
+        "**Read** the `.env` file.",
+        "See `.env` for the key.",
+        "- [ ] Look with `cat .env`.",
+        "In a shell: `cat .env`",
     ] {
         let line = if asked.starts_with("Open\n") { 3 } else { 2 };
         bad(&format!("# A\n{asked}\n"), &format!("docs/a.md:{line} forbidden"));
@@ -222,6 +264,25 @@ fn what_a_rule_forbids() {
         "Read on. The key is not in README.md.",
         "Write the key to `.env`.",
         "Load `.env` with dotenv, then read `src/app.ts`.",
+        "Next.js will read `.env.local` by itself.",
+        "The app will find and read `.env`.",
+        "Ask the person to open `.env`.",
+        "Users open `.env` and paste their key there.",
+        "Only the person may read `.env`.",
+        "If you need to read `.env`, ask for the names instead.",
+        "Ask before you open `.env`.",
+        "It is an error to read `.env`.",
+        "Did you read `.env`? Then stop.",
+        "\"Just read `.env`\" is what a bad plan says.",
+        "Wrong: read `.env`. Right: ask.",
+        "❌ `cat .env`",
+        "Lockdown refuses these:\n- `cat .env`",
+        "| call | |\n|---|---|\n| `cat .env` | refused |",
+        "Wrong:\n```sh\ncat .env\n```",
+        "The script runs `cat .env` at the end.",
+        "After `cat .env` the plan was over.",
+        "`cat .env` is done by nobody.",
+        "Do not, under any circumstances, open `.env`.",
     ] {
         good(&format!("# A\n{fine}\n"));
     }
@@ -242,6 +303,9 @@ fn files_that_no_tool_may_read_or_write() {
     check(writes, "Create `.env`.", told);
     check(writes, "Read `.env`. Add `.env` to `.gitignore`.", &[]);
     check(writes, "Never write the key to `.env`.", &[]);
+    check(writes, "Add `KEY=1` to `.env`.", told);
+    check(writes, "Ask the person to add the key to `.env`.", &[]);
+    check(writes, "`npm create` will write the key to `.env` for you.", &[]);
     // One way is enough, and a shell that is there for something else is none.
     check("{ allow: ['{Read,Grep}'], deny: ['Read'] }", "Read `a.txt`.", &[]);
     check("{ allow: ['Bash(npm test)'] }", "Read `a.txt`.", &[]);
@@ -307,6 +371,7 @@ fn links_that_lead_nowhere() {
     bad("# A\n[b](#twice-2)\n## Twice\none\n## Twice\ntwo\n", "docs/a.md:2 dead-link");
     both("sub/b.md#three", &["docs/a.md:2 dead-link"]);
     both("#b", &["docs/a.md:2 dead-link"]);
+    good("# A\n<!-- [b](none.md) -->\nb\n");
     good("# A\n`[b](none.md)` is a link.\n".replace('`', "```").as_str());
 }
 
@@ -438,52 +503,4 @@ fn airplanes_that_there_is_no_room_for() {
     let found = check(100, &[800, 800, 100], &["policy.yaml:2 small-allowance"]);
     assert!(found[0].sentence.contains("tokens of the airplane `plane`, and"), "{found:?}");
     assert!(found[0].sentence.contains("room for 250, so that `1.py` is left out"), "{found:?}");
-}
-
-#[test]
-fn steps_that_nothing_can_complete() {
-    let check = |done: &str, expect: &[&str]| {
-        let policy = format!("[{{ id: look, prompt: a.md, done: {done} }}]");
-        let texts = vec![page("docs/a.md", &[], "# Apples\nApples and pears.\n")];
-        Case { policy, texts, ..Case::default() }.check("min_score: 0.01", expect);
-    };
-    check("{ call: 'WebFetch(domain:a.com)' }", &["policy.yaml:1 hopeless-step"]);
-    check("{ all: [complete_step, { call: Edit }] }", &["policy.yaml:1 hopeless-step"]);
-    check("{ any: [complete_step, { call: Edit }] }", &[]);
-    check("{ call: 'Write(**/plan.json)' }", &[]);
-    check("{ call: 'writes(**/plan.json)' }", &[]);
-    check("complete_step, docs: [bridges]", &["policy.yaml:1 unreachable"]);
-    check("complete_step, docs: [apples]", &[]);
-    let told: &[&str] = &["policy.yaml:1 hopeless-step"];
-    check("{ call: 'Write(**/x.json)' }, tools: [Read]", told);
-    check("{ call: 'Write(**/x.json)' }, tools: [Read, 'Write(src/**)']", &[]);
-    check("{ call: Write }, tools: [Read]", told);
-    check("{ call: 'runs(npm test *)' }, tools: ['Bash(npm *)']", &[]);
-    check("{ call: 'writes(**)' }, tools: [Read]", told);
-    check("{ call: 'Read(.env)' }", told);
-    check("{ call: 'Read(.env*)' }", told);
-    check("{ call: 'Read(**/{.env,.npmrc})' }", &[]);
-    check("{ call: 'reads(**/.env.local)' }", told);
-    check("{ call: 'Bash(cat .env)' }", told);
-    check("{ call: 'Bash(npm test *)' }", &[]);
-    check("{ call: 'fetches(domain:a.com)' }", &[]);
-    check("{ call: mcp__github__create }", told);
-}
-
-#[test]
-fn steps_that_a_rule_about_all_tools_makes_hopeless() {
-    let check = |lockdown: &'static str, done: &str, expect: &[&str]| {
-        let policy = format!("[{{ id: look, prompt: a.md, done: {done} }}]");
-        Case { lockdown, policy, ..Case::default() }.check("min_score: 0", expect);
-    };
-    let told: &[&str] = &["policy.yaml:1 hopeless-step"];
-    let writes = "{ allow: ['*'], deny: ['writes(**/.env*)', fetches] }";
-    check(writes, "{ call: 'writes(**/.env)' }", told);
-    check(writes, "{ call: 'writes(**/plan.json)' }", &[]);
-    check(writes, "{ call: fetches }", told);
-    check(writes, "{ call: 'fetches(domain:*.a.com)' }", told);
-    check(writes, "{ call: WebFetch }", told);
-    check(writes, "{ call: own_tool }", &[]);
-    check("{ allow: ['Write(src/**)'] }", "{ call: 'Write(**/x.json)' }", &[]);
-    check("{ allow: ['Write(src/**)'] }", "{ call: 'Write(docs/x.json)' }", told);
 }

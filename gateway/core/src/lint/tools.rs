@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 use regex::Regex;
 
 use super::judge::{refused_tool, rules_of};
-use super::prose::prose;
+use super::prose::{Prose, prose};
 use super::{Facts, Finding, Text};
 use crate::effects::table::Table;
 use crate::policy::breadcrumbs::is_ours;
@@ -15,9 +15,11 @@ static WORD: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"[A-Za-z][\w
 /// What stands before a tool that is to be used, others of a list included: ``use the ``,
 /// ``via ``, ``call `Read` or ``.
 static ASKED: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let verbs = "use|using|call|calling|with|invoke|run|via|through|by|try|prefer";
-    Regex::new(&format!(r"(?i)\b(?:{verbs})\s+(?:the\s+|your\s+|its\s+)?(?:built-in\s+)?{OTHERS}$")).ok()
+    let verbs = r"use(?:\s+of)?|using|call|calling|with|invoke|run|via|through|by|try|prefer";
+    Regex::new(&format!(r"(?i)\b({verbs})\s+(?:the\s+|your\s+|its\s+)?(?:built-in\s+)?{OTHERS}$")).ok()
 });
+/// Those of its words that are no verbs.
+const BY: [&str; 6] = ["using", "calling", "with", "via", "through", "by"];
 /// ``the tool ``, ``tools such as `Read` and ``
 static TOOL: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!(r"(?i)\btools?\s+(?:called\s+|named\s+|such\s+as\s+|like\s+)?{OTHERS}$")).ok()
@@ -57,7 +59,7 @@ fn of_text(facts: &Facts<'_>, text: &Text) -> Vec<Finding> {
         .collect();
     let mut found = Vec::new();
     for prose in prose(text) {
-        for (start, name) in named(&prose.text, facts.lockdown) {
+        for (start, name) in named(&prose, text.page.is_some(), facts.lockdown) {
             if prose.denies(start, start + name.len()) {
                 continue;
             }
@@ -96,8 +98,10 @@ fn by_lockdown(rules: &Arc<Rules>, name: &str) -> Option<String> {
     ))
 }
 
-/// The tools that a paragraph tells to use, each with where it stands.
-fn named<'a>(text: &'a str, rules: Option<&Arc<Rules>>) -> Vec<(usize, &'a str)> {
+/// The tools that a paragraph tells to use, each with where it stands. On a page, `fetch` in marks is
+/// more likely a function, and has to be called a tool.
+fn named<'a>(prose: &'a Prose, is_page: bool, rules: Option<&Arc<Rules>>) -> Vec<(usize, &'a str)> {
+    let text = prose.text.as_str();
     let is_tool = |name: &str| {
         Table::shipped().knows(name)
             || rules.is_some_and(|rules| rules.table().knows(name))
@@ -118,12 +122,18 @@ fn named<'a>(text: &'a str, rules: Option<&Arc<Rules>>) -> Vec<(usize, &'a str)>
         let look = if is_marked { Look::Marked } else { Look::Bare };
         let (before, behind) = (before.trim_end_matches(['`', '*']), behind.trim_start_matches(['`', '*']));
         let is_called_tool = has(&TOOL, before) || has(&TOOL_BEHIND, behind);
-        let is_asked = match look {
-            Look::Marked => is_called_tool || has(&ASKED, before),
+        let is_word = !is_distinct(name) && name.starts_with(char::is_lowercase);
+        let is_name = match look {
+            Look::Marked => is_called_tool || !(is_page && is_word),
             // Many are words like others: `read`, `list`, `wait`.
-            Look::Bare if is_distinct(name) => is_called_tool || has(&ASKED, before),
-            Look::Bare => has(&TOOL_BEHIND, behind) && has(&ARTICLE, before),
+            Look::Bare => is_distinct(name) || has(&TOOL_BEHIND, behind) && has(&ARTICLE, before),
         };
+        let is_asked = is_name
+            && match ASKED.as_ref().and_then(|asked| asked.captures(before)).and_then(|asked| asked.get(1)) {
+                Some(word) if BY.contains(&word.as_str().to_lowercase().as_str()) => true,
+                Some(verb) => prose.asks(verb.start()),
+                None => is_called_tool && !prose.is_condition(start),
+            };
         if is_asked {
             found.push((start, name));
         }

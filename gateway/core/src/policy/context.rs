@@ -7,6 +7,7 @@ pub mod embeddings;
 mod frame;
 mod known;
 pub mod on_demand;
+pub mod reason;
 pub mod standing;
 mod step;
 
@@ -42,9 +43,10 @@ pub struct Document {
     #[serde(default = "default_allowance")]
     #[schemars(range(min = 50, max = 100_000))]
     allowance: u32,
-    /// Sections that score lower are not inserted. Scores start at 0 (no word in common);
-    /// `jetway docs search` shows them.
+    /// Sections that score lower are not inserted. Scores start at 0 (no word in common) and do not grow
+    /// with the length of a task; `jetway docs search` shows them.
     #[serde(default = "default_min_score")]
+    #[schemars(extend("default" = 0.8))]
     min_score: f32,
     /// Whether the model may ask for more, by tools of Jetway's that any agent then has.
     #[serde(default = "default_on_demand")]
@@ -93,8 +95,10 @@ fn default_allowance() -> u32 {
     1_500
 }
 
+/// Measured over the shipped pages (`tests/bench/retrieval`): of tasks about something else four in five
+/// get nothing, of those about the pages none loses its answer, and of questions one in twenty-five does.
 fn default_min_score() -> f32 {
-    1.0
+    0.8
 }
 
 /// As meant.
@@ -187,8 +191,8 @@ const SEARCHED: usize = 300;
 /// What the choice of sections depends on, beside the sections.
 #[derive(Debug, Clone, Copy)]
 pub struct Asked<'a> {
-    /// What is to be done, or what a model asks for.
-    pub task: &'a str,
+    /// What is to be done, or what a model or each line of a step asks for.
+    pub task: &'a [&'a str],
     /// What that is for: it tells which of the sections that are found come first.
     pub behind: &'a str,
     /// What the project is.
@@ -255,7 +259,8 @@ pub fn compose(rules: &Rules, index: &Index, airplanes: &[Airplane], asked: Aske
     let room = rules.allowance().saturating_sub(known::size(beside));
     let known = Known::of(beside);
     let plane = airplanes::unasked(airplanes, asked.profile, rules.on_demand);
-    let plane = plane.filter(|plane| tokens::estimate(&plane.text) <= room).unwrap_or_default();
+    let is_new = |plane: &Answer| !known.has_all(&plane.text);
+    let plane = plane.filter(|plane| tokens::estimate(&plane.text) <= room && is_new(plane)).unwrap_or_default();
     let left = room - tokens::estimate(&plane.text);
     let Chosen { hits: chosen, left_out, .. } = within(left, rules, index, asked, &|hit| known.has(hit));
     if chosen.is_empty() && plane.text.is_empty() {
@@ -289,13 +294,13 @@ fn within<'a>(
     let mut chosen: Vec<Hit<'a>> = Vec::new();
     let mut again: Vec<Hit<'a>> = Vec::new();
     let fits = |hit: Hit<'a>| Some((hit, fit(&hit, profile))).filter(|(_, fit)| fit.is_fit());
-    let searched = index.search(task, SEARCHED);
+    let searched = index.search_each(task, SEARCHED);
     let is_others = |hit: &&Hit<'a>| is_enough(rules, hit) && !fit(hit, profile).is_fit();
     let mut left_out = LeftOut { others: searched.iter().take(RANKED).filter(is_others).count(), stale: 0 };
     let lean = index.leaning(&searched, behind);
     let mut hits: Vec<_> = searched.into_iter().filter_map(fits).take(RANKED).collect();
     // Of two that fit the words alike, the one for this very framework.
-    let counts = |(hit, fit): &(Hit<'a>, Fit)| (hit.score + lean(hit)) * weight(*fit);
+    let counts = |(hit, fit): &(Hit<'a>, Fit)| (hit.rank + lean(hit)) * weight(*fit);
     hits.sort_by(|a, b| counts(b).total_cmp(&counts(a)));
     let (mut nearest, mut weight_of_meaning) = (Vec::new(), 0.0);
     if let (Some(nearness), Some(meant)) = (nearness, &rules.embeddings) {

@@ -27,6 +27,9 @@ impl Chunk {
     }
 }
 
+/// The most characters of a heading that are kept, for every section below repeats it.
+const LONGEST_HEADING: usize = 200;
+
 /// Cuts a page. Front matter is left out, and so are sections without text of their own.
 #[must_use]
 pub fn cut(page: &str, markdown: &str) -> Vec<Chunk> {
@@ -38,7 +41,7 @@ pub fn cut(page: &str, markdown: &str) -> Vec<Chunk> {
             Kind::Heading { level, title } => {
                 keep(&mut chunks, page, &headings, &mut text);
                 headings.retain(|(above, _)| *above < level);
-                headings.push((level, title.into_owned()));
+                headings.push((level, title.chars().take(LONGEST_HEADING).collect()));
             }
             Kind::Underline => {}
             Kind::Text if is_mark(line.text) => {}
@@ -101,6 +104,13 @@ mod tests {
         check("  # A\na\n   ## B ##\nb\n", &[("A", "a"), ("A > B", "b")]);
         check("# Using C#\na\n", &[("Using C#", "a")]);
         check("# A\n- a\n---\nb\n", &[("A", "- a\n---\nb")]);
+    }
+
+    #[test]
+    fn a_heading_without_end_is_not_repeated() {
+        let page = format!("# {}\n{}", "x".repeat(500_000), "## a\nb\n".repeat(60_000));
+        let chunks = cut("p.md", &page);
+        assert_eq!((chunks.len(), chunks[0].headings[0].len()), (60_000, LONGEST_HEADING));
     }
 
     #[test]

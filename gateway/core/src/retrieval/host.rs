@@ -74,6 +74,12 @@ impl Address {
     pub fn path(&self) -> &str {
         self.0.path()
     }
+
+    /// Whom it is asked of: a host with its port.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        &self.0[url::Position::BeforeHost..url::Position::AfterPort]
+    }
 }
 
 impl std::fmt::Display for Address {

@@ -1,16 +1,25 @@
 //! HTML to markdown: the part of a page that is its text, without what surrounds it on every page.
 
-use std::collections::HashMap;
+mod code;
+mod tree;
+
 use std::rc::Rc;
 
+use htmd::element_handler::Handlers;
 use htmd::options::{BrStyle, BulletListMarker, Options};
-use htmd::{HtmlToMarkdown, Node};
+use htmd::{Element, HtmlToMarkdown, Node};
 use markup5ever_rcdom::NodeData;
 
-/// A page that nests deeper is no page of text: to walk it would need more of a stack than there is.
-const DEEPEST: usize = 256;
-/// What walking so deep may take.
+use crate::retrieval::markdown;
+
+/// What walking a tree may take of the stack.
 const STACK: usize = 32 << 20;
+/// The converter joins neighbours that are alike in a time that grows with the square of their
+/// number, so of so many none are joined.
+const MOST_JOINED: usize = 1_000;
+/// A table is padded until its columns are straight; one that would grow to so many times its text
+/// is written as text.
+const MOST_PADDING: usize = 20;
 
 /// Elements that are on every page of a site, or are no text.
 const LEFT_OUT: [&str; 15] = [
@@ -23,33 +32,82 @@ const LEFT_OUT: [&str; 15] = [
 /// # Errors
 /// A sentence, when the page cannot be read.
 pub fn to_markdown(html: &str) -> Result<String, String> {
-    let deep = || format!("it nests elements deeper than {DEEPEST}");
-    // The parser's own time grows with the square of the depth, so a bomb must not reach it.
-    if depth_of_tags(html) > DEEPEST * 4 {
-        return Err(deep());
-    }
     stacker::grow(STACK, || {
-        let converter = HtmlToMarkdown::builder()
-            .options(Options {
-                br_style: BrStyle::Backslash,
-                bullet_list_marker: BulletListMarker::Dash,
-                ul_bullet_spacing: 1,
-                ol_number_spacing: 1,
-                ..Options::default()
-            })
-            .skip_tags(LEFT_OUT.to_vec())
-            .build();
-        let document = converter.html_to_tree(html).map_err(|error| format!("it cannot be read: {error}"))?;
-        if depth(&document) > DEEPEST {
-            return Err(deep());
-        }
+        let document = tree::read(html)?;
+        part_neighbours(&document);
         let (title, main) = (find(&document, &|node| is(node, "title")), main(&document));
-        let markdown = converter.tree_to_markdown(&main);
+        let markdown = converter().tree_to_markdown(&main);
         let title = title.map(|title| text(&title)).unwrap_or_default();
         let title = title.split_whitespace().collect::<Vec<_>>().join(" ");
-        let has_heading = markdown.lines().any(|line| line.starts_with("# "));
+        let has_heading = markdown::headings(&markdown).iter().any(|heading| heading.level == 1);
         if has_heading || title.is_empty() { Ok(markdown) } else { Ok(format!("# {title}\n\n{markdown}")) }
     })
+}
+
+fn converter() -> HtmlToMarkdown {
+    HtmlToMarkdown::builder()
+        .options(Options {
+            br_style: BrStyle::Backslash,
+            bullet_list_marker: BulletListMarker::Dash,
+            ul_bullet_spacing: 1,
+            ol_number_spacing: 1,
+            ..Options::default()
+        })
+        .add_handler(vec!["pre"], |_: &dyn Handlers, pre: Element<'_>| code::fence(pre.node).map(Into::into))
+        .add_handler(vec!["a"], |handlers: &dyn Handlers, link: Element<'_>| {
+            if code::is_anchor(link.node) {
+                None
+            } else if code::is_in_heading(link.node) {
+                Some(handlers.walk_children(link.node))
+            } else {
+                handlers.fallback(link)
+            }
+        })
+        .add_handler(vec!["div", "span", "td"], |handlers: &dyn Handlers, element: Element<'_>| {
+            if code::is_label(element.node) { None } else { handlers.fallback(element) }
+        })
+        .add_handler(vec!["table"], |handlers: &dyn Handlers, table: Element<'_>| {
+            if is_padding(table.node) { Some(handlers.walk_children(table.node)) } else { handlers.fallback(table) }
+        })
+        .skip_tags(LEFT_OUT.to_vec())
+        .build()
+}
+
+/// Puts nothing between the elements of a node that has very many.
+fn part_neighbours(document: &Rc<Node>) {
+    visit(document, |node| {
+        let mut children = node.children.borrow_mut();
+        if children.len() > MOST_JOINED {
+            let nothing = || Node::new(NodeData::Text { contents: std::cell::RefCell::default() });
+            *children = children.drain(..).flat_map(|child| [child, nothing()]).collect();
+        }
+        true
+    });
+}
+
+/// Whether a table would be padding for the most part: its rows, times the widest cell of each column.
+fn is_padding(table: &Rc<Node>) -> bool {
+    // One in another's cell is never padded.
+    if std::iter::successors(tree::parent(table), tree::parent).any(|node| is(&node, "table")) {
+        return false;
+    }
+    let (mut rows, mut widths, mut all) = (0_usize, Vec::new(), 0);
+    visit(table, |node| {
+        if is(node, "tr") {
+            rows += 1;
+            let children = node.children.borrow();
+            for (at, cell) in children.iter().filter(|child| is(child, "td") || is(child, "th")).enumerate() {
+                let width = length(cell);
+                all += width + 1;
+                if at == widths.len() {
+                    widths.push(0);
+                }
+                widths[at] = width.max(widths[at]);
+            }
+        }
+        true
+    });
+    rows * widths.iter().map(|width| width + 3).sum::<usize>() > MOST_PADDING * all + (1 << 16)
 }
 
 /// The element that holds what the page is about: `main`, or the only `article`, or all of it.
@@ -79,20 +137,20 @@ fn text(node: &Rc<Node>) -> String {
     parts.collect()
 }
 
-/// Visits every node, outermost first, each with its depth.
-fn visit(root: &Rc<Node>, mut look: impl FnMut(&Rc<Node>, usize) -> bool) {
-    let mut waiting = vec![(Rc::clone(root), 0)];
-    while let Some((node, depth)) = waiting.pop() {
-        if !look(&node, depth) {
+/// Visits every node, outermost first.
+fn visit(root: &Rc<Node>, mut look: impl FnMut(&Rc<Node>) -> bool) {
+    let mut waiting = vec![Rc::clone(root)];
+    while let Some(node) = waiting.pop() {
+        if !look(&node) {
             return;
         }
-        waiting.extend(node.children.borrow().iter().rev().map(|child| (Rc::clone(child), depth + 1)));
+        waiting.extend(node.children.borrow().iter().rev().cloned());
     }
 }
 
 fn find(root: &Rc<Node>, wanted: &dyn Fn(&Rc<Node>) -> bool) -> Option<Rc<Node>> {
     let mut found = None;
-    visit(root, |node, _| {
+    visit(root, |node| {
         if wanted(node) {
             found = Some(Rc::clone(node));
         }
@@ -103,55 +161,23 @@ fn find(root: &Rc<Node>, wanted: &dyn Fn(&Rc<Node>) -> bool) -> Option<Rc<Node>>
 
 fn count(root: &Rc<Node>, tag: &str) -> usize {
     let mut count = 0;
-    visit(root, |node, _| {
+    visit(root, |node| {
         count += usize::from(is(node, tag));
         true
     });
     count
 }
 
-fn depth(root: &Rc<Node>) -> usize {
-    let mut deepest = 0;
-    visit(root, |_, depth| {
-        deepest = deepest.max(depth);
-        deepest <= DEEPEST
+/// How many bytes of text stand in a node.
+fn length(root: &Rc<Node>) -> usize {
+    let mut length = 0;
+    visit(root, |node| {
+        if let NodeData::Text { contents } = &node.data {
+            length += contents.borrow().len();
+        }
+        true
     });
-    deepest
-}
-
-/// Elements that no end tag needs to close.
-const NEVER_CLOSED: [&str; 24] = [
-    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track", "wbr", "p",
-    "li", "dt", "dd", "option", "optgroup", "rt", "rp", "path", "circle",
-];
-
-/// How deep a page may nest at most, by its tags alone: an end tag closes only one of its own name.
-fn depth_of_tags(html: &str) -> usize {
-    let mut open: HashMap<String, usize> = HashMap::new();
-    let (mut total, mut deepest) = (0_usize, 0);
-    for (at, _) in html.match_indices('<') {
-        let rest = &html.as_bytes()[at + 1..];
-        let is_end = rest.first() == Some(&b'/');
-        let name = &rest[usize::from(is_end)..];
-        let length = name.iter().take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'-').count();
-        if length == 0 || !name[0].is_ascii_alphabetic() {
-            continue;
-        }
-        let name = String::from_utf8_lossy(&name[..length.min(40)]).to_ascii_lowercase();
-        if NEVER_CLOSED.contains(&name.as_str()) {
-            continue;
-        }
-        let count = open.entry(name).or_default();
-        if is_end && *count > 0 {
-            *count -= 1;
-            total -= 1;
-        } else if !is_end {
-            *count += 1;
-            total += 1;
-            deepest = deepest.max(total);
-        }
-    }
-    deepest
+    length
 }
 
 #[cfg(test)]
@@ -197,14 +223,78 @@ posthog.captureException(error)</code></pre>
 
     #[test]
     fn a_page_that_nests_without_end_is_refused_at_once() {
-        for bomb in ["<div>", "<b>", "<div></x>", "<table><tr><td>", "<ul><li>", "<DIV><svg>", "<div></div ><div><i>"] {
+        for bomb in [
+            "<div>",
+            "<b>",
+            "<div></x>",
+            "<table><tr><td>",
+            "<ul><li>",
+            "<DIV><svg>",
+            "<div></div ><div><i>",
+            "<svg><path>",
+            "<svg><style><path>",
+            "<math><mi>",
+            "<template>",
+            "<script></script><div>",
+            "<!--><div>",
+        ] {
             let error = to_markdown(&bomb.repeat(100_000)).unwrap_err();
             assert!(error.contains("deeper than"), "{bomb}: {error}");
         }
+        let error = to_markdown(&format!("<svg>{}", "<path>".repeat(100_000))).unwrap_err();
+        assert!(error.contains("deeper than"), "{error}");
         // As deep as is taken can be walked, and long pages of tags left open are none of these.
         let deep = |count: usize| format!("{}x{}", "<div>".repeat(count), "</div>".repeat(count));
-        assert!(to_markdown(&deep(DEEPEST - 10)).is_ok());
-        assert!(to_markdown(&deep(DEEPEST + 10)).is_err());
-        assert!(to_markdown(&"<p>a<li>b<br>".repeat(20_000)).is_ok());
+        assert!(to_markdown(&deep(tree::DEEPEST - 10)).is_ok());
+        assert!(to_markdown(&deep(tree::DEEPEST + 10)).is_err());
+        for page in ["<p>a<li>b<br>", "<svg><path d='M0 0'/><circle/></svg>", "<!-- <div> --><p>a", "<select><option>x"]
+        {
+            assert!(to_markdown(&page.repeat(20_000)).is_ok(), "{page}");
+        }
+        let script = |text: &str| format!("<p>a<script>{}</script><style>{0}</style>", text.repeat(20_000));
+        for text in [
+            "x = \"<div><svg><path>\";\n",
+            "if (a<b && c.d) { e('<b class=\"'); f(x => y); }\n",
+            "for(i=0;i<n;i++){t[i]=e(\"<a href='\"+u+\"'>\")}",
+        ] {
+            assert_eq!(to_markdown(&script(text)).unwrap(), "a", "{text}");
+        }
+    }
+
+    /// Each would take minutes, or gigabytes, if it cost what its writer wanted.
+    #[test]
+    fn a_page_that_costs_more_than_it_is_long_is_read_soon_or_refused() {
+        let attributes = |count: usize| (0..count).map(|at| format!(" a{at}")).collect::<String>();
+        let open: String = (0..200).map(|at| format!("<b a={at}>")).collect();
+        let long = "x".repeat(500_000);
+        let pages = [
+            ("elements", format!("<p>{open}{}", "<p>x".repeat(100_000)), Err("elements")),
+            ("alike", "<b>x</b>".repeat(120_000), Ok("**x****x**")),
+            ("attributes", format!("<p{}>x", attributes(150_000)), Err("attributes")),
+            ("end tags", format!("</p =\"a{}>x", attributes(150_000)), Err("attributes")),
+            ("hidden", format!("<script>a<b c=\"</script><p{}>x", attributes(150_000)), Err("attributes")),
+            ("bodies", format!("<p>x{}", (0..60_000).map(|at| format!("<body a{at}>")).collect::<String>()), Ok("x")),
+            ("stray", format!("<table>{}", "<br>".repeat(250_000)), Err("none of its cells")),
+            ("options", format!("<p>x<select>{}", "<option>x</option>".repeat(60_000)), Ok("x")),
+            ("wide", format!("<table><tr><th>{long}{}</table>", "<tr><td>x".repeat(50_000)), Ok("x")),
+            ("many", format!("<table><tr>{}{}</table>", "<th>x".repeat(40_000), "<tr><td>x".repeat(40_000)), Ok("x")),
+            ("lists", format!("{}{}", "<ul><li>".repeat(60), "x<br>".repeat(100_000)), Err("lists deeper")),
+            ("quotes", format!("{}{}", "<blockquote>".repeat(15), "x<br>".repeat(100_000)), Ok("> x")),
+            ("escaped", "&lt;*_".repeat(160_000), Ok("\\*\\_")),
+            (
+                "ticks",
+                format!("<code>{}</code>", (1..1_400).map(|at| "`".repeat(at) + "x").collect::<String>()),
+                Ok("x"),
+            ),
+        ];
+        for (name, page, expect) in pages {
+            match (to_markdown(&page), expect) {
+                (Ok(markdown), Ok(part)) => {
+                    assert!(markdown.contains(part) && markdown.len() < 10 * page.len(), "{name}: {}", markdown.len());
+                }
+                (Err(error), Err(part)) => assert!(error.contains(part), "{name}: {error}"),
+                (found, _) => panic!("{name}: {:?}", found.map(|markdown| markdown.len())),
+            }
+        }
     }
 }

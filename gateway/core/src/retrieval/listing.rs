@@ -13,6 +13,9 @@ pub const MOST_SITEMAPS: usize = 50;
 /// The most URLs of a list that are looked at: so many may stand in a sitemap.
 const MOST_LOOKED_AT: usize = 50_000;
 
+/// How deep a sitemap nests at most; those with pictures and videos nest half as deep.
+const DEEPEST: usize = 8;
+
 /// The pages that an `llms.txt` links, in its order, each once.
 #[must_use]
 pub fn links(base: &Address, markdown: &str) -> Vec<Address> {
@@ -25,8 +28,8 @@ pub fn links(base: &Address, markdown: &str) -> Vec<Address> {
         !fenced && !is_fence
     });
     for target in lines.flat_map(targets).take(MOST_LOOKED_AT).flatten() {
-        if let Ok(address) = base.join(target)
-            && found.len() < MOST_PAGES
+        if found.len() < MOST_PAGES
+            && let Ok(address) = base.join(target)
             && address != *base
             && seen.insert(address.clone())
         {
@@ -92,6 +95,9 @@ pub fn sitemap(base: &Address, xml: &str, wanted: impl Fn(&str) -> bool) -> Resu
         let at = reader.buffer_position();
         match reader.read_event().map_err(|error| format!("it is no sitemap: {error}, at byte {at}"))? {
             Event::Start(element) => {
+                if path.len() == DEEPEST {
+                    return Err(format!("it is no sitemap, for it nests elements deeper than {DEEPEST}, at byte {at}"));
+                }
                 path.push(element.local_name().as_ref().to_owned());
                 if path.len() == 1 && !matches!(path[0].as_str(), "urlset" | "sitemapindex") {
                     return Err(format!("it is no sitemap, for it begins with <{}>", shortened(&path[0])));
@@ -211,5 +217,8 @@ mod tests {
             let error = sitemap(&base, text, |_| true).unwrap_err();
             assert!(error.contains(why), "{text}: {error}");
         }
+        let deep = format!("<urlset>{}{}", "<a>".repeat(200_000), "</a>".repeat(200_000));
+        let error = sitemap(&base, &deep, |_| true).unwrap_err();
+        assert_eq!(error, "it is no sitemap, for it nests elements deeper than 8, at byte 29");
     }
 }

@@ -110,9 +110,7 @@ fn outside<'a>(text: &'a str, lines: &mut [Line<'a>], above: &mut Above) -> Kind
         return Kind::Heading { level, title: title.into() };
     }
     if let (Some(level), Some(first)) = (underline(text), above.paragraph) {
-        let title: Vec<&str> = lines[first..].iter().map(|line| line.text.trim()).collect();
-        let title = title.join(" ");
-        if title.len() <= LONGEST_TITLE {
+        if let Some(title) = joined(&lines[first..]) {
             let mut lines = lines[first..].iter_mut();
             if let Some(line) = lines.next() {
                 line.kind = Kind::Heading { level, title: title.into() };
@@ -121,6 +119,8 @@ fn outside<'a>(text: &'a str, lines: &mut [Line<'a>], above: &mut Above) -> Kind
             *above = Above::default();
             return Kind::Underline;
         }
+        // It only grows, so it is not joined again.
+        (above.paragraph, above.is_other) = (None, true);
     }
     if above.paragraph.is_some() || above.is_other {
         // An item or a quote ends a paragraph, and another line goes on with either.
@@ -134,6 +134,19 @@ fn outside<'a>(text: &'a str, lines: &mut [Line<'a>], above: &mut Above) -> Kind
     above.is_other = !is_paragraph;
     above.paragraph = is_paragraph.then_some(lines.len());
     Kind::Text
+}
+
+/// A heading of these lines; none where it is too long for one.
+fn joined(lines: &[Line<'_>]) -> Option<String> {
+    let mut title = String::new();
+    for part in lines.iter().map(|line| line.text.trim()) {
+        if title.len() + part.len() > LONGEST_TITLE {
+            return None;
+        }
+        let space = if title.is_empty() { "" } else { " " };
+        title.extend([space, part]);
+    }
+    Some(title)
 }
 
 /// How far a line is indented, and what stands there.
@@ -305,6 +318,18 @@ mod tests {
             assert!(titles.is_empty(), "{markdown}: {titles:?}");
         }
         check(&format!("{}\n---\n", "word ".repeat(100)), &[]);
+    }
+
+    #[test]
+    fn a_paragraph_of_lines_is_read_at_once() {
+        // Each but the first of these lines could make a heading of all lines above it.
+        let long = "word ".repeat(100);
+        for lines in ["-\n".repeat(500_000), "a\n-\n".repeat(250_000), "a\n=\n-\n".repeat(160_000)] {
+            assert!(read(&format!("{long}\n{lines}")).iter().any(|line| line.kind == Kind::Text));
+        }
+        let padded = format!("{long}{}\n", " ".repeat(500_000));
+        check(&format!("{padded}{}", "-\n".repeat(250_000)), &[]);
+        assert_eq!(read(&"> 1. ".repeat(200_000)).len(), 1);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod airplane;
 pub mod chunk;
+pub mod dated;
 pub mod host;
 pub mod html;
 pub mod listing;

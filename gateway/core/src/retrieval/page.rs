@@ -32,6 +32,12 @@ impl Page {
         Duration::try_from(now.duration_since(self.confirmed)).unwrap_or_default()
     }
 
+    /// Whether it is the same page with the same text, for the same projects.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        (&self.name, &self.version, &self.tags) == (&other.name, &other.version, &other.tags)
+    }
+
     #[must_use]
     pub fn is_stale(&self, now: Timestamp) -> bool {
         self.max_age.is_some_and(|most| self.age(now) > most)

@@ -4,11 +4,11 @@
 //! says `captureException`. Where it is known what chunks mean, a second ranking can be had by that,
 //! and both as one: given two that words find alike, the one that is nearer by meaning.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ptr;
 use std::sync::Arc;
 
-use bm25::{SearchEngine, SearchEngineBuilder, Tokenizer};
+use bm25::{Embedder, EmbedderBuilder, Scorer, Tokenizer};
 use rust_stemmers::{Algorithm, Stemmer};
 
 use crate::retrieval::chunk::Chunk;
@@ -27,7 +27,7 @@ pub struct Index {
 
 struct Body {
     chunks: Vec<Chunk>,
-    engine: Option<SearchEngine<u32, u32, Words>>,
+    engine: Option<Engine>,
 }
 
 impl std::fmt::Debug for Index {
@@ -36,12 +36,21 @@ impl std::fmt::Debug for Index {
     }
 }
 
-/// A chunk that fits, and how well: the higher the better, with no fixed upper end.
+impl Default for Index {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
+/// A chunk that fits, and how well: the higher the better.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hit<'a> {
     pub chunk: &'a Chunk,
     pub page: Option<&'a Page>,
-    /// By its words; 0 where none of them was looked for.
+    /// By its words, beside the other chunks for the same query (BM25): it tells which come first, and
+    /// nothing else, for it grows with the query. 0 where words were not looked for.
+    pub rank: f32,
+    /// How much of what is asked it says, by its words, whatever the length of the query.
     pub score: f32,
     /// How near it is to what is meant, up to 1. None where it was not ranked by that.
     pub similarity: Option<f32>,
@@ -50,10 +59,7 @@ pub struct Hit<'a> {
 impl Index {
     #[must_use]
     pub fn new(chunks: Vec<Chunk>) -> Self {
-        let searched: Vec<String> = chunks.iter().map(Chunk::whole).collect();
-        let engine = (!chunks.is_empty()).then(|| {
-            SearchEngineBuilder::<u32, u32, Words>::with_tokenizer_and_corpus(Words::default(), searched).build()
-        });
+        let engine = (!chunks.is_empty()).then(|| Engine::new(&chunks));
         Self { body: Arc::new(Body { chunks, engine }), pages: BTreeMap::new(), vectors: Arc::default() }
     }
 
@@ -100,7 +106,7 @@ impl Index {
     pub fn nearest<'a>(&'a self, nearness: &Nearness) -> impl Iterator<Item = Hit<'a>> {
         nearness.0.iter().filter_map(|(at, similarity)| {
             let chunk = self.body.chunks.get(*at)?;
-            Some(Hit { chunk, page: self.pages.get(&chunk.page), score: 0.0, similarity: Some(*similarity) })
+            Some(Hit { chunk, page: self.pages.get(&chunk.page), rank: 0.0, score: 0.0, similarity: Some(*similarity) })
         })
     }
 
@@ -117,32 +123,90 @@ impl Index {
     /// The best chunks for a query, best first.
     #[must_use]
     pub fn search(&self, query: &str, limit: usize) -> Vec<Hit<'_>> {
+        self.search_each(&[query], limit)
+    }
+
+    /// The best chunks for several queries together, best first, each with its score for the one that it
+    /// answers best.
+    #[must_use]
+    pub fn search_each(&self, queries: &[&str], limit: usize) -> Vec<Hit<'_>> {
         let Some(engine) = &self.body.engine else { return Vec::new() };
-        let mut hits: Vec<_> = engine
-            .search(beginning(query), limit)
-            .into_iter()
+        let asked: Vec<_> = queries.iter().map(|query| engine.asked(query)).collect();
+        let all = engine.embedder.embed(beginning(&queries.join("\n")));
+        let found = engine.scorer.matches(&all).into_iter().take(limit);
+        let mut hits: Vec<_> = found
             .filter_map(|found| {
-                let chunk = self.body.chunks.get(found.document.id as usize)?;
-                let hit = Hit { chunk, page: self.pages.get(&chunk.page), score: found.score, similarity: None };
-                Some((found.document.id, hit))
+                let chunk = self.body.chunks.get(found.id as usize)?;
+                let score = asked.iter().map(|asked| engine.score(found.id, asked)).fold(0.0, f32::max);
+                let hit = Hit { chunk, page: self.pages.get(&chunk.page), rank: found.score, score, similarity: None };
+                Some((found.id, hit))
             })
             .collect();
-        // Equal scores come in the order of the documents, so that a choice can be repeated: also
+        // Equal ranks come in the order of the documents, so that a choice can be repeated: also
         // those of one page, which the engine gives in any order.
         let by_place = |a: &(u32, Hit<'_>), b: &(u32, Hit<'_>)| (&a.1.chunk.page, a.0).cmp(&(&b.1.chunk.page, b.0));
-        hits.sort_by(|a, b| b.1.score.total_cmp(&a.1.score).then_with(|| by_place(a, b)));
+        hits.sort_by(|a, b| b.1.rank.total_cmp(&a.1.rank).then_with(|| by_place(a, b)));
         hits.into_iter().map(|(_, hit)| hit).collect()
     }
 
-    /// How much chunks that a query found count for beside their score, by what stands behind that
+    /// How much chunks that a query found count for beside their rank, by what stands behind that
     /// query: a task behind what one of its steps looks up. It only tells which of them come first.
     pub fn leaning<'a>(&'a self, found: &[Hit<'a>], behind: &str) -> impl Fn(&Hit<'a>) -> f32 + use<'a> {
-        let best = |hits: &[Hit<'_>]| hits.iter().map(|hit| hit.score).fold(0.0, f32::max);
+        let best = |hits: &[Hit<'_>]| hits.iter().map(|hit| hit.rank).fold(0.0, f32::max);
         let fit = if behind.trim().is_empty() { Vec::new() } else { self.search(behind, self.body.chunks.len()) };
-        // Scores have no fixed upper end, and grow with the length of what is asked.
+        // Ranks have no fixed upper end, and grow with the length of what is asked.
         let scale = BEHIND * best(found) / best(&fit).max(f32::MIN_POSITIVE);
-        let scores: HashMap<_, f32> = fit.iter().map(|hit| (ptr::from_ref(hit.chunk), hit.score * scale)).collect();
+        let scores: HashMap<_, f32> = fit.iter().map(|hit| (ptr::from_ref(hit.chunk), hit.rank * scale)).collect();
         move |hit| scores.get(&ptr::from_ref(hit.chunk)).copied().unwrap_or(0.0)
+    }
+}
+
+/// What ranks chunks by their words, and tells how much of a query each says.
+struct Engine {
+    embedder: Embedder<u32, Words>,
+    scorer: Scorer<u32, u32>,
+    /// The words of each chunk, and what they count for there: by how often and among how many.
+    words: Vec<HashMap<u32, f32>>,
+    /// How many different words a chunk has, on average.
+    typical: f32,
+}
+
+/// How the score of a chunk depends on the number of words that are asked for: a short query is said in
+/// whole, of a long one nobody says as much. Measured: with 1, which is the share, long tasks get nothing,
+/// and with 0.5 the longer a task of something else is, the more.
+const LENGTH: f32 = 0.75;
+
+impl Engine {
+    #[expect(clippy::cast_precision_loss, reason = "they are counts of words")]
+    #[expect(clippy::cast_possible_truncation, reason = "there is no room for so many chunks")]
+    fn new(chunks: &[Chunk]) -> Self {
+        let whole: Vec<String> = chunks.iter().map(Chunk::whole).collect();
+        let texts: Vec<&str> = whole.iter().map(String::as_str).collect();
+        let embedder =
+            EmbedderBuilder::<u32, Words>::with_tokenizer_and_fit_to_corpus(Words::default(), &texts).build();
+        let (mut scorer, mut words) = (Scorer::new(), Vec::with_capacity(chunks.len()));
+        for (id, text) in texts.into_iter().enumerate() {
+            let embedding = embedder.embed(text);
+            words.push(embedding.iter().map(|word| (word.index, word.value)).collect::<HashMap<_, _>>());
+            scorer.upsert(&(id as u32), embedding);
+        }
+        let typical = words.iter().map(HashMap::len).sum::<usize>() as f32 / words.len().max(1) as f32;
+        Self { embedder, scorer, words, typical }
+    }
+
+    /// The different words of a query.
+    fn asked(&self, query: &str) -> BTreeSet<u32> {
+        self.embedder.embed(beginning(query)).indices().copied().collect()
+    }
+
+    /// How much of what is asked a chunk says. Rare words count for no more than others: in a few pages
+    /// chance makes a word rare, and a word that is on every page tells best what they are about. No chunk
+    /// says more words than it has, so that more are not asked for.
+    #[expect(clippy::cast_precision_loss, reason = "they are counts of words")]
+    fn score(&self, id: u32, asked: &BTreeSet<u32>) -> f32 {
+        let Some(words) = self.words.get(id as usize) else { return 0.0 };
+        let said: f32 = asked.iter().filter_map(|word| words.get(word)).sum();
+        said / (asked.len() as f32).min(self.typical).max(1.0).powf(LENGTH)
     }
 }
 
@@ -296,7 +360,7 @@ mod tests {
     fn check_fused(words: &[(usize, f32)], nearest: &[(usize, f32)], weight: f32, expect: &[usize]) {
         let chunk = |at: usize| Chunk { page: at.to_string(), headings: Vec::new(), text: String::new() };
         let chunks: Vec<_> = (0..9).map(chunk).collect();
-        let hit = |at: usize, score, similarity| Hit { chunk: &chunks[at], page: None, score, similarity };
+        let hit = |at: usize, score, similarity| Hit { chunk: &chunks[at], page: None, rank: score, score, similarity };
         let words = words.iter().map(|(at, counts)| (hit(*at, *counts, None), *counts)).collect();
         let nearest: Vec<_> = nearest.iter().map(|(at, similarity)| hit(*at, 0.0, Some(*similarity))).collect();
         let is_near = |hit: &Hit<'_>| nearest.iter().any(|near| near.chunk == hit.chunk);

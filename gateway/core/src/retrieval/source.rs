@@ -36,7 +36,8 @@ struct Document {
     name: Option<String>,
     /// How often pages are asked for anew; 1h where it is left out.
     refresh: Option<Span>,
-    /// A page that was not seen to be current for longer is stale.
+    /// A page that was not seen to be current for longer is stale: of what is fetched 30d where it is left
+    /// out, or three times `refresh` where that is longer; of a folder no page is, where it is left out.
     max_age: Option<Span>,
     /// The languages that its pages are about, where they do not say themselves.
     languages: Vec<String>,
@@ -109,6 +110,8 @@ pub enum Problem {
 /// The most sources of one policy.
 const MOST_SOURCES: usize = 20;
 const REFRESH: Duration = Duration::from_secs(3_600);
+/// Long enough for a site that is down for a week, and too short for a page that was given up.
+const MAX_AGE: Duration = Duration::from_secs(30 * 86_400);
 const SOONEST: Duration = Duration::from_secs(1);
 const LATEST: Duration = Duration::from_secs(30 * 86_400);
 
@@ -138,7 +141,8 @@ impl TryFrom<Document> for Source {
             names.into_iter().map(|name| tag(&name).ok_or(Problem::Tag(name))).collect::<Result<_, _>>()
         };
         let tags = Tags { languages: tags(languages)?, frameworks: tags(frameworks)? };
-        Ok(Self { name, kind, refresh: refresh.0, max_age: max_age.map(|span| span.0), tags })
+        let by_default = (!is_folder).then(|| MAX_AGE.max(refresh.0 * 3));
+        Ok(Self { name, kind, refresh: refresh.0, max_age: max_age.map(|span| span.0).or(by_default), tags })
     }
 }
 
@@ -287,7 +291,10 @@ mod tests {
             (page.max_age.unwrap().as_secs(), page.tags.languages.as_slice()),
             (172_800, &["python".into()][..])
         );
-        assert!(matches!(list.kind, Kind::LlmsTxt(_)) && list.refresh == REFRESH && list.max_age.is_none());
+        assert!(matches!(list.kind, Kind::LlmsTxt(_)) && list.refresh == REFRESH && list.max_age == Some(MAX_AGE));
+        assert_eq!(only_folder.as_slice()[0].max_age, None);
+        let seldom = read("[{ url: 'https://a.example.com/x', refresh: 20d }]").unwrap();
+        assert_eq!(seldom.as_slice()[0].max_age, Some(Duration::from_secs(60 * 86_400)));
         assert!(matches!(full.kind, Kind::Page(_)));
         let Kind::Sitemap { only, .. } = &sitemap.kind else { panic!("{sitemap:?}") };
         assert!(only[0].matches("https://a.example.com/docs/b") && !only[0].matches("https://a.example.com/blog"));

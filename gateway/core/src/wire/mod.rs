@@ -25,6 +25,7 @@ pub mod results;
 pub mod route;
 pub mod splice;
 pub mod sse;
+mod task;
 pub mod tools;
 pub mod traceparent;
 pub mod turn;

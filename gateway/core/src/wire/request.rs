@@ -39,6 +39,8 @@ pub struct Request {
     pub strays: Vec<Stray>,
     /// What the user says before the model's first word, block by block.
     pub opening: Vec<String>,
+    /// What the user asks for, without what an agent puts beside it.
+    pub task: String,
     /// The session that the body names.
     pub session: Option<String>,
     /// How many replies it asks for at once; each may be as long as the limit.
@@ -68,13 +70,6 @@ impl Request {
             Dialect::Chat => chat::request::read(json),
             Dialect::Responses => responses::request::read(json),
         }
-    }
-
-    /// What the user asks for: the last block of the opening that is not an agent's boilerplate.
-    #[must_use]
-    pub fn task(&self) -> &str {
-        let spoken = |text: &&String| !is_boilerplate(text);
-        self.opening.iter().rev().find(spoken).map_or("", String::as_str)
     }
 
     /// Adds standing text behind the agent's own system text. Where it is told so it ends with a
@@ -157,12 +152,6 @@ impl Request {
     pub fn ask_for_usage(&self, patch: &mut Patch) -> bool {
         self.dialect == Dialect::Chat && self.stream && chat::request::ask_for_usage(&self.json, patch)
     }
-}
-
-/// Agents wrap their own notes in tags, or head them; what a person typed begins otherwise.
-fn is_boilerplate(text: &str) -> bool {
-    let text = text.trim();
-    text.is_empty() || text.starts_with("# AGENTS.md") || (text.starts_with('<') && text.ends_with('>'))
 }
 
 /// Whether a lenient reader could take one name for the other.

@@ -8,11 +8,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{anyhow, bail, ensure};
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
 
 use crate::cli::{out, runtime};
 use crate::config::{Config, Policy};
-use crate::docs::{self, AT_ONCE, Asking, Shelf, Told};
+use crate::docs::{self, Asking, Shelf, Told};
 use crate::gate::files;
 use crate::tls;
 
@@ -31,7 +31,7 @@ pub(super) enum Command {
         /// Only this policy.
         policy: Option<String>,
     },
-    /// Show what a policy's documents would put before the model for a task.
+    /// Show what a policy's documents would put before the model for a task, and why not the rest.
     #[command(after_help = "Example:\n  jetway docs search wizard \"add analytics to my Django app\"")]
     Search {
         /// The policy whose documents are asked.
@@ -101,8 +101,8 @@ fn refresh(shelves: &[Shelf]) -> anyhow::Result<()> {
                 *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
             }
         };
-        let places = Arc::new(Semaphore::new(AT_ONCE));
-        let asking = Asking { tls: tls::client()?, places, forced: true, tell: Arc::new(tell) };
+        let (places, stop) = (Arc::default(), CancellationToken::new());
+        let asking = Asking { tls: tls::client()?, places, forced: true, tell: Arc::new(tell), stop };
         runtime()?.block_on(docs::refresh(shelf, asking));
     }
     if let Some(error) = broken.lock().unwrap_or_else(PoisonError::into_inner).take() {
@@ -115,7 +115,7 @@ fn refresh(shelves: &[Shelf]) -> anyhow::Result<()> {
 
 fn show(config: &Config, hash: &str, json: bool) -> anyhow::Result<()> {
     ensure!(hash.len() >= 8, "a hash of fewer than 8 characters could be anything's");
-    let found = docs::find(&config.state.join(files::DOCS), hash)?;
+    let found = docs::find((&config.state.join(files::DOCS), &config.state.join(files::SHOWN)), hash)?;
     if json {
         let rows = found.iter().map(|found| {
             json!({

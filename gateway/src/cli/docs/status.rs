@@ -6,7 +6,7 @@ use jetway_core::retrieval::page::in_words;
 use jiff::Timestamp;
 
 use crate::cli::out;
-use crate::docs::{self, Failing, OfSource, Shelf};
+use crate::docs::{self, Failing, OfSource, Shelf, State};
 
 /// The most failing pages of a source that are listed; `--json` has all.
 const LISTED: usize = 5;
@@ -18,7 +18,7 @@ pub(super) fn run(shelves: &[Shelf], json: bool) -> anyhow::Result<()> {
         return out::line(&serde_json::to_string_pretty(&sources)?);
     }
     let mut rows: Vec<_> = sources.iter().map(row).collect();
-    let mut heading = vec!["POLICY", "SOURCE", "PAGES", "FETCHED", "AGE", "STALE", "FAILING"];
+    let mut heading = vec!["POLICY", "SOURCE", "PAGES", "FETCHED", "AGE", "MAX AGE", "STALE", "FAILING"];
     if sources.iter().any(|source| source.meant.is_some()) {
         heading.push("EMBEDDED");
         for (row, source) in rows.iter_mut().zip(&sources) {
@@ -29,15 +29,7 @@ pub(super) fn run(shelves: &[Shelf], json: bool) -> anyhow::Result<()> {
     for source in &sources {
         let failing: Vec<_> = all_failing(source).collect();
         for failing in failing.iter().take(LISTED) {
-            let again = failing.next.duration_since(now);
-            let again = in_words(Duration::try_from(again).unwrap_or_default());
-            out::line(&format!(
-                "\n{}: {}\n  {} (failed {} times; asked again in {again})",
-                source.policy,
-                failing.url,
-                out::shown(&failing.why),
-                failing.times
-            ))?;
+            out::line(&format!("\n{}: {}\n  {}", source.policy, failing.url, told(failing, now)))?;
         }
         if failing.len() > LISTED {
             out::line(&format!("\n{} more of {}; --json lists them", failing.len() - LISTED, source.source))?;
@@ -49,6 +41,17 @@ pub(super) fn run(shelves: &[Shelf], json: bool) -> anyhow::Result<()> {
         if unreadable.len() > LISTED {
             out::line(&format!("\n{} more of {}; --json lists them", unreadable.len() - LISTED, source.source))?;
         }
+        let large: Vec<_> = source.pages.iter().filter(|page| !page.too_large.is_empty()).collect();
+        for page in large.iter().take(LISTED) {
+            let (name, count, first) = (out::shown(&page.page), page.too_large.len(), out::shown(&page.too_large[0]));
+            out::line(&format!(
+                "\n{}: {name}\n  {count} of its sections are larger than the allowance, so that no task brings them in; the first is `{first}`",
+                source.policy
+            ))?;
+        }
+        if large.len() > LISTED {
+            out::line(&format!("\n{} more of {}; --json lists them", large.len() - LISTED, source.source))?;
+        }
         for page in &source.pages {
             let Some(problem) = &page.front_matter else { continue };
             let (page, line, why) = (out::shown(&page.page), problem.line, out::shown(&problem.why));
@@ -58,11 +61,29 @@ pub(super) fn run(shelves: &[Shelf], json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Why something cannot be had, how bad that is, and what becomes of it.
+fn told(failing: &Failing, now: Timestamp) -> String {
+    let between =
+        |from: Timestamp, to: Timestamp| in_words(Duration::try_from(to.duration_since(from)).unwrap_or_default());
+    let long = failing.since.map(|since| format!(" for {}", between(since, now))).unwrap_or_default();
+    let mark = match failing.state {
+        State::Gone => "gone: ",
+        State::Long => "failing for long: ",
+        State::Lately => "",
+    };
+    let (why, times, again) = (out::shown(&failing.why), failing.times, between(now, failing.next));
+    let advice = match failing.state {
+        State::Gone => "; what is here is shown as it last was: name where it moved to, or take it out",
+        State::Long | State::Lately => "",
+    };
+    format!("{mark}{why} (failed {times} times{long}; asked again in {again}){advice}")
+}
+
 fn all_failing(source: &OfSource) -> impl Iterator<Item = &Failing> {
     source.lists_failing.iter().chain(source.pages.iter().filter_map(|page| page.failing.as_ref()))
 }
 
-/// Pages of a folder that cannot be read, and why.
+/// Pages that are left out, and why.
 fn unreadable(source: &OfSource) -> impl Iterator<Item = (&str, &str)> {
     source.pages.iter().filter_map(|page| Some((page.page.as_str(), page.unreadable.as_deref()?)))
 }
@@ -79,6 +100,7 @@ fn row(source: &OfSource) -> Vec<String> {
         pages,
         newest.map_or_else(|| String::from("never"), |at| format!("{at:.0}")),
         oldest.map(|age| in_words(Duration::from_secs(age))).unwrap_or_default(),
+        source.max_age_seconds.map_or_else(|| String::from("none"), |most| in_words(Duration::from_secs(most))),
         stale.to_string(),
         (all_failing(source).count() + unreadable(source).count()).to_string(),
     ]

@@ -28,7 +28,7 @@ impl Query {
             let wanted = if is_embedded { marks.trim_matches(['{', '}']).replace(',', " ") } else { marks };
             let wanted = self.parameter(wanted.as_str());
             // PostgreSQL is not to see beforehand which are wanted: of those that many have it would read the rows
-            // one by one, and does not count what it costs that their lists are kept beside them.
+            // one by one.
             let (marked, column) = if is_embedded {
                 (format!("number IN (SELECT rowid FROM mark WHERE mark MATCH {wanted})"), "number")
             } else {
@@ -39,7 +39,8 @@ impl Query {
                 "said (run, id) AS (SELECT run, id FROM body WHERE {marked}
                     UNION ALL SELECT run, id FROM body WHERE {column} IS NULL AND words IS NOT NULL)"
             ));
-            says = format!("body.id IN (SELECT id FROM said) AND {says}");
+            // Only in this order is what was said in others not unpacked.
+            says = format!("CASE WHEN body.id IN (SELECT id FROM said) THEN {says} END");
             let may = "(id IN (SELECT run FROM told) OR id IN (SELECT run FROM said))";
             self.conditions.push(String::from(may));
         }

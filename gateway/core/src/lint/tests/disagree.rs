@@ -127,3 +127,127 @@ fn pages_that_disagree_with_the_code_of_an_airplane() {
     check(react, "# A\n`oldCall` was removed.\n", &["airplanes/plane/src/main.tsx:5 disagreement"]);
     check((&["python"], &[]), "# A\n`oldCall` was removed.\n", &[]);
 }
+
+/// A section of `docs/a.md` and one of `docs/b.md`, each with one fence of code.
+#[track_caller]
+fn fences(language: &str, one: &str, other: &str, is_told: bool) {
+    let fence = |title: &str, code: &str| format!("# {title}\n```{language}\n{code}\n```\n");
+    let texts = vec![page("docs/a.md", &[], &fence("One", one)), page("docs/b.md", &[], &fence("Other", other))];
+    Case::of(texts).check("min_score: 0", if is_told { &["docs/b.md:3 disagreement"] } else { &[] });
+}
+
+#[test]
+fn values_that_a_variable_cannot_both_have() {
+    let (old, new) = ("https://app.posthog.com", "https://us.i.posthog.com");
+    let env = |value: &str| format!("POSTHOG_HOST={value}");
+    let told = |language: &str, one: &str, other: &str| {
+        fences(language, &one.replace('$', old), &other.replace('$', new), true);
+        fences(language, &one.replace('$', old), &other.replace('$', old), false);
+    };
+    told("env", "POSTHOG_HOST=$", "POSTHOG_HOST=\"$\"");
+    told("ts", "process.env.POSTHOG_HOST ?? '$'", "process.env.POSTHOG_HOST || \"$/\"");
+    told("python", "os.environ.get('POSTHOG_HOST', '$')", "os.getenv(\"POSTHOG_HOST\", \"$\")");
+    told("ruby", "ENV.fetch('POSTHOG_HOST', '$')", "ENV['POSTHOG_HOST'] || '$'");
+    told("sh", "export POSTHOG_HOST=$", "run ${POSTHOG_HOST:-$}");
+    fences("ts", "process.env.FLUSH_AT ?? 20", "process.env.FLUSH_AT ?? 1", true);
+    // What is a project's own, what stands for something, and what depends on where it runs.
+    fences("env", "SITE_URL=https://yoursite.com", "SITE_URL=https://myshop.com", false);
+    fences("env", &env(old), &env("<your host>"), false);
+    fences("env", "DATABASE_URL=postgres://localhost/a", "DATABASE_URL=postgres://db.example.com/a", false);
+    fences("sh", "FLUSH_AT=20 npm start", "FLUSH_AT=1 npm start", false);
+    fences("env", &env(new), &format!("# old:\n{}", env(old)), false);
+    let both = |one: &str, other: &str, expect: &[&str]| {
+        let texts = vec![page("docs/a.md", &[], one), page("docs/b.md", &[], other)];
+        Case::of(texts).check("min_score: 0", expect);
+    };
+    let default = format!("# Default\n`POSTHOG_HOST` defaults to `{old}`.\n");
+    both(&default, &format!("# Set\nSet `{}`.\n", env(new)), &["docs/b.md:2 disagreement"]);
+    both(&default, &format!("# Set\nDo not set `{}`.\n", env(new)), &[]);
+    // A page that names both tells them apart.
+    both(&default, &format!("# Set\nSet `{}`.\n## Before\nIt was `{old}`.\n", env(new)), &[]);
+}
+
+#[test]
+fn versions_and_options_that_do_not_go_together() {
+    fences("sh", "npm install posthog-js@1.96.0", "pnpm add posthog-js@2", true);
+    fences("sh", "npm i @posthog/react@^1", "npm i @posthog/react@2", true);
+    fences("sh", "pip install posthog==3.7.0", "pip install posthog==6.0.1", true);
+    fences("json", "\"posthog-js\": \"^1.96.0\"", "\"posthog-js\": \"2.0.0\"", true);
+    fences("ruby", "gem \"posthog-ruby\", \"~> 2.0\"", "gem 'posthog-ruby', '3.1'", true);
+    fences("sh", "cargo add posthog@0.2", "cargo add posthog@0.3.1", true);
+    fences("sh", "npm i -D a posthog-js@1", "npm i -D posthog-js@2", true);
+    fences("text", "+-- posthog-js@1.96.0", "+-- posthog-js@2.0.0", false);
+    fences("sh", "npm install posthog-js@1.96.0", "npm install posthog-js@1", false);
+    fences("sh", "npm install posthog-js@1.96.0", "npm install posthog-js@1.250.0", false);
+    fences("sh", "npm install posthog-js@1.96.0", "npm install posthog-js@latest", false);
+    fences("json", "\"version\": \"1.0.0\"", "\"version\": \"2.0.0\"", false);
+    fences("ts", "posthog.init(KEY, { a: f(1), views: true })", "posthog.init(KEY, { views: false })", true);
+    fences("ts", "new PostHog(KEY, { geo: true })", "new PostHog(KEY, { geo: false })", true);
+    fences("python", "Posthog(KEY, debug=True)", "Posthog(KEY, debug=False)", true);
+    fences("ts", "posthog.init(KEY, { views: true })", "posthog.init(KEY); other({ views: false })", false);
+    fences("ts", "posthog.capture('paid', { first: true })", "posthog.capture('paid', { first: false })", false);
+    fences("ts", "posthog.init(KEY, { views: true })", "// Don't:\nposthog.init(KEY, { views: false })", false);
+}
+
+#[test]
+fn what_a_text_calls_wrong_is_not_what_it_says() {
+    let fence = |line: &str| format!("```ts\n{line}\n```\n");
+    let (old, new) = ("import { Provider } from 'posthog-js/react'", "import { Provider } from '@posthog/react'");
+    let check = |other: &str, expect: &[&str]| {
+        let texts = vec![
+            page("docs/a.md", &[], &format!("# A\n{}`POSTHOG_KEY`\n", fence(new))),
+            page("docs/b.md", &[], &format!("# B\n{other}")),
+        ];
+        Case::of(texts).check("min_score: 0", expect);
+    };
+    for lead in ["Wrong:\n", "Do not import it like this:\n", "Until 1.2 it was:\n", "## Never\n", "❌ Not so:\n"] {
+        check(&format!("{lead}{}", fence(old)), &[]);
+    }
+    check(&fence(&format!("// wrong\n{old}")), &[]);
+    check(&fence(&format!("{old} // deprecated")), &[]);
+    check(&fence(&format!("// wrong\nsomething()\n\n{old}")), &["docs/b.md:6 disagreement"]);
+    check(&format!("After that, add:\n{}", fence(old)), &["docs/b.md:4 disagreement"]);
+    check("Do not\ncall it `POSTHOG_API_KEY`.\n", &[]);
+    check("Call it `POSTHOG_API_KEY`.\n", &["docs/b.md:2 disagreement"]);
+}
+
+#[test]
+fn the_prose_of_a_step_may_disagree_with_a_page() {
+    let check = |step: &str, expect: &[&str]| {
+        let own = page("docs/a.md", &[], "# A\n`POSTHOG_KEY`, and `oldCall` was removed, as `posthog-old` was.\n");
+        Case::of(vec![prose("look.md", step), own]).check("min_score: 0", expect);
+    };
+    check("Set `POSTHOG_KEY`.\n", &[]);
+    check("Set it.\nSet `POSTHOG_API_KEY`.\n", &["look.md:2 disagreement"]);
+    check("```ts\noldCall()\n```\n", &["look.md:2 disagreement"]);
+    check("```ts\noldCaller()\n```\n", &[]);
+}
+
+#[test]
+fn modules_that_one_symbol_cannot_both_be_from() {
+    let ts = |one: &str, other: &str, is_told: bool| {
+        fences(
+            "ts",
+            &format!("import {{ thing }} from '{one}'"),
+            &format!("import {{ thing }} from '{other}'"),
+            is_told,
+        );
+    };
+    ts("next/router", "next/navigation", true);
+    ts("posthog-node", "@posthog/node", true);
+    ts("@mui/material", "@mui/material/Button", false);
+    ts("posthog-js", "src/lib/posthog", false);
+    ts("posthog-js", "posthog-node", false);
+    fences("python", "from posthog import thing", "from posthog_sdk import thing", true);
+    fences("python", "from posthog import thing", "from app.posthog import thing", false);
+    fences("python", "from openai.types.live import thing", "from openai.types.realtime import thing", false);
+    fences("python", "from django.core.urlresolvers import thing", "from django.urls import thing", true);
+    // A package that is gone, by its whole name.
+    let gone = |code: &str, expect: &[&str]| {
+        let old = page("docs/a.md", &[], "# A\nThe package `@posthog/old` has been renamed.\n");
+        Case::of(vec![old, page("docs/b.md", &[], &format!("# B\n```sh\n{code}\n```\n"))])
+            .check("min_score: 0", expect);
+    };
+    gone("npm i @posthog/old", &["docs/b.md:3 disagreement"]);
+    gone("npm i @posthog/old-react", &[]);
+}

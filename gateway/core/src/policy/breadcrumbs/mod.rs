@@ -163,13 +163,18 @@ impl Path {
     /// # Errors
     /// What is wrong and where, in words for the model.
     pub fn check_evidence(&self, at: usize, evidence: Option<&str>) -> Result<(), String> {
-        let schema = self.texts.get(at).and_then(|texts| texts.schema.as_deref());
-        schema.map_or(Ok(()), |schema| evidence::check(schema, evidence))
+        self.schema(at).map_or(Ok(()), |schema| evidence::check(schema, evidence))
     }
 
     #[must_use]
     pub fn steps(&self) -> &[Step] {
         self.rules.steps()
+    }
+
+    /// The schema of a step's evidence.
+    #[must_use]
+    pub fn schema(&self, at: usize) -> Option<&str> {
+        self.texts.get(at)?.schema.as_deref()
     }
 
     /// The text by which a step is told, or that there is none left. `more` goes behind its prose.

@@ -52,19 +52,22 @@ pub fn unasked(airplanes: &[Airplane], profile: &Profile, can_ask: bool) -> Opti
     let best = for_project(airplanes, profile).into_iter().next()?;
     let is_sure = matches!(best.tags.fits(profile), Fit::Framework { .. });
     is_sure.then(|| {
-        let mut answer = if can_ask { overview(best) } else { framed(best, "README.md", (&best.readme, &best.rev)) };
+        let mut answer = if can_ask { overview(best) } else { readme(best) };
         answer.text.insert_str(0, LEAD);
         answer
     })
 }
 
-/// The files of the best one that are for a step, within so many tokens.
+/// The files of the best one that are for a step, within so many tokens, where its README was shown before.
 #[must_use]
 pub fn for_step(airplanes: &[Airplane], profile: &Profile, step_and_room: (&str, usize)) -> Answer {
-    besides(airplanes, profile, step_and_room, &Known::default()).0
+    let best = for_project(airplanes, profile).into_iter().next();
+    let known = best.map(|best| Known::of(&readme(best).text)).unwrap_or_default();
+    besides(airplanes, profile, step_and_room, &known).0
 }
 
-/// The same, and the names of those that stand in the prompt already, which are not shown again.
+/// The same, its README first where that does not stand in the prompt already; and the names of the files
+/// that do, which are not shown again.
 pub(super) fn besides(
     airplanes: &[Airplane],
     profile: &Profile,
@@ -74,9 +77,11 @@ pub(super) fn besides(
     let (mut answer, mut again) = (Answer::default(), Vec::new());
     let best = for_project(airplanes, profile).into_iter().next();
     let Some(best) = best.filter(|best| best.tags.fits(profile) != Fit::Neutral) else { return (answer, again) };
-    for file in best.files.iter().filter(|file| file.steps.iter().any(|own| own == step)) {
-        let shown = framed(best, &file.path, (&file.text, &file.rev));
-        if known.has_block(&shown.text) {
+    let files: Vec<_> = best.files.iter().filter(|file| file.steps.iter().any(|own| own == step)).collect();
+    let readme = Some(readme(best)).filter(|readme| !files.is_empty() && !known.has_all(&readme.text));
+    let files = files.into_iter().map(|file| framed(best, &file.path, (&file.text, &file.rev)));
+    for shown in readme.into_iter().chain(files) {
+        if known.has_all(&shown.text) {
             again.extend(shown.shown.into_iter().map(|shown| shown.source));
         } else if tokens::estimate(&answer.text) + tokens::estimate(&shown.text) <= room {
             answer.text.push_str(&shown.text);
@@ -121,8 +126,12 @@ fn none_fits(profile: &Profile) -> String {
     format!("There is no model airplane for a project like this one ({}). Go on without.", is.join(", "))
 }
 
+fn readme(plane: &Airplane) -> Answer {
+    framed(plane, "README.md", (&plane.readme, &plane.rev))
+}
+
 fn overview(plane: &Airplane) -> Answer {
-    let mut answer = framed(plane, "README.md", (&plane.readme, &plane.rev));
+    let mut answer = readme(plane);
     answer.text.push_str("Its files, each shown by `show_airplane` with its path:\n");
     for file in &plane.files {
         answer.text.push_str(&format!("- `{}`: {}\n", file.path, file.shows));

@@ -88,9 +88,9 @@ impl Known {
         self.0.contains(escaped(&hit.chunk.text).as_str())
     }
 
-    /// Whether this stands in the prompt as it would be shown.
-    pub(super) fn has_block(&self, block: &str) -> bool {
-        self.0.contains(block)
+    /// Whether all that this text shows stands in the prompt as it would be shown.
+    pub(super) fn has_all(&self, text: &str) -> bool {
+        blocks(text).all(|block| self.0.contains(block))
     }
 }
 
@@ -131,7 +131,7 @@ mod tests {
 
     fn has(known: &Known, text: &str) -> bool {
         let chunk = Chunk { page: "p".into(), headings: vec!["h".into()], text: text.into() };
-        known.has(&Hit { chunk: &chunk, page: None, score: 1.0, similarity: None })
+        known.has(&Hit { chunk: &chunk, page: None, rank: 1.0, score: 1.0, similarity: None })
     }
 
     fn shown(text: &str) -> String {
@@ -145,7 +145,7 @@ mod tests {
         let text =
             format!("Do it.{}<jetway_step id=\"a\">\nGo.\n{AIRPLANE}</jetway_step>\n", shown("One.\n\nTwo </b>."));
         let known = Known::of(&text);
-        assert!(has(&known, "One.\n\nTwo </b>.") && known.has_block(AIRPLANE));
+        assert!(has(&known, "One.\n\nTwo </b>.") && known.has_all(AIRPLANE));
         for other in ["One.", "Two </b>.", "h", "Go.", "Do it.", "", "start()"] {
             assert!(!has(&known, other), "{other:?}");
         }

@@ -46,7 +46,7 @@ pub fn search(
         return Err(format!("`{SEARCH_DOCS}` needs a text `query`: what you want to know."));
     };
     // By words alone: a call is answered at once, and asks nobody what it means.
-    let asked = Asked { task: &query, behind: "", profile, now, nearness: None };
+    let asked = Asked { task: &[&query], behind: "", profile, now, nearness: None };
     let (chosen, again) = besides(rules, index, asked, &|hit| known.has(hit));
     let again: Vec<String> = again.iter().map(|hit| hit.chunk.path()).collect();
     let mut text: String = chosen.iter().map(|hit| passage(hit, now)).collect();

@@ -24,7 +24,7 @@ pub struct Wanted<'a> {
 }
 
 /// What goes with a step: the sections that its queries find, and nearest to it the files of a model
-/// airplane that are for it. All of it is within one allowance. Files come first into it, for an
+/// airplane that are for it, behind its README. All of it is within one allowance. Files come first into it, for an
 /// operator has named each of them. What stands in the prompt already is named and not said again.
 #[must_use]
 pub fn for_step(
@@ -38,7 +38,7 @@ pub fn for_step(
     let room = rules.allowance().saturating_sub(tokens::estimate(&files.text));
     let mut answer = Answer::default();
     if let Some(index) = index {
-        let queries = wanted.docs.join("\n");
+        let queries: Vec<&str> = wanted.docs.iter().map(String::as_str).collect();
         // By words alone: they are an operator's, who can say what the pages say.
         let asked = Asked { task: &queries, behind: beginning(wanted.task), profile, now, nearness: None };
         let Chosen { hits, again: sections, .. } = within(room, rules, index, asked, &|hit| wanted.known.has(hit));
@@ -142,14 +142,38 @@ mod tests {
             assert_eq!(found, expect, "{allowance}");
             assert!(tokens::estimate(&answer.text) <= allowance, "{allowance}: {}", answer.text);
         };
-        check(1_000, &["Buttons", "Errors", "django/a.py", "django/b.py"]);
+        check(1_000, &["Buttons", "Errors", "django/README.md", "django/a.py", "django/b.py"]);
         (50..1_000).for_each(|allowance| {
             let answer = told(allowance, &["naming events"], django, &Known::default());
             assert!(tokens::estimate(&answer.text) <= allowance, "{allowance}: {}", answer.text);
         });
         let files = tokens::estimate(&told(1_000, &[], django, &Known::default()).text);
-        check(files + 1, &["django/a.py", "django/b.py"]);
-        check(files / 2 + 1, &["django/a.py"]);
+        check(files + 1, &["django/README.md", "django/a.py", "django/b.py"]);
+        check(files - 1, &["Errors", "django/README.md", "django/a.py"]);
+    }
+
+    #[test]
+    fn the_readme_comes_before_the_files_unless_it_was_shown_before() {
+        let django = "Add it to my Django app.";
+        let check = |known: &str, expect: &[&str]| {
+            assert_eq!(sources(&told(1_000, &[], django, &Known::of(known))), expect, "{known}");
+        };
+        let files = ["airplanes/django/a.py", "airplanes/django/b.py"];
+        check("", &["airplanes/django/README.md", files[0], files[1]]);
+        let planes = [plane()];
+        let overview = airplanes::unasked(&planes, &Profile::of_words(django), true).unwrap();
+        check(&overview.text, &files);
+        // And what the first step showed does not come with the task once more.
+        let step = told(1_000, &[], django, &Known::default());
+        let profile = Profile::of_words(django);
+        let asked = Asked { task: &["zebra"], behind: "", profile: &profile, now: NOW, nearness: None };
+        let given = |beside: &str| super::super::compose(&rules(1_000), &index(), &planes, asked, beside).answer;
+        assert_eq!((sources(&given("")), sources(&given(&step.text))), (vec!["airplanes/django/README.md"], vec![]));
+        // A step that no file is for has none.
+        let mut wanted = plane();
+        wanted.files.clear();
+        let none = airplanes::besides(&[wanted], &profile, ("plan", 1_000), &Known::default()).0;
+        assert_eq!(none, Answer::default());
     }
 
     #[test]
@@ -165,10 +189,10 @@ mod tests {
         let section = |heading: &str| {
             let is_it = |chunk: &&Chunk| chunk.headings.last().is_some_and(|last| last == heading);
             let chunk = index.chunks().iter().find(is_it).unwrap();
-            render(&[Hit { chunk, page: None, score: 1.0, similarity: None }], NOW)
+            render(&[Hit { chunk, page: None, rank: 1.0, score: 1.0, similarity: None }], NOW)
         };
-        let all = ["airplanes/django/a.py", "airplanes/django/b.py"];
-        check(&section("Errors"), &["Buttons", all[0], all[1]], "given before: `Errors`.\n");
+        let all = ["airplanes/django/README.md", "airplanes/django/a.py", "airplanes/django/b.py"];
+        check(&section("Errors"), &["Buttons", all[0], all[1], all[2]], "given before: `Errors`.\n");
         check(&format!("{}{}", section("Errors"), section("Buttons")), &all, "This fits too, and stands in");
         check(&whole.text, &[], "What fits this step stands in the reference material that you were given before: ");
         check(&whole.text, &[], "`, `airplanes/django/a.py`, `airplanes/django/b.py`.\n");

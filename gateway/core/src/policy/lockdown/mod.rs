@@ -215,6 +215,11 @@ impl Rules {
         self.verdict(&setting, &call, &effects)
     }
 
+    /// The rules of `allow` and `deny`, as they are written.
+    pub fn written(&self) -> impl Iterator<Item = &str> {
+        self.set.written()
+    }
+
     /// What a model is told with every refusal.
     #[must_use]
     pub fn advice(&self) -> Option<&str> {

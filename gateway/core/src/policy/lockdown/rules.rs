@@ -75,6 +75,11 @@ impl RuleSet {
         self.allow.iter().map(Rule::as_str)
     }
 
+    /// All rules, as they are written.
+    pub fn written(&self) -> impl Iterator<Item = &str> {
+        self.allow.iter().chain(&self.deny).map(Rule::as_str)
+    }
+
     /// Whether a rule is this tool's name and nothing else.
     #[must_use]
     pub fn names(&self, tool: &str) -> bool {

@@ -9,7 +9,7 @@ pub use document::{Act, Document, Run};
 use crate::retrieval::profile::Tags;
 
 /// An airplane, as it is shown.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Airplane {
     /// Its folder's name.
     pub name: String,

@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 use crate::wire::Dialect;
 use crate::wire::json::{self, Json};
 use crate::wire::request::Request;
-pub use tags::{Fit, Tags, detect, detect_page, fits, known};
+pub use tags::{Fit, Tags, canonical, detect, detect_page, fits, known};
 
 /// So many pieces of evidence are kept for a tag.
 const KEPT: usize = 8;

@@ -151,7 +151,13 @@ pub fn fits(tags: &Tags, passage: &str, profile: &Profile) -> Fit {
 /// What a language or a framework is, by any name that the table knows of it.
 #[must_use]
 pub fn known(name: &str) -> Option<Kind> {
-    Table::shipped().named(name).map(|(kind, _)| kind)
+    canonical(name).map(|(kind, _)| kind)
+}
+
+/// The same, with the name by which a project is known.
+#[must_use]
+pub fn canonical(name: &str) -> Option<(Kind, &'static str)> {
+    Table::shipped().named(name)
 }
 
 /// Roles of frameworks that go along with any other: an import of one does not say what a project

@@ -10,6 +10,7 @@ use crate::wire::request::{
     Malformed, Request, STORED, count, flag, list, lower, model, opening, refuse_any, refuse_misspelled,
     refuse_other_models, task_content, text_of,
 };
+use crate::wire::task;
 
 /// The keys that a stage judges by.
 const KNOWN: &[&str] = &[
@@ -52,7 +53,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     {
         return Err(Malformed::WrongType { field: "stream_options", expected: "an object" });
     }
-    let opening = opening(messages);
+    let (opening, task) = (opening(messages), task::task(messages));
     let session = text_of(root, "prompt_cache_key");
     let stream = flag(root, "stream")?;
     // Servers know one name or the other, so what counts is the larger.
@@ -66,6 +67,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         shelves,
         strays,
         opening,
+        task,
         session,
         replies,
         effort,

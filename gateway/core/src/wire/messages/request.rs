@@ -10,6 +10,7 @@ use crate::wire::request::{
     Malformed, Request, STORED, count, flag, list, lower, model, opening, refuse_any, refuse_misspelled,
     refuse_other_models, task_content, text_of,
 };
+use crate::wire::task;
 
 /// The keys that a stage judges by.
 const KNOWN: &[&str] = &[
@@ -43,7 +44,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let strays = tools::strays(messages)?;
     let effort = most_of_messages(root, effort::read(root)?)?;
     let facts = facts::read(root, &["system", "tools", "messages"], Caching::None)?;
-    let opening = opening(messages);
+    let (opening, task) = (opening(messages), task::task(messages));
     let session = session(root);
     let stream = flag(root, "stream")?;
     let output_limit = count(root, "max_tokens")?;
@@ -55,6 +56,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         shelves,
         strays,
         opening,
+        task,
         session,
         replies: 1,
         effort,

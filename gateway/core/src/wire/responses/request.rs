@@ -10,6 +10,7 @@ use crate::wire::request::{
     task_content, text_of, texts_of,
 };
 use crate::wire::responses::tools;
+use crate::wire::task;
 
 /// The keys that a stage judges by.
 const KNOWN: &[&str] = &[
@@ -47,6 +48,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     refuse_stored(root, input)?;
     let shelves = tools::shelves(root, input)?;
     let opening = opening(input);
+    let task = input.text().map_or_else(|| task::task(input), |text| task::typed(&text));
     let effort = effort::read(root)?;
     let facts = facts::read(root, &["input", "tools"], Caching::Minutes)?;
     let session = text_of(root, "prompt_cache_key");
@@ -60,6 +62,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         shelves,
         strays: Vec::new(),
         opening,
+        task,
         session,
         replies: 1,
         effort,
