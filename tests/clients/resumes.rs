@@ -191,7 +191,7 @@ fn a_session_of_codex_goes_on_and_a_fork_is_another_run() {
 
 #[test]
 fn claude_code_sums_up_its_session_and_goes_on_at_the_same_step() {
-    let session = Session::begin(Agent::ClaudeCode);
+    let session = Session::begin(Agent::ClaudeCode, POLICY);
     session.says(&["/compact", "--continue"], "");
     session.says(&["And on.", "--continue"], "Begun.");
     let runs = session.runs();
