@@ -1,7 +1,8 @@
 """Uses the Anthropic SDK as a small agent would, and prints what came of it.
 
 Its argument is a JSON list of jobs, and its output one of results:
-  {"base": URL, "key": KEY, "do": "loop", "stream": true}  the conversation until no call is left
+  {"base": URL, "key": KEY, "do": "loop", "stream": true, "say": TEXT}
+                                                           the conversation until no call is left
   {"base": URL, "key": KEY, "do": "ask", "model": NAME, "extra": {..}, "say": TEXT}
                                                            one request, and how it fails
 """
@@ -18,8 +19,8 @@ TOOLS = [
 ]
 
 
-def loop(client, stream):
-    messages = [{"role": "user", "content": "Which fruit?"}]
+def loop(client, stream, say):
+    messages = [{"role": "user", "content": say}]
     made, texts, stops, output = [], [], [], 0
     while True:
         asked = {"model": "claude-sonnet-5-5", "max_tokens": 500, "messages": messages, "tools": TOOLS}
@@ -56,7 +57,7 @@ def ask(client, job):
 
 def run(job):
     client = anthropic.Anthropic(base_url=job["base"], api_key=job["key"])
-    return loop(client, job["stream"]) if job["do"] == "loop" else ask(client, job)
+    return loop(client, job["stream"], job.get("say", "Which fruit?")) if job["do"] == "loop" else ask(client, job)
 
 
 print(json.dumps([run(job) for job in json.loads(sys.argv[1])]))

@@ -2,8 +2,9 @@
 //! did then is tried here; where they do not, this records them anew, for all that plays them:
 //! `JETWAY_RECORD=1 cargo test -p jetway --features clients --test clients recorded`.
 
+use jetway_support::prompt::TASK;
 use jetway_support::provider;
-use jetway_support::recorded::{DONE, Recorded, Sent, TASK, setup};
+use jetway_support::recorded::{DONE, Recorded, Sent, setup};
 use jetway_support::tap::{Exchange, Tap};
 use serde_json::{Value, json};
 

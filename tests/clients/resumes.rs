@@ -1,11 +1,8 @@
 //! Sessions of agents as they are released that go on later, and that go on twice.
 
-use std::collections::HashMap;
-
 use jetway_scripted::Provider;
-use jetway_support::prompt::normalised;
-use jetway_support::{Jetway, Setup, provider};
-use serde_json::value::RawValue;
+use jetway_support::prompt::{Prompt, TASK, with_prose};
+use jetway_support::{Jetway, provider};
 use serde_json::{Value, json};
 
 use crate::agent::{Agent, CODEX, CODEX_IN_CODE};
@@ -18,8 +15,6 @@ breadcrumbs:
   - { id: two, prompt: two.md, done: { result: beta } }
   - { id: last, prompt: last.md }
 ";
-const PAGE: &str = "# Greetings\nA greeting of Jetway counts its lines.\n";
-const TASK: &str = "How does a greeting of Jetway count its lines?";
 
 /// An agent's session, and what it has to do with.
 struct Session {
@@ -41,11 +36,7 @@ impl Session {
             { "text": "At an end." },
         ]);
         let provider = provider(&json!({ "scenarios": [{ "name": "session", "turns": turns }] }).to_string());
-        let mut setup = Setup::new(&provider.url()).with(policy).file("open/docs/greetings.md", PAGE);
-        for step in ["one", "two", "last"] {
-            setup = setup.file(&format!("open/{step}.md"), &format!("STEP {step}"));
-        }
-        let jetway = setup.file("open/standing.md", "Greetings are polite.\n").start();
+        let jetway = with_prose(&provider.url(), policy).start();
         let session = Self { agent, place, provider, jetway };
         session.says(&[TASK], "Begun.");
         session
@@ -95,12 +86,7 @@ impl Session {
 
     /// What the model saw of the conversation in each request, without what closes it.
     fn prompts(&self) -> Vec<String> {
-        let list = if self.agent == Agent::ClaudeCode { "messages" } else { "input" };
-        let prompt = |body: &[u8]| {
-            let body: HashMap<String, Box<RawValue>> = serde_json::from_slice(body).unwrap();
-            normalised(body[list].get()).trim_end().strip_suffix(']').unwrap().to_owned()
-        };
-        self.provider.seen().iter().map(|seen| prompt(&seen.body)).collect()
+        self.provider.seen().iter().map(|seen| Prompt::read(&seen.body).said).collect()
     }
 }
 

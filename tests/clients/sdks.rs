@@ -1,10 +1,7 @@
 //! The vendors' Python SDKs, as code that was written against the providers themselves uses them.
 
-use std::collections::HashMap;
-
-use jetway_support::prompt::normalised;
+use jetway_support::prompt::{Prompt, TASK, grow, with_prose};
 use jetway_support::{Jetway, OPEN, Setup, provider};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::log::{each, exchanges};
@@ -109,7 +106,7 @@ breadcrumbs:
 #[test]
 fn with_everything_on_the_prompt_of_an_sdk_grows_only_at_its_end() {
     let file = |tool: &str, path: &str| json!({ "tool": tool, "input": { "path": path } });
-    let search = json!({ "tool": "search_docs", "input": { "query": "fruit" } });
+    let search = json!({ "tool": "search_docs", "input": { "query": "greeting" } });
     let calls = [
         json!([file("remove_file", "a.txt"), file("read_file", "b.txt")]),
         json!([file("remove_file", "a.txt")]),
@@ -125,35 +122,20 @@ fn with_everything_on_the_prompt_of_an_sdk_grows_only_at_its_end() {
     for (program, api) in APIS {
         for stream in [true, false] {
             let provider = provider(&script);
-            let mut setup =
-                Setup::new(&provider.url()).with(EVERYTHING).file("open/standing.md", "Fruit is kept cool.\n");
-            setup = setup.file("open/docs/fruit.md", "# Fruit\nA fruit of Jetway is a berry.\n");
-            for step in ["one", "two", "last"] {
-                setup = setup.file(&format!("open/{step}.md"), &format!("STEP {step}"));
-            }
-            let jetway = setup.start();
-            let job = json!({ "do": "loop", "api": api, "stream": stream, "base": jetway.url(), "key": "sk-dummy" });
+            let jetway = with_prose(&provider.url(), EVERYTHING).start();
+            let job = json!({
+                "do": "loop", "api": api, "stream": stream, "say": TASK, "base": jetway.url(), "key": "sk-dummy",
+            });
             let came = run(program, &[job]);
             assert_eq!(came[0]["texts"].as_array().unwrap().last().unwrap(), "Apples and bananas.", "{api} {came:?}");
-            let bodies: Vec<String> =
-                provider.seen().iter().map(|seen| String::from_utf8(seen.body.to_vec()).unwrap()).collect();
-            assert_eq!(bodies.len(), turns.len(), "{api}: each turn of the model was asked for once");
-            let list = if api == "responses" { "input" } else { "messages" };
-            let prompt = |body: &String| {
-                let body: HashMap<&str, &RawValue> = serde_json::from_str(body).unwrap();
-                let prompt = normalised(body[list].get()).trim_end().strip_suffix(']').unwrap().to_owned();
-                (body["tools"].get().to_owned(), prompt)
-            };
-            let prompts: Vec<(String, String)> = bodies.iter().map(prompt).collect();
-            for (turn, two) in prompts.windows(2).enumerate() {
-                assert_eq!(two[0].0, two[1].0, "{api}, turn {turn}");
-                let (before, now) = (&two[0].1, &two[1].1);
-                assert!(now.starts_with(before) && now.len() > before.len(), "{api}, turn {turn}: {before}\n\n{now}");
-            }
-            let texts = ["is kept cool", "of Jetway is a berry", "STEP one", "STEP two", "STEP last"];
-            let counts = |body: &String| texts.map(|text| body.matches(text).count());
-            assert_eq!(counts(&bodies[0]), [1, 1, 1, 0, 0], "{api} {}", bodies[0]);
-            assert_eq!(counts(bodies.last().unwrap()), [1; 5], "{api} {}", bodies.last().unwrap());
+            let prompts: Vec<Prompt> = provider.seen().iter().map(|seen| Prompt::read(&seen.body)).collect();
+            assert_eq!(prompts.len(), turns.len(), "{api}: each turn of the model was asked for once");
+            grow(&prompts);
+            let texts = ["are polite", "A greeting of Jetway counts", "STEP one", "STEP two", "STEP last"];
+            let seen = |prompt: &Prompt| prompt.front.concat() + &prompt.said;
+            let counts = |prompt: &Prompt| texts.map(|text| seen(prompt).matches(text).count());
+            assert_eq!(counts(&prompts[0]), [1, 1, 1, 0, 0], "{api} {:?}", prompts[0]);
+            assert_eq!(counts(prompts.last().unwrap()), [1; 5], "{api} {:?}", prompts.last());
             assert!(!jetway.metrics().contains("jetway_prompt_prefix_breaks_total{"), "{}", jetway.metrics());
         }
     }

@@ -1,37 +1,11 @@
 //! Sessions of real agents, as they were recorded, with all on that changes a prompt: what is sent goes on
 //! where what was sent before ended, wherever that is so of what the agent sends; so the provider's cache holds.
 
-use std::collections::HashMap;
-
 use jetway_scripted::Provider;
 use jetway_support::client::{Ask, post};
-use jetway_support::prompt::normalised;
+use jetway_support::prompt::Prompt;
 use jetway_support::provider;
 use jetway_support::recorded::{Recorded, Sent, setup};
-use serde_json::value::RawValue;
-
-/// A prompt as a model reads it.
-#[derive(Debug)]
-struct Prompt {
-    /// Tools and system text, as they are spelled.
-    front: [String; 3],
-    /// The conversation, without what closes it.
-    said: String,
-}
-
-impl Prompt {
-    fn read(body: &str) -> Self {
-        let members: HashMap<&str, &RawValue> = serde_json::from_str(body).unwrap();
-        let raw = |name: &str| members.get(name).map(|value| value.get().to_owned()).unwrap_or_default();
-        let list = if members.contains_key("input") { "input" } else { "messages" };
-        let said = normalised(&raw(list)).trim_end().strip_suffix(']').unwrap().to_owned();
-        Self { front: ["tools", "system", "instructions"].map(raw), said }
-    }
-
-    fn goes_on_from(&self, before: &Self) -> bool {
-        self.front == before.front && self.said.len() > before.said.len() && self.said.starts_with(&before.said)
-    }
-}
 
 fn ask(sent: &Sent) -> Ask {
     let ask = post(&sent.path, sent.body.clone());
@@ -41,9 +15,7 @@ fn ask(sent: &Sent) -> Ask {
 /// What the provider was sent from a place on: prompts, and what was cached of each.
 fn seen(provider: &Provider, from: usize) -> Vec<(Prompt, u64)> {
     let seen = provider.seen().split_off(from);
-    let read = |seen: jetway_scripted::Seen| {
-        (Prompt::read(std::str::from_utf8(&seen.decoded).unwrap()), seen.cache.map_or(0, |cache| cache.read))
-    };
+    let read = |seen: jetway_scripted::Seen| (Prompt::read(&seen.decoded), seen.cache.map_or(0, |cache| cache.read));
     seen.into_iter().map(read).collect()
 }
 
@@ -62,7 +34,7 @@ fn plays(name: &str, begins: &[usize]) {
         assert_eq!(ask(request).send(alone.addr()).status, 200);
         let answered = ask(request).send(jetway.data);
         assert_eq!(answered.status, 200, "{name} {at}: {}", answered.text());
-        let (prompt, prompts) = (Prompt::read(&request.body), seen(&provider, sent));
+        let (prompt, prompts) = (Prompt::read(request.body.as_bytes()), seen(&provider, sent));
         sent += prompts.len();
         for (prompt, _) in &prompts {
             let count = prompt.said.matches("A greeting of Jetway counts its lines.").count();

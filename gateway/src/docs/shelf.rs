@@ -14,7 +14,7 @@ use jetway_core::retrieval::matter::{Problem as FrontMatter, front_matter_proble
 use jetway_core::retrieval::meaning::Vectors;
 use jetway_core::retrieval::page::Page;
 use jetway_core::retrieval::profile::Tags;
-use jetway_core::retrieval::search::{Hit, Index};
+use jetway_core::retrieval::search::Index;
 use jetway_core::retrieval::source::{Kind, Source};
 use jiff::Timestamp;
 
@@ -181,8 +181,8 @@ impl Shelf {
     fn too_large(&self, index: &Index) -> BTreeMap<String, Vec<String>> {
         let (room, mut found) = (self.rules.room(), BTreeMap::<_, Vec<String>>::new());
         for chunk in index.chunks() {
-            let hit = Hit { chunk, page: index.pages().get(&chunk.page), score: 0.0, rank: 0.0, similarity: None };
-            if size(&hit, Timestamp::UNIX_EPOCH) > room {
+            // While its page is fresh.
+            if size(&index.hit(chunk), Timestamp::UNIX_EPOCH) > room {
                 found.entry(chunk.page.clone()).or_default().push(chunk.path());
             }
         }

@@ -1,8 +1,57 @@
 //! Prompts as a model reads them, to tell whether one goes on where another ended.
 
+use std::collections::HashMap;
+
+use serde_json::value::RawValue;
+
+use crate::Setup;
+
+/// What [`with_prose`] puts before a model, with a task that fits.
+pub const TASK: &str = "How does a greeting of Jetway count its lines?";
+
+/// A Jetway under this policy, with a page, a standing text and the prose of three steps beside it.
+pub fn with_prose(provider: &str, policy: &str) -> Setup {
+    let page = "# Greetings\nA greeting of Jetway counts its lines.\n";
+    let setup = Setup::new(provider).with(policy).file("open/docs/greetings.md", page);
+    let steps = ["one", "two", "last"].into_iter();
+    let setup = steps.fold(setup, |setup, step| setup.file(&format!("open/{step}.md"), &format!("STEP {step}")));
+    setup.file("open/standing.md", "Greetings are polite.\n")
+}
+
+/// A prompt as a model reads it.
+#[derive(Debug)]
+pub struct Prompt {
+    /// Tools, and system text of either kind, as they are spelled.
+    pub front: [String; 3],
+    /// The conversation, without what closes it.
+    pub said: String,
+}
+
+impl Prompt {
+    pub fn read(body: &[u8]) -> Self {
+        let members: HashMap<&str, &RawValue> = serde_json::from_slice(body).unwrap();
+        let raw = |name: &str| members.get(name).map(|value| value.get().to_owned()).unwrap_or_default();
+        let list = if members.contains_key("input") { "input" } else { "messages" };
+        let said = normalised(&raw(list)).trim_end().strip_suffix(']').unwrap().to_owned();
+        Self { front: ["tools", "system", "instructions"].map(raw), said }
+    }
+
+    pub fn goes_on_from(&self, before: &Self) -> bool {
+        self.front == before.front && self.said.len() > before.said.len() && self.said.starts_with(&before.said)
+    }
+}
+
+/// Each goes on where the one before ended.
+#[track_caller]
+pub fn grow(prompts: &[Prompt]) {
+    for (turn, two) in prompts.windows(2).enumerate() {
+        assert!(two[1].goes_on_from(&two[0]), "turn {turn}: {two:?}");
+    }
+}
+
 /// Claude Code moves its cache marks along, and writes a list of one text as that text once it
 /// is no longer the last: both are the same to a model.
-pub fn normalised(messages: &str) -> String {
+fn normalised(messages: &str) -> String {
     let mut text = messages.to_owned();
     for time in ["", ",\"ttl\":\"1h\""] {
         let mark = format!("\"cache_control\":{{\"type\":\"ephemeral\"{time}}}");

@@ -13,11 +13,9 @@ use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::prompt::string_end;
+use crate::prompt::{string_end, with_prose};
 use crate::{Setup, root};
 
-/// What the model is asked, in each of them.
-pub const TASK: &str = "How does a greeting of Jetway count its lines?";
 /// How it ends.
 pub const DONE: &str = "The lines are counted.";
 
@@ -120,11 +118,7 @@ breadcrumbs:
 
 /// The Jetway that they are recorded and played through.
 pub fn setup(provider: &str) -> Setup {
-    let page = "# Greetings\nA greeting of Jetway counts its lines.\n";
-    let setup = Setup::new(provider).with(EVERYTHING).file("open/docs/greetings.md", page);
-    let steps = ["one", "two", "last"].into_iter();
-    let setup = steps.fold(setup, |setup, step| setup.file(&format!("open/{step}.md"), &format!("STEP {step}")));
-    setup.file("open/standing.md", "Greetings are polite.\n")
+    with_prose(provider, EVERYTHING)
 }
 
 #[cfg(test)]

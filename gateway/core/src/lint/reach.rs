@@ -15,7 +15,7 @@ use crate::retrieval::airplane::Airplane;
 use crate::retrieval::chunk::Chunk;
 use crate::retrieval::matter::front_matter_problem;
 use crate::retrieval::profile::{Kind, Tags, known};
-use crate::retrieval::search::{Hit, Index};
+use crate::retrieval::search::Index;
 use crate::retrieval::source::Kind as Source;
 use crate::tokens;
 
@@ -43,7 +43,8 @@ fn sections(facts: &Facts<'_>, rules: &Rules, index: &Index) -> Vec<Finding> {
             let line = line_of(&text.text, heading);
             found.push(Finding { file: text.file.clone(), line, rule: "unreachable", sentence });
         };
-        let size = size(index, chunk);
+        // While its page is fresh.
+        let size = context::size(&index.hit(chunk), Timestamp::UNIX_EPOCH);
         if size > room {
             add(format!(
                 "The section `{heading}` takes {size} tokens as it is shown, and `context.allowance` has room for {room}: it is never shown. Cut it, or raise the allowance."
@@ -67,13 +68,6 @@ fn sections(facts: &Facts<'_>, rules: &Rules, index: &Index) -> Vec<Finding> {
         }
     }
     found
-}
-
-/// The tokens that a section takes as it is shown, while its page is fresh.
-fn size(index: &Index, chunk: &Chunk) -> usize {
-    let page = index.pages().get(&chunk.page);
-    let now = page.map_or(Timestamp::UNIX_EPOCH, |page| page.confirmed);
-    context::size(&Hit { chunk, page, rank: 0.0, score: 0.0, similarity: None }, now)
 }
 
 /// Tags of sources and of airplanes of which no project can ever be, such as `djnago`. What pages

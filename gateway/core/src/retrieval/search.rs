@@ -105,9 +105,14 @@ impl Index {
     /// The chunks that are nearest, of this very index, the nearest first.
     pub fn nearest<'a>(&'a self, nearness: &Nearness) -> impl Iterator<Item = Hit<'a>> {
         nearness.0.iter().filter_map(|(at, similarity)| {
-            let chunk = self.body.chunks.get(*at)?;
-            Some(Hit { chunk, page: self.pages.get(&chunk.page), rank: 0.0, score: 0.0, similarity: Some(*similarity) })
+            Some(Hit { similarity: Some(*similarity), ..self.hit(self.body.chunks.get(*at)?) })
         })
+    }
+
+    /// A chunk of this index that no words have found.
+    #[must_use]
+    pub fn hit<'a>(&'a self, chunk: &'a Chunk) -> Hit<'a> {
+        Hit { chunk, page: self.pages.get(&chunk.page), rank: 0.0, score: 0.0, similarity: None }
     }
 
     #[must_use]
@@ -138,8 +143,7 @@ impl Index {
             .filter_map(|found| {
                 let chunk = self.body.chunks.get(found.id as usize)?;
                 let score = asked.iter().map(|asked| engine.score(found.id, asked)).fold(0.0, f32::max);
-                let hit = Hit { chunk, page: self.pages.get(&chunk.page), rank: found.score, score, similarity: None };
-                Some((found.id, hit))
+                Some((found.id, Hit { rank: found.score, score, ..self.hit(chunk) }))
             })
             .collect();
         // Equal ranks come in the order of the documents, so that a choice can be repeated: also
