@@ -11,6 +11,15 @@ pub(super) fn endings(jetway: &Jetway) -> Vec<Value> {
     lines.filter_map(|line| line.get("ending").cloned()).collect()
 }
 
+/// Waits until it is on disk that a run is open, with this among what is known of it.
+fn written_down(jetway: &Jetway, known: &str) {
+    let state = rusqlite::Connection::open(jetway.folder.path().join("state/state.db")).unwrap();
+    eventually(|| {
+        let facts = state.query_row("SELECT facts FROM open_run", [], |row| row.get::<_, String>(0));
+        facts.is_ok_and(|facts| facts.contains(known))
+    });
+}
+
 /// A second turn of the same run.
 pub(super) fn more() -> Value {
     let mut more = body("Go.");
@@ -33,8 +42,7 @@ fn a_run_that_was_open_when_its_jetway_ended_is_asked_once_by_the_next() {
         };
         assert_eq!(send(&body("Go."), &jetway).status, 200);
         if is_killed {
-            // Long enough for it to be written down, and too short for it to end.
-            std::thread::sleep(Duration::from_millis(1500));
+            written_down(&jetway, "\"turns\":1");
         } else {
             // Within the time in which nothing is written down a second time: all is, as it stops.
             assert_eq!(send(&more(), &jetway).status, 200);
@@ -103,7 +111,7 @@ fn what_cannot_be_asked_later_says_why() {
     ] {
         let provider = plain();
         let setup = || {
-            let mut setup = setup(&provider, "quiet: 3s, callers_credential: true", "");
+            let mut setup = setup(&provider, "quiet: 5s, callers_credential: true", "");
             setup.credentials = credentials.to_owned();
             setup
         };
@@ -113,7 +121,7 @@ fn what_cannot_be_asked_later_says_why() {
         let asks = post("/v1/messages", body(say).to_string()).header("x-api-key", key);
         let answer = asks.header("x-jetway-run", "job").send(first.data);
         assert_eq!(answer.status, 200, "{}", answer.text());
-        std::thread::sleep(Duration::from_secs(1));
+        written_down(&first, &format!("\"gone\":\"{why}\""));
         let folder = first.kill();
         let kept = std::fs::read(folder.path().join("state/state.db-wal")).unwrap();
         assert!(!kept.windows(9).any(|some| some == b"sk-of-ada"), "a credential is kept");
