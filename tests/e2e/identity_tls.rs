@@ -388,7 +388,7 @@ fn tls_that_cannot_work_is_refused_with_its_line() {
     );
     check(&format!("{whole}  client: optional\n"), none, "6 `client_ca` must say whose");
     check(&format!("{whole}  client: perhaps\n"), none, "6 unknown value `perhaps`");
-    check("  certificate: tls/server.pem\n", none, "4 missing field `key`");
+    check("  certificate: tls/server.pem\n", none, "4 `key` is missing");
     check("  certificate: tls/nowhere.pem\n  key: tls/server.key\n", none, "4 the file tls/nowhere.pem cannot be read");
     check(whole, ("tls/server.pem", "nothing"), "4 nothing of the kind stands in the file");
     check(

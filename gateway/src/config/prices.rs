@@ -79,7 +79,7 @@ mod tests {
         check("output: 22.5", "output: 1e20", "is not an amount of dollars");
         check("fast: 2.5", "fast: -1", "-1 is no factor");
         check("fast: 2.5", "fast: twice", "a number is expected here");
-        check("above: 100, ", "", "missing field `above`");
+        check("above: 100, ", "", "`above` is missing");
         check("cache_read: 0.6", "cached: 0.6", "unknown field `cached`");
     }
 }

@@ -76,6 +76,9 @@ fn plain(message: &str) -> String {
     let message = message.lines().next().unwrap_or(message);
     let without = message.split(" at line ").next().unwrap_or(message);
     let plain = without.trim_start_matches("error: ").trim();
+    if let Some(field) = plain.strip_prefix("missing field ") {
+        return format!("{field} is missing, and has to be said here");
+    }
     match plain {
         "invalid u16" | "invalid u32" | "invalid u64" | "invalid usize" => {
             "a whole number is expected here, zero or more".to_owned()
@@ -129,7 +132,7 @@ mod tests {
         check("{ model: a, effort: [low] }", 31, "unknown field `effort`");
         check("{ model: a, efforts: [] }", 19, "`efforts` of `a` is empty");
         check("{ model: a, efforts: }", 38, "a list is expected here");
-        check("{ efforts: [low] }", 21, "missing field `model`");
+        check("{ efforts: [low] }", 21, "`model` is missing");
         check("''", 19, "a pattern must not be empty");
         check("[a]", 19, "a pattern, or { model: a pattern, efforts: [a list] }");
         check("", 18, "`allow` is empty");

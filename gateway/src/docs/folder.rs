@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use jetway_core::retrieval::markdown;
+
 use crate::config::Problem;
 use crate::docs::{MOST_SECTIONS, too_many_sections};
 
@@ -100,7 +102,7 @@ fn collect(folder: &Path, pages: &mut Vec<PathBuf>, below: &mut Vec<PathBuf>) ->
         let kind = entry.file_type()?;
         if kind.is_dir() {
             below.push(path);
-        } else if kind.is_file() && path.extension().is_some_and(|end| end == "md") {
+        } else if kind.is_file() && markdown::is_page(&entry.file_name().to_string_lossy()) {
             pages.push(path);
         }
     }
@@ -121,11 +123,13 @@ mod tests {
         };
         write(folder.path().join("a.md"), "# A\none\n");
         write(folder.path().join("sub/b.md"), "# B\ntwo\n");
+        write(folder.path().join("sub/c.mdx"), "# C\nthree\n");
+        write(folder.path().join("md"), "# D\nfour\n");
         write(folder.path().join("c.txt"), "# C\nthree\n");
         write(outside.path().join("secret.md"), "# S\nsecret\n");
         std::os::unix::fs::symlink(outside.path(), folder.path().join("link")).unwrap();
         let pages: Vec<_> = read(folder.path()).unwrap().leaves.into_iter().map(|page| page.path).collect();
-        assert_eq!(pages, ["a.md", "sub/b.md"]);
+        assert_eq!(pages, ["a.md", "sub/b.md", "sub/c.mdx"]);
     }
 
     #[test]

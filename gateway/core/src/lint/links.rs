@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::prose::lines;
 use super::{Facts, Finding, Text};
-use crate::retrieval::markdown::headings;
+use crate::retrieval::markdown::{PAGES, headings, is_page};
 
 static LINK: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\]\(\s*(?:<([^>]*)>|([^)\s]+))(?:\s[^)]*)?\)").ok());
@@ -73,7 +73,9 @@ fn targets(from: &str, path: &str) -> Vec<String> {
     let is_bare = !path.rsplit('/').next().unwrap_or_default().contains('.');
     for at in 0..found.len() {
         if is_bare {
-            found.extend([format!("{}.md", found[at]), joined(&format!("{}/-", found[at]), "index.md")]);
+            for page in [found[at].clone(), joined(&format!("{}/-", found[at]), "index")] {
+                found.extend(PAGES.iter().map(|end| format!("{page}.{end}")));
+            }
         }
     }
     found
@@ -90,7 +92,7 @@ fn missing(facts: &Facts<'_>, path: &str, targets: &[String]) -> Option<String> 
     }
     let target = targets.first().map_or("", String::as_str);
     let lower = path.to_lowercase();
-    if lower.ends_with(".md") || lower.ends_with(".mdx") {
+    if is_page(&lower) {
         return Some(format!("there is no page {target}"));
     }
     // What else it could be lies in somebody's project, or on a site.

@@ -13,6 +13,7 @@ use crate::policy::context::airplanes::{for_step, unasked};
 use crate::policy::context::{self, Rules};
 use crate::retrieval::airplane::Airplane;
 use crate::retrieval::chunk::Chunk;
+use crate::retrieval::markdown::is_page;
 use crate::retrieval::matter::front_matter_problem;
 use crate::retrieval::profile::{Kind, Tags, known};
 use crate::retrieval::search::Index;
@@ -107,8 +108,13 @@ fn sources(facts: &Facts<'_>, rules: &Rules) -> Vec<Finding> {
                 let below = |file: &String| {
                     folder == "." || file.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
                 };
-                if !facts.files.iter().any(|file| below(file) && file.ends_with(".md")) {
-                    add(name, format!("There is no page in the folder `{name}`: pages are files that end with `.md`."));
+                if !facts.files.iter().any(|file| below(file) && is_page(file)) {
+                    add(
+                        name,
+                        format!(
+                            "There is no page in the folder `{name}`: pages are files that end with `.md`, `.mdx` or `.markdown`."
+                        ),
+                    );
                 }
             }
             Source::Sitemap { only, .. } if !only.is_empty() => {

@@ -1,6 +1,9 @@
 //! Cuts a markdown page at its headings. A code fence is never cut: a `#` in it is code.
 
+use std::borrow::Cow;
+
 use crate::retrieval::markdown::{self, Kind};
+use crate::retrieval::mdx;
 
 /// A part of a page that stands on its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,18 +33,24 @@ impl Chunk {
 /// The most characters of a heading that are kept, for every section below repeats it.
 const LONGEST_HEADING: usize = 200;
 
-/// Cuts a page. Front matter is left out, and so are sections without text of their own.
+/// Cuts a page. Front matter is left out, and so are sections without text of their own. The title that
+/// front matter gives a page is the heading above all others, where the page itself has none.
 #[must_use]
 pub fn cut(page: &str, markdown: &str) -> Vec<Chunk> {
+    let (matter, body) = markdown::split(markdown);
+    let body = if mdx::is_mdx(page) { Cow::Owned(mdx::to_markdown(body)) } else { Cow::Borrowed(body) };
+    let lines = markdown::read(&body);
+    let has_title = lines.iter().any(|line| matches!(line.kind, Kind::Heading { level: 1, .. }));
+    let title = matter.filter(|_| !has_title).and_then(markdown::title);
     let mut chunks = Vec::new();
-    let mut headings: Vec<(usize, String)> = Vec::new();
+    let mut headings: Vec<(usize, String)> = title.into_iter().map(|title| (0, shortened(title))).collect();
     let mut text = String::new();
-    for line in markdown::read(markdown::split(markdown).1) {
+    for line in lines {
         match line.kind {
             Kind::Heading { level, title } => {
                 keep(&mut chunks, page, &headings, &mut text);
                 headings.retain(|(above, _)| *above < level);
-                headings.push((level, title.chars().take(LONGEST_HEADING).collect()));
+                headings.push((level, shortened(&title)));
             }
             Kind::Underline => {}
             Kind::Text if is_mark(line.text) => {}
@@ -53,6 +62,10 @@ pub fn cut(page: &str, markdown: &str) -> Vec<Chunk> {
     }
     keep(&mut chunks, page, &headings, &mut text);
     chunks
+}
+
+fn shortened(title: &str) -> String {
+    title.chars().take(LONGEST_HEADING).collect()
 }
 
 /// A word to the lint is not for models.
@@ -104,6 +117,22 @@ mod tests {
         check("  # A\na\n   ## B ##\nb\n", &[("A", "a"), ("A > B", "b")]);
         check("# Using C#\na\n", &[("Using C#", "a")]);
         check("# A\n- a\n---\nb\n", &[("A", "- a\n---\nb")]);
+    }
+
+    #[test]
+    fn a_page_without_a_heading_of_its_own_has_that_of_its_front_matter() {
+        check("---\ntitle: \"Set up\"\n---\na\n## B\nb\n", &[("Set up", "a"), ("Set up > B", "b")]);
+        check("---\ntitle: Set up\n---\n# A\na\n# B\nb\n", &[("A", "a"), ("B", "b")]);
+        check("---\ntitle:\n---\n## B\nb\n", &[("B", "b")]);
+    }
+
+    #[test]
+    fn mdx_is_read_as_what_it_says() {
+        let mdx = "---\ntitle: T\n---\nimport A from 'a'\n\n<A>\n\n## B\n<A>b</A>\n\n```\n# <A>\n```\n</A>\n";
+        let found = cut("a.mdx", mdx);
+        assert_eq!(found.len(), 1);
+        assert_eq!((found[0].path().as_str(), found[0].text.as_str()), ("T > B", "b\n\n```\n# <A>\n```"));
+        assert!(cut("a.md", mdx)[0].text.contains("import A"));
     }
 
     #[test]

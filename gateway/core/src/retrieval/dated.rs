@@ -15,13 +15,7 @@ const KEYS: [&str; 3] = ["updated", "last_updated", "date"];
 #[must_use]
 pub fn dated(markdown: &str) -> Option<Timestamp> {
     let matter = markdown::split(markdown).0?;
-    KEYS.iter().find_map(|key| matter.lines().find_map(|line| day(said(line, key)?)))
-}
-
-/// What a line says of a key that is nobody's below it.
-fn said<'a>(line: &'a str, key: &str) -> Option<&'a str> {
-    let value = line.strip_prefix(key)?.trim_start();
-    Some(value.strip_prefix([':', '='])?.trim_start().trim_start_matches(['"', '\'']))
+    KEYS.iter().find_map(|key| matter.lines().find_map(|line| day(markdown::said(line, key)?)))
 }
 
 /// A day, whatever time of it stands behind.

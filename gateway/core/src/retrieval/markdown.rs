@@ -253,6 +253,30 @@ pub fn split(markdown: &str) -> (Option<&str>, &str) {
     (None, text)
 }
 
+/// What a line of front matter says of a key that is nobody's below it, without a quote before it.
+pub(super) fn said<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    let value = line.strip_prefix(key)?.trim_start();
+    Some(value.strip_prefix([':', '='])?.trim_start().trim_start_matches(['"', '\'']))
+}
+
+/// The title that front matter gives a page.
+#[must_use]
+pub fn title(matter: &str) -> Option<&str> {
+    let title = matter.lines().find_map(|line| said(line, "title"))?;
+    // One that goes on below is not read.
+    let title = title.trim_end().trim_end_matches(['"', '\'']).trim();
+    (!title.is_empty() && !matches!(title, "|" | ">" | "|-" | ">-")).then_some(title)
+}
+
+/// The endings of pages.
+pub const PAGES: [&str; 3] = ["md", "mdx", "markdown"];
+
+/// Whether a file is a page, by its name.
+#[must_use]
+pub fn is_page(file: &str) -> bool {
+    file.rsplit_once('.').is_some_and(|(_, end)| PAGES.contains(&end))
+}
+
 /// The mark that a page begins with, and what comes behind that line.
 pub(super) fn begun(markdown: &str) -> Option<(&'static str, &str)> {
     let mut rest = markdown.strip_prefix('\u{feff}').unwrap_or(markdown);
@@ -284,6 +308,20 @@ mod tests {
         check("#\tA\n# #\n## ##\n#", &[(1, 1, "A")]);
         check("---\ntitle: x\n---\n\n# A\n", &[(5, 1, "A")]);
         check("```\n# no\n```\n# A", &[(4, 1, "A")]);
+    }
+
+    #[test]
+    fn front_matter_gives_a_page_its_title() {
+        for (matter, expect) in [
+            ("title: Set up", Some("Set up")),
+            ("sidebar: 1\ntitle: 'Set up' \r", Some("Set up")),
+            ("title = \"Set up\"", Some("Set up")),
+            ("title: >-\n  Set up", None),
+            ("title:", None),
+            ("subtitle: a\nmeta:\n  title: b", None),
+        ] {
+            assert_eq!(title(matter), expect, "{matter}");
+        }
     }
 
     #[test]

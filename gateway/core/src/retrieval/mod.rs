@@ -8,6 +8,7 @@ pub mod html;
 pub mod listing;
 pub mod markdown;
 pub mod matter;
+pub mod mdx;
 pub mod meaning;
 pub mod page;
 pub mod profile;
