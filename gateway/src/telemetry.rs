@@ -27,9 +27,9 @@ struct Started {
 }
 
 /// Starts logging to standard error, until what is returned is dropped. `asked` is what `JETWAY_LOG` says,
-/// such as `info,jetway::docs=debug`; without it `usual` counts for all that is ours, until [`set`].
-pub fn start(asked: Option<&str>, usual: LevelFilter) -> WorkerGuard {
-    let filter = asked.map_or_else(|| EnvFilter::new(directives(usual, [])), EnvFilter::new);
+/// such as `info,jetway::docs=debug`; without it `usual` counts, as [`directives`] has it, until [`set`].
+pub fn start(asked: Option<&str>, usual: &str) -> WorkerGuard {
+    let filter = EnvFilter::new(asked.unwrap_or(usual));
     let (filter, handle) = reload::Layer::new(filter);
     let (writer, guard) = NonBlockingBuilder::default()
         .buffered_lines_limit(WAITING)

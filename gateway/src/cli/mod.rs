@@ -96,9 +96,14 @@ enum Command {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let filter = config::environment("JETWAY_LOG");
-    let usual = if matches!(cli.command, Command::Serve(_)) { LevelFilter::INFO } else { LevelFilter::WARN };
+    let usual = match &cli.command {
+        Command::Serve(_) => telemetry::directives(LevelFilter::INFO, []),
+        // What is wrong with pages is what `docs status` prints.
+        Command::Docs(_) => telemetry::directives(LevelFilter::WARN, [("docs::shelf", LevelFilter::ERROR)]),
+        _ => telemetry::directives(LevelFilter::WARN, []),
+    };
     // Lines that wait are written when it is dropped.
-    let _logging = telemetry::start(filter.as_deref(), usual);
+    let _logging = telemetry::start(filter.as_deref(), &usual);
     match obey(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -13,18 +13,12 @@ use regex::Regex;
 
 use super::audience::Audience;
 use super::claims::{Subject, of_code, of_words};
+use super::gone::gone;
 use super::prose::{Prose, above, front, is_denied_fence, lines, prose};
 use super::{Facts, Finding, Text};
 use crate::retrieval::markdown;
 use crate::retrieval::profile::{Tags, detect};
 
-/// ``"`oldCall` was renamed to"``, ``"`old.call()` is deprecated"``
-static GONE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
-        r"`(@?[A-Za-z_][\w./@-]{3,})(?:\(\))?`\s+(?:is|was|has been|are)\s+(?:deprecated|removed|renamed|gone)\b",
-    )
-    .ok()
-});
 /// What is said above what is no longer, or not yet, done.
 static VERSIONS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)\b(?:(?:before|after|since|until)\s+(?:\S+\s+)?v?\d+|older?|earlier|legacy|previous|deprecated|versions?|migrat\w*|upgrad\w*|v?\d+\.\d+|v\d+)\b").ok()
@@ -36,18 +30,18 @@ static WRONG: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// A section of a page, or a file of an airplane.
-struct Part {
-    file: String,
+pub(super) struct Part {
+    pub(super) file: String,
     /// From one.
-    first_line: usize,
+    pub(super) first_line: usize,
     text: String,
     /// Its code, each piece with the line that it begins in.
-    code: Vec<(usize, String)>,
+    pub(super) code: Vec<(usize, String)>,
     /// The rest; of a file there is none.
-    prose: Vec<Prose>,
-    audience: Audience,
+    pub(super) prose: Vec<Prose>,
+    pub(super) audience: Audience,
     /// Its headings say that it is about another version.
-    is_other_version: bool,
+    pub(super) is_other_version: bool,
 }
 
 /// Where something was said, and what.
@@ -197,7 +191,7 @@ impl Part {
         quoted || self.text.contains(&format!("from {name} import"))
     }
 
-    fn is(&self, other: &Self) -> bool {
+    pub(super) fn is(&self, other: &Self) -> bool {
         self.file == other.file && self.first_line == other.first_line
     }
 }
@@ -237,30 +231,8 @@ fn differing(subject: &Subject, said: &[Said<'_>], parts: &[Part]) -> Option<Fin
     })
 }
 
-/// Code that uses what another section says is gone.
-fn gone(parts: &[Part], part: &Part) -> Vec<Finding> {
-    let mut found = Vec::new();
-    for prose in &part.prose {
-        for name in GONE.iter().flat_map(|gone| gone.captures_iter(&prose.text)).filter_map(|name| name.get(1)) {
-            let (line, name) = (part.first_line + prose.line_at(name.start()) - 1, name.as_str());
-            let others = parts.iter().filter(|other| !other.is(part) && !other.is_other_version);
-            for other in others.filter(|other| other.audience.meets(&part.audience)) {
-                let lines = other.code.iter().flat_map(|(first, code)| (*first..).zip(code.lines()));
-                let uses = lines.into_iter().find(|(_, line)| has_word(line, name));
-                found.extend(uses.map(|(number, _)| Finding {
-                    file: other.file.clone(),
-                    line: number,
-                    rule: "disagreement",
-                    sentence: format!("Its code uses `{name}`, and {}:{line} says that it is gone.", part.file),
-                }));
-            }
-        }
-    }
-    found
-}
-
 /// Whether a name stands there, and not in a longer one: `posthog` does not in `posthog-js`.
-fn has_word(text: &str, word: &str) -> bool {
+pub(super) fn has_word(text: &str, word: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || "_-".contains(c);
     text.match_indices(word)
         .any(|(at, _)| !text[..at].ends_with(is_part) && !text[at + word.len()..].starts_with(is_part))

@@ -6,6 +6,7 @@ mod audience;
 mod claims;
 mod commands;
 mod disagree;
+mod gone;
 mod imports;
 mod judge;
 mod language;

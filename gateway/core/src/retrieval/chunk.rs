@@ -1,9 +1,7 @@
 //! Cuts a markdown page at its headings. A code fence is never cut: a `#` in it is code.
 
-use std::borrow::Cow;
-
 use crate::retrieval::markdown::{self, Kind};
-use crate::retrieval::mdx;
+use crate::retrieval::seen::seen;
 
 /// A part of a page that stands on its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,7 +36,7 @@ const LONGEST_HEADING: usize = 200;
 #[must_use]
 pub fn cut(page: &str, markdown: &str) -> Vec<Chunk> {
     let (matter, body) = markdown::split(markdown);
-    let body = if mdx::is_mdx(page) { Cow::Owned(mdx::to_markdown(body)) } else { Cow::Borrowed(body) };
+    let body = seen(page, body);
     let lines = markdown::read(&body);
     let has_title = lines.iter().any(|line| matches!(line.kind, Kind::Heading { level: 1, .. }));
     let title = matter.filter(|_| !has_title).and_then(markdown::title);
@@ -53,7 +51,6 @@ pub fn cut(page: &str, markdown: &str) -> Vec<Chunk> {
                 headings.push((level, shortened(&title)));
             }
             Kind::Underline => {}
-            Kind::Text if is_mark(line.text) => {}
             Kind::Text | Kind::Opening(_) | Kind::Code(_) | Kind::Closing => {
                 text.push_str(line.text);
                 text.push('\n');
@@ -66,11 +63,6 @@ pub fn cut(page: &str, markdown: &str) -> Vec<Chunk> {
 
 fn shortened(title: &str) -> String {
     title.chars().take(LONGEST_HEADING).collect()
-}
-
-/// A word to the lint is not for models.
-fn is_mark(line: &str) -> bool {
-    line.trim().starts_with("<!-- lint: ") && line.trim().ends_with("-->")
 }
 
 fn keep(chunks: &mut Vec<Chunk>, page: &str, headings: &[(usize, String)], text: &mut String) {
@@ -132,7 +124,6 @@ mod tests {
         let found = cut("a.mdx", mdx);
         assert_eq!(found.len(), 1);
         assert_eq!((found[0].path().as_str(), found[0].text.as_str()), ("T > B", "b\n\n```\n# <A>\n```"));
-        assert!(cut("a.md", mdx)[0].text.contains("import A"));
     }
 
     #[test]

@@ -24,6 +24,24 @@ fn pages_that_disagree() {
     let gone = "# A\n`identifyUser` was renamed to `identify`.\n";
     two(gone, "# B\n```ts\nposthog.identifyUser('x')\n```\n", [ts, ts], &["docs/b.md:3 disagreement"]);
     two(gone, "# B\n```ts\nposthog.identifyUserAgain('x')\n```\n", [ts, ts], &[]);
+    let code =
+        "# B\n```ts\nimport Image from 'next/image'\nexport const metadata = getProps({ themeColor, route })\n```\n";
+    for (gone, is_told) in [
+        ("Support for `getProps` was removed.", true),
+        ("`getProps()` has been removed from the library.", true),
+        ("Using `getProps` is deprecated.", true),
+        ("The `color` option in `metadata` is deprecated.", false),
+        ("The `unsized` property on `next/image` was removed.", false),
+        ("The old `next/image` was renamed to `next/legacy/image`.", false),
+        ("The component's `themeColor` was deprecated.", false),
+        ("The import for `getProps` was renamed.", false),
+        ("What is inside `getProps` is removed from the bundle.", false),
+        ("- `getProps` is removed from the bundle.", false),
+        ("- `route` has been removed.", false),
+    ] {
+        let expect: &[&str] = if is_told { &["docs/b.md:4 disagreement"] } else { &[] };
+        two(&format!("# A\n{gone}\n"), code, [ts, ts], expect);
+    }
 }
 
 #[test]

@@ -76,16 +76,17 @@ impl Tags {
     /// The weight of the best language that the project has; zero where it matters not. None where
     /// it has none of them.
     fn language(&self, table: &Table, profile: &Profile) -> Option<u32> {
+        let spoken = spoken(table, profile);
         // A framework that a person named says enough while no file was seen.
-        if self.languages.is_empty() || profile.languages.is_empty() && !self.frameworks.is_empty() {
+        if self.languages.is_empty() || spoken.is_empty() && !self.frameworks.is_empty() {
             return Some(0);
         }
         let wanted: Vec<_> = self.languages.iter().map(|name| table.canonical(Kind::Language, name)).collect();
-        let takes = |own: &&String| {
+        let takes = |own: &&&String| {
             let also = table.tag((Kind::Language, own)).map(|tag| tag.takes.as_slice()).unwrap_or_default();
             wanted.iter().any(|wanted| *wanted == own.as_str() || also.iter().any(|also| also == wanted))
         };
-        profile.languages.iter().filter(takes).map(|own| profile.weight(Kind::Language, own)).max()
+        spoken.iter().filter(takes).map(|own| profile.weight(Kind::Language, own)).max()
     }
 
     /// The frameworks, those of one role together, without those that others imply.
@@ -100,6 +101,20 @@ impl Tags {
         }
         roles
     }
+}
+
+/// The languages of a project. Of a framework whose files were not seen those count that take each other's
+/// pages: Next.js is JavaScript or TypeScript, which is the same here; Spring is Java or Kotlin, which is not.
+fn spoken<'a>(table: &'a Table, profile: &'a Profile) -> Vec<&'a String> {
+    let takes = |own: &String, other: &String| {
+        own == other || table.tag((Kind::Language, own)).is_some_and(|tag| tag.takes.contains(other))
+    };
+    let frameworks = profile.frameworks.iter().filter_map(|name| table.tag((Kind::Framework, name)));
+    let unseen = frameworks.map(|tag| &tag.languages).filter(|all| {
+        !all.iter().any(|own| profile.languages.contains(own))
+            && all.iter().all(|own| all.iter().all(|other| takes(own, other)))
+    });
+    profile.languages.iter().chain(unseen.flatten()).collect()
 }
 
 /// Whether no other framework of the project implies this one.

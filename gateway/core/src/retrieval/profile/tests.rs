@@ -98,6 +98,26 @@ fn without_evidence_only_neutral_pages_fit() {
 }
 
 #[test]
+fn a_framework_that_a_person_names_tells_the_language_where_it_has_only_one() {
+    let next = Profile::of_words("Add a login to my Next.js app router project");
+    assert_eq!((next.languages.len(), next.frameworks.contains(&"nextjs-app".to_owned())), (0, true));
+    for languages in [&["typescript", "javascript"], &["typescript"] as &[_], &["javascript"]] {
+        check(&next, languages, &[], "language");
+    }
+    check(&next, &[], &["nextjs-app"], "own framework");
+    check(&next, &[], &["nextjs-pages"], "not");
+    check(&next, &["python"], &[], "not");
+    let both = Profile::of_words("My Django app has a React.js front end: it is my React.js app.");
+    check(&both, &["python"], &[], "language");
+    check(&both, &["typescript"], &[], "language");
+    check(&both, &["ruby"], &[], "not");
+    let spring = Profile::of_words("I have a Spring Boot app");
+    assert!(!spring.frameworks.is_empty(), "{spring:?}");
+    check(&spring, &["java"], &[], "not");
+    check(&spring, &["java"], &["spring-boot"], "own framework");
+}
+
+#[test]
 fn a_better_fit_is_a_greater_one() {
     let next = project("app/page.tsx", "package.json", "{\"dependencies\": {\"next\": \"16\", \"react\": \"19\"}}");
     let fit = |languages: &[&str], frameworks: &[&str]| tags(languages, frameworks).fits(&next);

@@ -1,23 +1,94 @@
-//! MDX, which is markdown with components in it, as the markdown that it says. Given
-//! `<Tab title="npm">Run it.</Tab>`: `**npm** Run it.`
+//! A page as its reader sees it: without comments, and of MDX, which is markdown with components in it, only
+//! what those say. Given `<Tab title="npm">Run it.</Tab> <!-- draft -->`: `**npm** Run it.`
 
-use crate::retrieval::markdown::{self, Kind};
+use std::borrow::Cow;
 
-/// The longest tag, comment or piece of code in a sentence, in bytes. What is longer is text.
+use crate::retrieval::markdown::{self, Fence, Kind};
+
+/// The longest tag, or piece of code in a sentence, in bytes. What is longer is text.
 const LONGEST: usize = 1_000;
 /// Attributes that say what a reader sees in place of a tag.
-const SEEN: [&str; 2] = ["title", "label"];
+const SAID: [&str; 2] = ["title", "label"];
 
-/// Whether a page is MDX, by its path or its address.
+/// What a comment begins and ends with.
+type Marks = (&'static str, &'static str);
+const MARKDOWN: Marks = ("<!--", "-->");
+const MDX: Marks = ("{/*", "*/}");
+
+/// A page without front matter, as it is seen. Code is left alone.
 #[must_use]
-pub fn is_mdx(page: &str) -> bool {
-    page.split(['?', '#']).next().is_some_and(|path| path.ends_with(".mdx"))
+pub fn seen<'a>(page: &str, body: &'a str) -> Cow<'a, str> {
+    if is_mdx(page, body) {
+        return Cow::Owned(without_components(&without_comments(body, vec![MDX, MARKDOWN])));
+    }
+    if body.contains(MARKDOWN.0) { Cow::Owned(without_comments(body, vec![MARKDOWN])) } else { Cow::Borrowed(body) }
 }
 
-/// A page without front matter as markdown: without what it imports and exports, its comments and the tags
-/// of its components. Code is left alone.
-#[must_use]
-pub fn to_markdown(body: &str) -> String {
+/// Whether a page is MDX: by its path or its address, or by a line that is in no other markdown.
+fn is_mdx(page: &str, body: &str) -> bool {
+    let is_named = page.split(['?', '#']).next().is_some_and(|path| path.ends_with(".mdx"));
+    let is_closing = |line: &str| {
+        let name = line.trim().strip_prefix("</").and_then(|line| line.strip_suffix('>'));
+        name.is_some_and(|name| name.starts_with(|c: char| c.is_ascii_uppercase()) && !name.contains(['<', ' ']))
+    };
+    let tells = |line: &markdown::Line<'_>| {
+        line.kind == Kind::Text && (line.text.trim_start().starts_with(MDX.0) || is_closing(line.text))
+    };
+    is_named || (body.contains(MDX.0) || body.contains("</")) && markdown::read(body).iter().any(tells)
+}
+
+/// A text without its comments. One that never ends is text.
+fn without_comments(body: &str, mut marks: Vec<Marks>) -> String {
+    let (mut kept, mut rest, mut fence) = (String::with_capacity(body.len()), body, None::<Fence>);
+    while !rest.is_empty() {
+        let (line, behind) = rest.split_at(rest.find('\n').map_or(rest.len(), |end| end + 1));
+        let is_code = match &fence {
+            Some(open) => {
+                let is_closed = open.is_closed_by(line);
+                fence = fence.filter(|_| !is_closed);
+                true
+            }
+            None => {
+                fence = Fence::opened_by(line);
+                fence.is_some()
+            }
+        };
+        let comment = if is_code { None } else { opened(line, &marks) };
+        let Some((at, (begin, end))) = comment else {
+            kept.push_str(line);
+            rest = behind;
+            continue;
+        };
+        let Some(length) = rest[at + begin.len()..].find(end) else {
+            // Nor does any that comes behind it.
+            marks.retain(|(other, _)| *other != begin);
+            continue;
+        };
+        kept.push_str(&rest[..at]);
+        rest = &rest[at + begin.len() + length + end.len()..];
+        if kept.is_empty() || kept.ends_with('\n') {
+            rest = rest.strip_prefix('\n').unwrap_or(rest);
+        }
+    }
+    kept
+}
+
+/// Where a comment begins in a line, and its marks.
+fn opened(line: &str, marks: &[Marks]) -> Option<(usize, Marks)> {
+    let mut at = 0;
+    while let Some(next) = line[at..].find(['`', '<', '{']) {
+        at += next;
+        let here = &line[at..];
+        if let Some(marks) = marks.iter().find(|(begin, _)| here.starts_with(begin)) {
+            return Some((at, *marks));
+        }
+        at += code(here).unwrap_or(1);
+    }
+    None
+}
+
+/// MDX as markdown: without what it imports and exports, and without the tags of its components.
+fn without_components(body: &str) -> String {
     let (mut plain, mut said) = (String::with_capacity(body.len()), String::new());
     for line in markdown::read(body) {
         if matches!(line.kind, Kind::Opening(_) | Kind::Code(_) | Kind::Closing) {
@@ -67,21 +138,22 @@ fn is_of_module(line: &str) -> bool {
     }
 }
 
-/// A text without comments and the tags of components, of which what a reader sees is kept.
+/// A text without the tags of components, of which what a reader sees is kept.
 fn without_tags(text: &str) -> String {
     let (mut plain, mut rest) = (String::with_capacity(text.len()), text);
-    while let Some(at) = rest.find(['`', '<', '{']) {
+    while let Some(at) = rest.find(['`', '<']) {
         let (before, here) = rest.split_at(at);
         plain.push_str(before);
-        let length = if let Some(length) = comment(here) {
-            length
-        } else if let Some(length) = tag(here) {
-            plain.extend(seen(&here[..length]).into_iter().flat_map(|seen| ["**", seen, "** "]));
-            length
-        } else {
-            let length = code(here).unwrap_or(1);
-            plain.push_str(&here[..length]);
-            length
+        let length = match tag(here) {
+            Some(length) => {
+                plain.extend(words(&here[..length]).into_iter().flat_map(|words| ["**", words, "** "]));
+                length
+            }
+            None => {
+                let length = code(here).unwrap_or(1);
+                plain.push_str(&here[..length]);
+                length
+            }
         };
         rest = &here[length..];
     }
@@ -90,12 +162,8 @@ fn without_tags(text: &str) -> String {
 
 /// What is looked at for the end of what begins here: it goes no further than a blank line.
 fn near(text: &str) -> &str {
-    let near = beginning(text);
+    let near = &text[..text.floor_char_boundary(LONGEST)];
     near.find("\n\n").map_or(near, |blank| &near[..blank])
-}
-
-fn beginning(text: &str) -> &str {
-    &text[..text.floor_char_boundary(LONGEST)]
 }
 
 /// The length of a piece of code in a sentence that begins here.
@@ -108,12 +176,6 @@ fn code(text: &str) -> Option<usize> {
     });
     // One that is open is a mark like any other, and so are all of its marks.
     Some(end.map_or(marks, |end| marks + end + marks))
-}
-
-/// The length of a comment, `{/* … */}`, that begins here.
-fn comment(text: &str) -> Option<usize> {
-    text.strip_prefix("{/*")?;
-    beginning(text).find("*/}").map(|at| at + "*/}".len())
 }
 
 /// The length of a tag of a component, or of the nameless one, that begins here. Elements of HTML have
@@ -139,13 +201,13 @@ fn tag(text: &str) -> Option<usize> {
 }
 
 /// What a reader sees in place of a tag.
-fn seen(tag: &str) -> Option<&str> {
+fn words(tag: &str) -> Option<&str> {
     let value = |name: &&str| {
         let (_, behind) = tag.split_once(&format!(" {name}="))?;
         let quote = behind.chars().next().filter(|c| matches!(c, '"' | '\''))?;
         behind[1..].split(quote).next().filter(|value| !value.trim().is_empty())
     };
-    SEEN.iter().find_map(value)
+    SAID.iter().find_map(value)
 }
 
 #[cfg(test)]
@@ -154,7 +216,36 @@ mod tests {
 
     #[track_caller]
     fn check(mdx: &str, expect: &str) {
-        assert_eq!(to_markdown(mdx), expect);
+        assert_eq!(seen("a.mdx", mdx), expect);
+    }
+
+    #[test]
+    fn comments_are_left_out_wherever_they_end() {
+        let check = |markdown: &str, expect: &str| assert_eq!(seen("a.md", markdown), expect);
+        check("# A\n<!-- draft -->\na <!-- b --> c\n", "# A\na  c\n");
+        check("a\n<!--\nb\n\n```sh\nc\n```\n-->\nd\n", "a\nd\n");
+        check("<!-- a --><!-- b -->\nc", "c");
+        // Code, and what never ends.
+        for text in ["```html\n<!-- a -->\n```\n", "`<!-- a -->` b\n", "a <!-- b\n<!-- c\n", "a {b} <C\n"] {
+            check(text, text);
+        }
+        let open = "<!--".repeat(500_000);
+        check(&open, &open);
+    }
+
+    #[test]
+    fn mdx_is_known_by_its_name_or_by_its_lines() {
+        for (page, text, expect) in [
+            ("a.md", "{/* b */}\nc <D>e</D>\n", "c e\n"),
+            ("a.md", "<AppOnly>\n\na\n\n</AppOnly>\n", "a\n\n"),
+            ("https://example.com/a.mdx?raw=1", "a <B/>\n", "a\n"),
+            ("a.md", "a Promise<Response> {/* b */}\n", "a Promise<Response> {/* b */}\n"),
+            ("a.md?b=c.mdx", "a <B/>\n", "a <B/>\n"),
+            ("a.md", "```tsx\n</App>\n{/* b */}\n```\n<B>\n", "```tsx\n</App>\n{/* b */}\n```\n<B>\n"),
+            ("a.md", "</div>\n<B>\n", "</div>\n<B>\n"),
+        ] {
+            assert_eq!(seen(page, text), expect);
+        }
     }
 
     #[test]
@@ -205,13 +296,7 @@ mod tests {
     #[test]
     fn a_page_that_never_ends_what_it_begins_is_read_at_once() {
         for text in ["<A", "<A{", "<A'", "{/*", "`a``b```c", "import {"] {
-            assert!(!to_markdown(&text.repeat(100_000)).is_empty() || text == "import {");
+            assert!(!seen("a.mdx", &text.repeat(100_000)).is_empty() || text == "import {");
         }
-    }
-
-    #[test]
-    fn pages_are_known_by_their_names() {
-        assert!(is_mdx("docs/a.mdx") && is_mdx("https://example.com/a.mdx?raw=1"));
-        assert!(!is_mdx("a.md") && !is_mdx("https://example.com/a?b=c.mdx"));
     }
 }
