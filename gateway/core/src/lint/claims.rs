@@ -129,11 +129,24 @@ fn options(code: &str) -> Vec<Claim> {
         let inside = inside(&code[begin..]);
         for option in TRUTH.iter().flat_map(|truth| truth.captures_iter(inside)) {
             let (Some(name), Some(value)) = (option.get(1), option.get(2)) else { continue };
+            // What stands deeper is an option of something else.
+            if depth(&inside[..name.start()]) > 1 {
+                continue;
+            }
             let subject = Subject::Option(call.as_str().to_owned(), name.as_str().to_owned());
             found.push((begin + name.start(), subject, value.as_str().to_lowercase()));
         }
     }
     found
+}
+
+/// How many brackets are open at the end of a piece of code.
+fn depth(code: &str) -> usize {
+    code.chars().fold(0, |depth, c| match c {
+        '(' | '[' | '{' => depth + 1,
+        ')' | ']' | '}' => depth.saturating_sub(1),
+        _ => depth,
+    })
 }
 
 /// What stands before the bracket that closes a call.

@@ -1,6 +1,7 @@
 //! Code that uses what another section says is gone. Given ``"`oldCall` was renamed to `call`"`` and a
 //! fence with `oldCall()`: that fence.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -19,7 +20,11 @@ static GONE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// What stands before the name of something of which only a part is gone, or an older one of that name:
 /// ``"the option `a` in `name`"``, ``"`a`'s `name`"``, ``"the old `name`"``.
 static PARTLY: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)(?:\b(?:by|from|in|inside|into|of|on|to|via|within|with)(?:\s+(?:the|a|an))?|\bfor(?:\s+the)?|['’]s|\b(?:former|legacy|old|older|original|previous))\s+$").ok()
+    let others = r"(?:`[^`]*`(?:,|,?\s+(?:and|or))\s+)*";
+    Regex::new(&format!(
+        r"(?i)(?:\b(?:by|for|from|in|inside|into|of|on|to|via|within|with)(?:\s+(?:the|a|an))?|['’]s|\b(?:former|legacy|old|older|original|previous))\s+{others}$"
+    ))
+    .ok()
 });
 /// What may stand before a name all the same: ``"support for `name` was removed"``.
 static WHOLLY: LazyLock<Option<Regex>> =
@@ -43,28 +48,31 @@ fn said(prose: &Prose) -> Vec<(usize, &str)> {
     found.collect()
 }
 
-/// What is found of all that one section says is gone: each once, where it is used first.
-pub(super) fn gone(parts: &[Part], part: &Part) -> Vec<Finding> {
-    let mut found = Vec::new();
-    for (at, name) in part
-        .prose
-        .iter()
-        .flat_map(|prose| said(prose).into_iter().map(|(at, name)| (part.first_line + prose.line_at(at) - 1, name)))
-    {
-        let others = parts.iter().filter(|other| !other.is(part) && !other.is_other_version);
-        let mut uses = others.filter(|other| other.audience.meets(&part.audience)).filter_map(|other| {
-            let lines = other.code.iter().flat_map(|(first, code)| (*first..).zip(code.lines()));
-            let (line, _) = lines.into_iter().find(|(_, line)| has_word(line, name))?;
-            Some((&other.file, line))
-        });
-        let Some((file, line)) = uses.next() else { continue };
-        let further = match uses.count() {
-            0 => String::new(),
-            1 => String::from(", as another section does"),
-            count => format!(", as {count} other sections do"),
-        };
-        let sentence = format!("Its code uses `{name}`{further}, and {}:{at} says that it is gone.", part.file);
-        found.push(Finding { file: file.clone(), line, rule: "disagreement", sentence });
+/// Each name that a section says is gone and another one uses, where it is used first.
+pub(super) fn gone(parts: &[Part]) -> Vec<Finding> {
+    let mut found: BTreeMap<(&str, usize, &str), Finding> = BTreeMap::new();
+    for part in parts {
+        for (at, name) in part
+            .prose
+            .iter()
+            .flat_map(|prose| said(prose).into_iter().map(|(at, name)| (part.first_line + prose.line_at(at) - 1, name)))
+        {
+            let others = parts.iter().filter(|other| !other.is(part) && !other.is_other_version);
+            let mut uses = others.filter(|other| other.audience.meets(&part.audience)).filter_map(|other| {
+                let lines = other.code.iter().flat_map(|(first, code)| (*first..).zip(code.lines()));
+                let (line, _) = lines.into_iter().find(|(_, line)| has_word(line, name))?;
+                Some((other.file.as_str(), line))
+            });
+            let Some((file, line)) = uses.next() else { continue };
+            let further = match uses.count() {
+                0 => String::new(),
+                1 => String::from(", as another section does"),
+                count => format!(", as {count} other sections do"),
+            };
+            let sentence = format!("Its code uses `{name}`{further}, and {}:{at} says that it is gone.", part.file);
+            let finding = Finding { file: file.to_owned(), line, rule: "disagreement", sentence };
+            found.entry((file, line, name)).or_insert(finding);
+        }
     }
-    found
+    found.into_values().collect()
 }

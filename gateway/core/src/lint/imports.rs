@@ -27,9 +27,9 @@ static PYTHON: LazyLock<Option<Regex>> =
 const OWN: [&str; 12] =
     ["src", "app", "apps", "lib", "libs", "core", "config", "utils", "components", "services", "server", "project"];
 /// Parts of packages' names that say nothing of whose they are.
-const COMMON: [&str; 16] = [
+const COMMON: [&str; 17] = [
     "react", "next", "vue", "nuxt", "svelte", "node", "express", "router", "client", "server", "core", "types",
-    "utils", "http", "test", "plugin",
+    "utils", "http", "test", "plugin", "config",
 ];
 /// Parts of packages' names by which one maker's packages for different places are told apart.
 const PLATFORMS: [&str; 28] = [

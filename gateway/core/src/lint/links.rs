@@ -23,7 +23,7 @@ static NAMED: LazyLock<Option<Regex>> =
 /// Code in a sentence, and comments.
 static CODE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"`+[^`]+`+|<!--.*?-->").ok());
 /// A link inside of a heading, of which only the text is in its name.
-static INNER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\[([^\]]*)\]\([^)]*\)").ok());
+static INNER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])").ok());
 const IMAGES: [&str; 6] = [".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp"];
 
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
@@ -55,7 +55,8 @@ fn flaw(facts: &Facts<'_>, from: &Text, link: &str) -> Option<String> {
     let targets = if path.is_empty() { vec![from.file.clone()] } else { targets(&from.file, &path) };
     let page = facts.texts.iter().find(|text| targets.contains(&text.file));
     let Some(page) = page else { return missing(facts, &path, &targets) };
-    let anchor = decoded(anchor.filter(|anchor| !anchor.is_empty())?);
+    // Browsers know `#top`.
+    let anchor = decoded(anchor.filter(|anchor| !anchor.is_empty() && *anchor != "top")?);
     let has = anchors(&page.text).iter().any(|name| *name == anchor || name.eq_ignore_ascii_case(&anchor));
     (!has).then(|| format!("{} has no heading of that name", page.file))
 }

@@ -1,6 +1,7 @@
 //! Passages that nobody will be shown, and airplanes that are too large to be.
 
 use std::collections::BTreeMap;
+use std::ptr;
 
 use jiff::Timestamp;
 
@@ -34,7 +35,10 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
 
 fn sections(facts: &Facts<'_>, rules: &Rules, index: &Index) -> Vec<Finding> {
     let room = rules.room();
-    let mut seen: BTreeMap<&str, &Chunk> = BTreeMap::new();
+    let mut same: BTreeMap<&str, Vec<&Chunk>> = BTreeMap::new();
+    for chunk in index.chunks() {
+        same.entry(&chunk.text).or_default().push(chunk);
+    }
     let mut found = Vec::new();
     for chunk in index.chunks() {
         let is_it = |page: &Option<String>| page.as_deref() == Some(chunk.page.as_str());
@@ -52,15 +56,23 @@ fn sections(facts: &Facts<'_>, rules: &Rules, index: &Index) -> Vec<Finding> {
             ));
             continue;
         }
-        if let Some(other) = seen.insert(&chunk.text, chunk) {
-            add(format!(
-                "The section `{heading}` says what `{}` says, word for word; one of them is never shown.",
-                other.path()
-            ));
+        let same = same.get(chunk.text.as_str()).map(Vec::as_slice).unwrap_or_default();
+        if let [first, second, others @ ..] = same
+            && !ptr::eq(*first, chunk)
+        {
+            // All are told at once.
+            if ptr::eq(*second, chunk) {
+                let further = if others.is_empty() { String::new() } else { format!(", as {} more do", others.len()) };
+                add(format!(
+                    "{} says what {} says, word for word{further}; only one of them is ever shown.",
+                    name(chunk, "The"),
+                    name(first, "the")
+                ));
+            }
             continue;
         }
         let end = chunk.text.floor_char_boundary(ASKED);
-        let asked = format!("{heading} {}", &chunk.text[..end]);
+        let asked = format!("{} {}", chunk.path(), &chunk.text[..end]);
         let best = index.search(&asked, 50).into_iter().find(|hit| hit.chunk == chunk);
         if best.is_none_or(|hit| hit.score < rules.min_score()) {
             add(format!(
@@ -69,6 +81,13 @@ fn sections(facts: &Facts<'_>, rules: &Rules, index: &Index) -> Vec<Finding> {
         }
     }
     found
+}
+
+fn name(chunk: &Chunk, the: &str) -> String {
+    match chunk.headings.as_slice() {
+        [] => format!("{the} beginning of `{}`", chunk.page),
+        _ => format!("{the} section `{}` of `{}`", chunk.path(), chunk.page),
+    }
 }
 
 /// Tags of sources and of airplanes of which no project can ever be, such as `djnago`. What pages

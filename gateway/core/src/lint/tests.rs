@@ -370,6 +370,7 @@ fn links_that_lead_nowhere() {
     good("# A\n[b](#twice-1)\n## Twice\none\n## Twice\ntwo\n");
     bad("# A\n[b](#twice-2)\n## Twice\none\n## Twice\ntwo\n", "docs/a.md:2 dead-link");
     both("sub/b.md#three", &["docs/a.md:2 dead-link"]);
+    both("sub/b.md#top", &[]);
     both("#b", &["docs/a.md:2 dead-link"]);
     good("# A\n<!-- [b](none.md) -->\nb\n");
     good("# A\n`[b](none.md)` is a link.\n".replace('`', "```").as_str());
@@ -427,7 +428,17 @@ fn passages_that_nobody_is_shown() {
     assert!(found[0].sentence.contains("room for 73"), "{found:?}");
     Case::one("# A\n## B\nsame words\n## C\nsame words\n").check("min_score: 0", &["docs/a.md:4 unreachable"]);
     Case::one("# A\n## B\nsame words\n## C\nother words\n").check("min_score: 0", &[]);
+    // However often it is said, it is told once.
+    let found = Case::one("Read on.\n# A\nRead on.\n# B\nRead on.\n# C\nRead on.\n")
+        .check("min_score: 0", &["docs/a.md:2 unreachable"]);
+    let expect = "The section `A` of `a.md` says what the beginning of `a.md` says, word for word, as 2 more do";
+    assert!(found[0].sentence.starts_with(expect), "{found:?}");
     Case::one("# A\n## B\nthe of and\n").check("min_score: 90", &["docs/a.md:2 unreachable"]);
+    // Of many that begin alike each is found by its page.
+    let history =
+        |at: u32| format!("# Call{at}\n## Version history\n| Version | Changes |\n| --- | --- |\n| v{at} | Added. |\n");
+    let pages = (0..60).map(|at| page(&format!("docs/{at}.md"), &[], &history(at))).collect();
+    Case::of(pages).check("min_score: 0.8", &[]);
     // With what stands around it as it is shown, and behind the words before all of them.
     let near = format!("# A\n## B\n{}\n", "x".repeat(180));
     Case::one(&near).check("allowance: 50, min_score: 0", &["docs/a.md:2 unreachable"]);

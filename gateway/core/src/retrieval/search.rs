@@ -4,11 +4,12 @@
 //! says `captureException`. Where it is known what chunks mean, a second ranking can be had by that,
 //! and both as one: given two that words find alike, the one that is nearer by meaning.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ptr;
 use std::sync::Arc;
 
-use bm25::{Embedder, EmbedderBuilder, Scorer, Tokenizer};
+use bm25::{Embedder, EmbedderBuilder, Tokenizer};
 use rust_stemmers::{Algorithm, Stemmer};
 
 use crate::retrieval::chunk::Chunk;
@@ -136,21 +137,21 @@ impl Index {
     #[must_use]
     pub fn search_each(&self, queries: &[&str], limit: usize) -> Vec<Hit<'_>> {
         let Some(engine) = &self.body.engine else { return Vec::new() };
-        let asked: Vec<_> = queries.iter().map(|query| engine.asked(query)).collect();
-        let all = engine.embedder.embed(beginning(&queries.join("\n")));
-        let found = engine.scorer.matches(&all).into_iter().take(limit);
-        let mut hits: Vec<_> = found
-            .filter_map(|found| {
-                let chunk = self.body.chunks.get(found.id as usize)?;
-                let score = asked.iter().map(|asked| engine.score(found.id, asked)).fold(0.0, f32::max);
-                Some((found.id, Hit { rank: found.score, score, ..self.hit(chunk) }))
-            })
-            .collect();
-        // Equal ranks come in the order of the documents, so that a choice can be repeated: also
-        // those of one page, which the engine gives in any order.
-        let by_place = |a: &(u32, Hit<'_>), b: &(u32, Hit<'_>)| (&a.1.chunk.page, a.0).cmp(&(&b.1.chunk.page, b.0));
-        hits.sort_by(|a, b| b.1.rank.total_cmp(&a.1.rank).then_with(|| by_place(a, b)));
-        hits.into_iter().map(|(_, hit)| hit).collect()
+        let chunks = &self.body.chunks;
+        let ranks = engine.ranks(beginning(&queries.join("\n")));
+        let scores: Vec<_> = queries.iter().map(|query| engine.scores(query)).collect();
+        // Equal ranks come in the order of the documents, so that a choice can be repeated.
+        let best_first = |a: &usize, b: &usize| -> Ordering {
+            ranks[*b].total_cmp(&ranks[*a]).then_with(|| (&chunks[*a].page, a).cmp(&(&chunks[*b].page, b)))
+        };
+        let mut found: Vec<usize> = (0..chunks.len()).filter(|at| ranks[*at] > 0.0).collect();
+        if found.len() > limit {
+            found.select_nth_unstable_by(limit, best_first);
+            found.truncate(limit);
+        }
+        found.sort_unstable_by(best_first);
+        let score = |at: usize| scores.iter().map(|scores| scores[at]).fold(0.0, f32::max);
+        found.into_iter().map(|at| Hit { rank: ranks[at], score: score(at), ..self.hit(&chunks[at]) }).collect()
     }
 
     /// How much chunks that a query found count for beside their rank, by what stands behind that
@@ -168,9 +169,10 @@ impl Index {
 /// What ranks chunks by their words, and tells how much of a query each says.
 struct Engine {
     embedder: Embedder<u32, Words>,
-    scorer: Scorer<u32, u32>,
-    /// The words of each chunk, and what they count for there: by how often and among how many.
-    words: Vec<HashMap<u32, f32>>,
+    /// By word: the chunks that say it, by their numbers, and what it counts for there (BM25: by how often,
+    /// and among how many).
+    said: HashMap<u32, Vec<(usize, f32)>>,
+    chunks: usize,
     /// How many different words a chunk has, on average.
     typical: f32,
 }
@@ -182,35 +184,53 @@ const LENGTH: f32 = 0.75;
 
 impl Engine {
     #[expect(clippy::cast_precision_loss, reason = "they are counts of words")]
-    #[expect(clippy::cast_possible_truncation, reason = "there is no room for so many chunks")]
     fn new(chunks: &[Chunk]) -> Self {
         let whole: Vec<String> = chunks.iter().map(Chunk::whole).collect();
         let texts: Vec<&str> = whole.iter().map(String::as_str).collect();
         let embedder =
             EmbedderBuilder::<u32, Words>::with_tokenizer_and_fit_to_corpus(Words::default(), &texts).build();
-        let (mut scorer, mut words) = (Scorer::new(), Vec::with_capacity(chunks.len()));
-        for (id, text) in texts.into_iter().enumerate() {
-            let embedding = embedder.embed(text);
-            words.push(embedding.iter().map(|word| (word.index, word.value)).collect::<HashMap<_, _>>());
-            scorer.upsert(&(id as u32), embedding);
+        let mut said: HashMap<u32, Vec<(usize, f32)>> = HashMap::new();
+        for (at, text) in texts.into_iter().enumerate() {
+            let words: BTreeMap<u32, f32> = embedder.embed(text).iter().map(|word| (word.index, word.value)).collect();
+            words.into_iter().for_each(|(word, counts)| said.entry(word).or_default().push((at, counts)));
         }
-        let typical = words.iter().map(HashMap::len).sum::<usize>() as f32 / words.len().max(1) as f32;
-        Self { embedder, scorer, words, typical }
+        let words: usize = said.values().map(Vec::len).sum();
+        Self { embedder, said, chunks: chunks.len(), typical: words as f32 / chunks.len().max(1) as f32 }
     }
 
-    /// The different words of a query.
-    fn asked(&self, query: &str) -> BTreeSet<u32> {
-        self.embedder.embed(beginning(query)).indices().copied().collect()
+    /// What these words count for in each chunk, each multiplied.
+    fn sums(&self, words: impl Iterator<Item = (u32, f32)>) -> Vec<f32> {
+        let mut sums = vec![0.0; self.chunks];
+        for (word, times) in words {
+            for (at, counts) in self.said.get(&word).into_iter().flatten() {
+                sums[*at] += times * counts;
+            }
+        }
+        sums
     }
 
-    /// How much of what is asked a chunk says. Rare words count for no more than others: in a few pages
+    /// How well each chunk fits a query (BM25): rare words count for more, and what is said twice for twice
+    /// as much.
+    #[expect(clippy::cast_precision_loss, reason = "they are counts of words")]
+    fn ranks(&self, query: &str) -> Vec<f32> {
+        let mut asked: BTreeMap<u32, f32> = BTreeMap::new();
+        self.embedder.embed(query).indices().for_each(|word| *asked.entry(*word).or_default() += 1.0);
+        self.sums(asked.into_iter().map(|(word, times)| {
+            let (all, some) = (self.chunks as f32, self.said.get(&word).map_or(0, Vec::len) as f32);
+            (word, times * (1.0 + (all - some + 0.5) / (some + 0.5)).ln())
+        }))
+    }
+
+    /// How much of what is asked each chunk says. Rare words count for no more than others: in a few pages
     /// chance makes a word rare, and a word that is on every page tells best what they are about. No chunk
     /// says more words than it has, so that more are not asked for.
     #[expect(clippy::cast_precision_loss, reason = "they are counts of words")]
-    fn score(&self, id: u32, asked: &BTreeSet<u32>) -> f32 {
-        let Some(words) = self.words.get(id as usize) else { return 0.0 };
-        let said: f32 = asked.iter().filter_map(|word| words.get(word)).sum();
-        said / (asked.len() as f32).min(self.typical).max(1.0).powf(LENGTH)
+    fn scores(&self, query: &str) -> Vec<f32> {
+        let asked: BTreeSet<u32> = self.embedder.embed(beginning(query)).indices().copied().collect();
+        let length = (asked.len() as f32).min(self.typical).max(1.0).powf(LENGTH);
+        let mut scores = self.sums(asked.into_iter().map(|word| (word, 1.0)));
+        scores.iter_mut().for_each(|score| *score /= length);
+        scores
     }
 }
 

@@ -38,6 +38,8 @@ fn pages_that_disagree() {
         ("What is inside `getProps` is removed from the bundle.", false),
         ("- `getProps` is removed from the bundle.", false),
         ("- `route` has been removed.", false),
+        ("The `needed` property on `other()`, `tool()` and `getProps()` is deprecated.", false),
+        ("`other()` and `getProps()` are deprecated.", true),
     ] {
         let expect: &[&str] = if is_told { &["docs/b.md:4 disagreement"] } else { &[] };
         two(&format!("# A\n{gone}\n"), code, [ts, ts], expect);
@@ -256,6 +258,7 @@ fn modules_that_one_symbol_cannot_both_be_from() {
     ts("@mui/material", "@mui/material/Button", false);
     ts("posthog-js", "src/lib/posthog", false);
     ts("posthog-js", "posthog-node", false);
+    ts("eslint/config", "vitest/config", false);
     fences("python", "from posthog import thing", "from posthog_sdk import thing", true);
     fences("python", "from posthog import thing", "from app.posthog import thing", false);
     fences("python", "from openai.types.live import thing", "from openai.types.realtime import thing", false);
