@@ -1,5 +1,5 @@
 //! A page as its reader sees it: without comments, and of MDX, which is markdown with components in it, only
-//! what those say. Given `<Tab title="npm">Run it.</Tab> <!-- draft -->`: `**npm** Run it.`
+//! what stands in those. Given `<Tab title="npm">Run it.</Tab> <!-- draft -->`: `**npm** Run it.`
 
 use std::borrow::Cow;
 
@@ -144,7 +144,8 @@ fn without_tags(text: &str) -> String {
     while let Some(at) = rest.find(['`', '<']) {
         let (before, here) = rest.split_at(at);
         plain.push_str(before);
-        let length = match tag(here) {
+        let tag = tag(here).filter(|length| !is_whole(&here[..*length]));
+        let length = match tag {
             Some(length) => {
                 plain.extend(words(&here[..length]).into_iter().flat_map(|words| ["**", words, "** "]));
                 length
@@ -198,6 +199,11 @@ fn tag(text: &str) -> Option<usize> {
         }
     }
     None
+}
+
+/// Whether all that a component says is in its tag: `<Snippet text="npm install" />`.
+fn is_whole(tag: &str) -> bool {
+    tag.ends_with("/>") && tag.contains('=')
 }
 
 /// What a reader sees in place of a tag.
@@ -273,8 +279,8 @@ mod tests {
         );
         check("<Card\n  title=\"Start\"\n  href=\"/start\"\n>\n  Do it.\n</Card>\n", "**Start**\n  Do it.\n\n");
         check("a {/* <A> */} b <></> c\n", "a  b  c\n");
-        check("<Foo.Bar label=\"\" /> text\n", " text\n");
-        check("# <Icon name=\"x\" /> A\n", "#  A\n");
+        check("<Foo.Bar label=\"\"> text\n", " text\n");
+        check("# <Icon /> A\n", "#  A\n");
     }
 
     #[test]
@@ -282,6 +288,7 @@ mod tests {
         for text in [
             "a `<Tab>` and ``a ` <B>`` b\n",
             "<a href=\"b.md\">b</a> {props.c}\n",
+            "<Snippet text=\"npm install\" dark />\n",
             "a <B and\n\nc > d\n",
             "1 <2, <A <b>\n",
             "a ` <b {\n",
