@@ -91,8 +91,8 @@ pub fn lint(facts: &Facts<'_>) -> Vec<Finding> {
     found
 }
 
-/// Whether the line above says `<!-- lint: allow RULE -->`. Of code it is the line above its fence: in
-/// there it would be shown to models.
+/// Whether the line above says `<!-- lint: allow RULE -->`, or the same in a comment of MDX. Of code it is the
+/// line above its fence: in there it would be shown to models.
 fn is_allowed(facts: &Facts<'_>, finding: &Finding) -> bool {
     let Some(text) = facts.texts.iter().find(|text| text.file == finding.file) else { return false };
     let (before, body) = prose::parted(&text.text);
@@ -101,8 +101,9 @@ fn is_allowed(facts: &Facts<'_>, finding: &Finding) -> bool {
     let is_code = matches!(lines[own].kind, Kind::Code(_));
     let opening = lines[..own].iter().rposition(|line| is_code && matches!(line.kind, Kind::Opening(_)));
     let above = opening.unwrap_or(own).checked_sub(1).map(|above| &lines[above]);
-    let mark = format!("<!-- lint: allow {} -->", finding.rule);
-    above.is_some_and(|above| above.kind == Kind::Text && above.text.trim() == mark)
+    let marks =
+        [("<!--", "-->"), ("{/*", "*/}")].map(|(begin, end)| format!("{begin} lint: allow {} {end}", finding.rule));
+    above.is_some_and(|above| above.kind == Kind::Text && marks.iter().any(|mark| above.text.trim() == mark))
 }
 
 #[cfg(test)]

@@ -136,6 +136,7 @@ fn tools_that_are_refused() {
     good("# A\nCall `captureException` with `error`.\n");
     good("# A\n```js\nuse(`WebFetch`) // tool\n```\n");
     good("# A\n<!-- lint: allow refused-tool -->\nLook it up with the `WebFetch` tool.\n");
+    good("# A\n{/* lint: allow refused-tool */}\nLook it up with the `WebFetch` tool.\n");
     good("---\ntitle: A\n---\n# A\n<!-- lint: allow refused-tool -->\nLook it up with the `WebFetch` tool.\n");
     for named in [
         "Use `Read` or `WebFetch`.",
