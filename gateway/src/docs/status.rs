@@ -1,6 +1,8 @@
 //! How the documents of a policy stand, by what is on disk: for operators, also beside a gateway
 //! that runs or one that does not.
 
+use std::collections::BTreeSet;
+
 use jetway_core::retrieval::page::Page;
 use jetway_core::retrieval::source::Source;
 use jiff::{SignedDuration, Timestamp};
@@ -15,6 +17,8 @@ pub struct OfSource {
     /// Its pages are stale when they were not seen to be current for longer. None where they never are.
     pub max_age_seconds: Option<u64>,
     pub pages: Vec<OfPage>,
+    /// How many more its lists have than are read.
+    pub beyond: usize,
     /// How many sections they are cut into.
     pub sections: usize,
     /// Of how many it is known what they mean. None where that is asked of nobody.
@@ -130,9 +134,10 @@ fn of(shelf: &Shelf, source: &Source, now: Timestamp) -> OfSource {
         front_matter: None,
     };
     pages.extend(shelf.unread(&source.name).into_iter().map(|unread| missing(&unread.page, None, Some(unread.why))));
+    let unread: BTreeSet<String> = pages.iter().map(|page| page.page.clone()).collect();
     for address in list::pages(&shelf.disk, source) {
         let name = address.as_str();
-        if !index.pages().contains_key(name) && !pages.iter().any(|page| page.page == name) {
+        if !index.pages().contains_key(name) && !unread.contains(name) {
             pages.push(missing(name, failing((shelf, now), source, name), None));
         }
     }
@@ -144,7 +149,8 @@ fn of(shelf: &Shelf, source: &Source, now: Timestamp) -> OfSource {
     let meant = shelf.rules.embeddings.as_ref().map(|_| known.len());
     let sections = known.len() + unknown.len();
     let (policy, max_age_seconds) = (shelf.policy.clone(), source.max_age.map(|most| most.as_secs()));
-    OfSource { policy, source: source.name.clone(), max_age_seconds, pages, sections, meant, lists_failing }
+    let beyond = list::beyond(&shelf.disk, source);
+    OfSource { policy, source: source.name.clone(), max_age_seconds, pages, beyond, sections, meant, lists_failing }
 }
 
 fn failing((shelf, now): (&Shelf, Timestamp), source: &Source, name: &str) -> Option<Failing> {

@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::prose::lines;
 use super::{Facts, Finding, Text};
-use crate::retrieval::markdown::{PAGES, headings, is_page};
+use crate::retrieval::markdown::{PAGES, headings, is_page, unlinked};
 
 static LINK: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"\]\(\s*(?:<([^>]*)>|([^)\s]+))(?:\s[^)]*)?\)").ok());
@@ -22,8 +22,6 @@ static NAMED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"(?i)(?:<[a-z][^>]*\s(?:id|name)\s*=\s*["']([^"']+)["']|\{#([\w-]+)\})"#).ok());
 /// Code in a sentence, and comments.
 static CODE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"`+[^`]+`+|<!--.*?-->").ok());
-/// A link inside of a heading, of which only the text is in its name.
-static INNER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])").ok());
 const IMAGES: [&str; 6] = [".png", ".jpg", ".jpeg", ".gif", ".svg", ".webp"];
 
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
@@ -164,7 +162,7 @@ fn anchors(text: &str) -> Vec<String> {
 
 /// A heading as links name it.
 fn slug(title: &str) -> String {
-    let text = INNER.as_ref().map_or_else(|| title.into(), |inner| inner.replace_all(title, "$1")).to_lowercase();
+    let text = unlinked(title).to_lowercase();
     let kept = text.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.map(|c| if c == ' ' { '-' } else { c }).collect()
 }

@@ -47,7 +47,10 @@ pub(super) fn front(text: &Text) -> usize {
 
 /// The line of a heading, or the first.
 pub(super) fn line_of(text: &str, title: &str) -> usize {
-    markdown::headings(text).iter().find(|heading| heading.title == title).map_or(1, |heading| heading.line)
+    markdown::headings(text)
+        .iter()
+        .find(|heading| markdown::unlinked(&heading.title) == title)
+        .map_or(1, |heading| heading.line)
 }
 
 /// Whether a line is no continuation of a paragraph above it.

@@ -62,7 +62,7 @@ pub fn cut(page: &str, markdown: &str) -> Vec<Chunk> {
 }
 
 fn shortened(title: &str) -> String {
-    title.chars().take(LONGEST_HEADING).collect()
+    markdown::unlinked(title).chars().take(LONGEST_HEADING).collect()
 }
 
 fn keep(chunks: &mut Vec<Chunk>, page: &str, headings: &[(usize, String)], text: &mut String) {
@@ -108,6 +108,7 @@ mod tests {
         check("Page\n====\nintro\n\nPart\n----\np\n", &[("Page", "intro"), ("Page > Part", "p")]);
         check("  # A\na\n   ## B ##\nb\n", &[("A", "a"), ("A > B", "b")]);
         check("# Using C#\na\n", &[("Using C#", "a")]);
+        check("# [A](a.md) and [`b`][c]\na\n", &[("A and `b`", "a")]);
         check("# A\n- a\n---\nb\n", &[("A", "- a\n---\nb")]);
     }
 

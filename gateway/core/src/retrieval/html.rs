@@ -27,6 +27,24 @@ const LEFT_OUT: [&str; 15] = [
     "iframe", "dialog", "select",
 ];
 
+/// Roles of elements that stand around the text of a page.
+const ROLES: [&str; 5] = ["navigation", "search", "banner", "contentinfo", "complementary"];
+/// What documentation systems without elements for it call what stands around the text, as a class or an id.
+const AROUND: [&str; 12] = [
+    "breadcrumb",
+    "breadcrumbs",
+    "footer",
+    "global-nav",
+    "nav",
+    "navbar",
+    "navfooter",
+    "navheader",
+    "related",
+    "sidebar",
+    "sphinxsidebar",
+    "toc",
+];
+
 /// The text of a page as markdown.
 ///
 /// # Errors
@@ -63,8 +81,8 @@ fn converter() -> HtmlToMarkdown {
                 handlers.fallback(link)
             }
         })
-        .add_handler(vec!["div", "span", "td"], |handlers: &dyn Handlers, element: Element<'_>| {
-            if code::is_label(element.node) { None } else { handlers.fallback(element) }
+        .add_handler(vec!["div", "span", "td", "ul", "section"], |handlers: &dyn Handlers, element: Element<'_>| {
+            if code::is_label(element.node) || is_around(element.node) { None } else { handlers.fallback(element) }
         })
         .add_handler(vec!["table"], |handlers: &dyn Handlers, table: Element<'_>| {
             if is_padding(table.node) { Some(handlers.walk_children(table.node)) } else { handlers.fallback(table) }
@@ -116,6 +134,14 @@ fn main(document: &Rc<Node>) -> Rc<Node> {
     find(document, &by_role)
         .or_else(|| find(document, &|node| is(node, "article")).filter(|_| count(document, "article") == 1))
         .unwrap_or_else(|| Rc::clone(document))
+}
+
+/// Whether an element stands around the text of a page, and is the same on every page or only leads to others.
+fn is_around(node: &Rc<Node>) -> bool {
+    let names = |name: &str| {
+        attribute(node, name).is_some_and(|names| names.split_ascii_whitespace().any(|name| AROUND.contains(&name)))
+    };
+    attribute(node, "role").is_some_and(|role| ROLES.contains(&role.as_str())) || names("class") || names("id")
 }
 
 fn is(node: &Rc<Node>, tag: &str) -> bool {
@@ -219,6 +245,22 @@ posthog.captureException(error)</code></pre>
         check("<div role=main>one</div><p>two", "one");
         check("plain", "plain");
         check("", "");
+    }
+
+    #[test]
+    fn what_stands_around_the_text_is_left_out_by_its_role_or_its_name() {
+        for (site, around) in [
+            ("Sphinx", "<div class='sphinxsidebar' role='navigation'><h3>Contents</h3><ul><li>b</ul></div>"),
+            ("Sphinx", "<div class='related' aria-label='related navigation'><h3>Navigation</h3></div>"),
+            ("Django", "<div id='global-nav'><a href='/'>Home</a></div><div class='nav'>previous</div>"),
+            ("DocBook", "<div class='navheader'><table><tr><td>Prev</td></tr></table></div>"),
+            ("Doxygen", "<div id='nav-path' class='navpath' role='navigation'>b</div>"),
+            ("mkdocs", "<ul class='breadcrumb'><li>Docs</li></ul><div class=toc><ul><li>b</ul></div>"),
+        ] {
+            let html = format!("<body>{around}<div class=body><h1>A</h1><p>text</p></div>{around}</body>");
+            assert_eq!(to_markdown(&html).unwrap(), "# A\n\ntext", "{site}");
+        }
+        assert_eq!(to_markdown("<div class='navigable tabs'>a</div>").unwrap(), "a");
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Lists of pages: `llms.txt`, whose links are read, and sitemaps.
 
+use std::collections::BTreeSet;
+
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::Event;
 
 use crate::retrieval::host::Address;
 
-/// The most pages of one source.
-pub const MOST_PAGES: usize = 500;
+/// The most pages of one source that are read.
+pub const MOST_PAGES: usize = 2_000;
 /// The most sitemaps that one may list.
 pub const MOST_SITEMAPS: usize = 50;
 /// The most URLs of a list that are looked at: so many may stand in a sitemap.
@@ -20,7 +22,7 @@ const DEEPEST: usize = 8;
 #[must_use]
 pub fn links(base: &Address, markdown: &str) -> Vec<Address> {
     let mut found: Vec<Address> = Vec::new();
-    let mut seen = std::collections::BTreeSet::new();
+    let mut seen = BTreeSet::new();
     let mut fenced = false;
     let lines = markdown.lines().filter(|line| {
         let is_fence = line.trim_start().starts_with("```");
@@ -28,8 +30,7 @@ pub fn links(base: &Address, markdown: &str) -> Vec<Address> {
         !fenced && !is_fence
     });
     for target in lines.flat_map(targets).take(MOST_LOOKED_AT).flatten() {
-        if found.len() < MOST_PAGES
-            && let Ok(address) = base.join(target)
+        if let Ok(address) = base.join(target)
             && address != *base
             && seen.insert(address.clone())
         {
@@ -90,7 +91,7 @@ pub fn sitemap(base: &Address, xml: &str, wanted: impl Fn(&str) -> bool) -> Resu
     let mut found = Sitemap::default();
     let mut path: Vec<String> = Vec::new();
     let mut text = String::new();
-    let mut looked_at = 0;
+    let (mut looked_at, mut seen) = (0, BTreeSet::new());
     loop {
         let at = reader.buffer_position();
         match reader.read_event().map_err(|error| format!("it is no sitemap: {error}, at byte {at}"))? {
@@ -113,14 +114,14 @@ pub fn sitemap(base: &Address, xml: &str, wanted: impl Fn(&str) -> bool) -> Resu
             Event::End(_) => {
                 let names: Vec<&str> = path.iter().map(String::as_str).collect();
                 let list = match names.as_slice() {
-                    ["urlset", "url", "loc"] => Some((&mut found.pages, MOST_PAGES)),
+                    ["urlset", "url", "loc"] => Some((&mut found.pages, MOST_LOOKED_AT)),
                     ["sitemapindex", "sitemap", "loc"] => Some((&mut found.sitemaps, MOST_SITEMAPS)),
                     _ => None,
                 };
                 if let Some((list, most)) = list {
                     let is_wanted = |address: &Address| names[0] != "urlset" || wanted(address.as_str());
                     let address = base.join(&text).ok().filter(is_wanted);
-                    list.extend(address.filter(|address| list.len() < most && !list.contains(address)));
+                    list.extend(address.filter(|address| list.len() < most && seen.insert(address.clone())));
                     looked_at += 1;
                 }
                 path.pop();
@@ -175,8 +176,8 @@ mod tests {
             ]
         );
         assert!(links(&base, "").is_empty());
-        let many: String = (0..2_000).map(|number| format!("- [p](/p{number}.md)\n")).collect();
-        assert_eq!(links(&base, &many).len(), MOST_PAGES);
+        let many: String = (0..60_000).map(|number| format!("- [p](/p{number}.md)\n")).collect();
+        assert_eq!(links(&base, &many).len(), MOST_LOOKED_AT);
         assert!(links(&base, &"](".repeat(1 << 20)).is_empty(), "and soon");
     }
 
@@ -196,8 +197,9 @@ mod tests {
             "<sitemapindex><sitemap><loc>/one.xml</loc></sitemap><sitemap><loc>/two.xml</loc></sitemap></sitemapindex>";
         let found = sitemap(&base, index, |_| false).unwrap();
         assert_eq!(texts(&found.sitemaps), ["https://example.com/one.xml", "https://example.com/two.xml"]);
-        let many: String = (0..2_000).map(|number| format!("<url><loc>/p{number}</loc></url>")).collect();
-        assert_eq!(sitemap(&base, &format!("<urlset>{many}</urlset>"), |_| true).unwrap().pages.len(), MOST_PAGES);
+        let many: String = (0..60_000).map(|number| format!("<url><loc>/p{number}</loc></url>")).collect();
+        let found = sitemap(&base, &format!("<urlset>{many}</urlset>"), |_| true).unwrap();
+        assert_eq!(found.pages.len(), MOST_LOOKED_AT);
     }
 
     #[test]

@@ -3,6 +3,9 @@
 //! linked by the same headings and the same fences.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use regex::Regex;
 
 /// A line, and what it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -251,6 +254,15 @@ pub fn split(markdown: &str) -> (Option<&str>, &str) {
         }
     }
     (None, text)
+}
+
+/// A link inside of a line, of which only the text is read: `[text](page.md)`, `[text][name]`.
+static LINK: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])").ok());
+
+/// A line, such as a heading, with the texts of its links in their place.
+#[must_use]
+pub fn unlinked(line: &str) -> Cow<'_, str> {
+    LINK.as_ref().map_or(Cow::Borrowed(line), |link| link.replace_all(line, "$1"))
 }
 
 /// What a line of front matter says of a key that is nobody's below it, without a quote before it.

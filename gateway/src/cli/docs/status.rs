@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jetway_core::retrieval::listing::MOST_PAGES;
 use jetway_core::retrieval::page::in_words;
 use jiff::Timestamp;
 
@@ -27,6 +28,12 @@ pub(super) fn run(shelves: &[Shelf], json: bool) -> anyhow::Result<()> {
     }
     out::raw(out::table(&heading, &rows).as_bytes())?;
     for source in &sources {
+        if source.beyond > 0 {
+            out::line(&format!(
+                "\n{}: {}\n  its list has {} pages more than the {MOST_PAGES} that are read of a source. Choose with `only`, or name several lists",
+                source.policy, source.source, source.beyond
+            ))?;
+        }
         let failing: Vec<_> = all_failing(source).collect();
         for failing in failing.iter().take(LISTED) {
             out::line(&format!("\n{}: {}\n  {}", source.policy, failing.url, told(failing, now)))?;
@@ -71,12 +78,13 @@ fn told(failing: &Failing, now: Timestamp) -> String {
         State::Long => "failing for long: ",
         State::Lately => "",
     };
-    let (why, times, again) = (out::shown(&failing.why), failing.times, between(now, failing.next));
+    let (why, again) = (out::shown(&failing.why), between(now, failing.next));
+    let times = if failing.times == 1 { String::from("once") } else { format!("{} times", failing.times) };
     let advice = match failing.state {
         State::Gone => "; what is here is shown as it last was: name where it moved to, or take it out",
         State::Long | State::Lately => "",
     };
-    format!("{mark}{why} (failed {times} times{long}; asked again in {again}){advice}")
+    format!("{mark}{why} (failed {times}{long}; asked again in {again}){advice}")
 }
 
 fn all_failing(source: &OfSource) -> impl Iterator<Item = &Failing> {

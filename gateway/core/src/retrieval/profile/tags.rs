@@ -203,15 +203,22 @@ pub fn detect(markdown: &str) -> Tags {
 }
 
 /// What a whole page is for that has no tags: the one language that all its code is in. Where there
-/// are several each passage goes by its own.
+/// are several each passage goes by its own, and so it does where most code does not say what it is in.
 #[must_use]
 pub fn detect_page(markdown: &str) -> Tags {
     let table = Table::shipped();
     let mut found: BTreeSet<(Kind, &str)> = BTreeSet::new();
+    let (mut said, mut unsaid) = (0, 0);
     for line in markdown::read(&markdown[..markdown.floor_char_boundary(MOST_MARKDOWN)]) {
         if let Line::Opening(words) = line.kind {
-            found.extend(table.by_fence(&language_of(words)).filter(|(_, name)| !is_markup(table, name)));
+            let named = table.by_fence(&language_of(words)).filter(|(_, name)| !is_markup(table, name));
+            said += usize::from(named.is_some());
+            unsaid += usize::from(words.is_empty());
+            found.extend(named);
         }
+    }
+    if unsaid > said {
+        return Tags::default();
     }
     let of = |wanted: Kind| found.iter().filter(move |(kind, _)| *kind == wanted).map(|(_, name)| (*name).to_owned());
     let (languages, frameworks): (Vec<_>, Vec<_>) = (of(Kind::Language).collect(), of(Kind::Framework).collect());

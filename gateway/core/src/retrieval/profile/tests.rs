@@ -186,6 +186,7 @@ fn a_whole_page_is_for_the_one_language_that_all_its_code_is_in() {
     check(&["python", "ruby"], &[], &[]);
     check(&["html", "yaml", "sh"], &[], &[]);
     check(&[], &[], &[]);
+    check(&["javascript", "", ""], &[], &[]);
 }
 
 #[test]
