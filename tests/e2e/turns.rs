@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use jetway_support::agent::goes_on;
 use jetway_support::client::{Answer, post};
-use jetway_support::{Jetway, Setup, provider};
+use jetway_support::redis::Redis;
+use jetway_support::{Jetway, Setup, eventually, provider};
 
 const LOCK: &str = "lockdown: { allow: [Read, Edit], advice: Use Read. }\n";
 
@@ -245,6 +246,36 @@ fn an_agent_hears_something_while_a_call_is_held_back() {
     let answer = ask(&jetway, "messages", &[user("messages", "slow")], true).text();
     assert!(answer.contains(": more is on its way\n\n") && answer.contains("It is done."), "{answer}");
     assert!(!answer.contains("cat .env"), "{answer}");
+}
+
+#[test]
+fn what_the_model_did_is_kept_in_redis_while_its_run_goes_on() {
+    let (redis, provider) = (Redis::start(&[]), provider(SCRIPT));
+    let mut setup = Setup::new(&provider.url()).with(LOCK);
+    let secret = redis.folder().join("secret");
+    std::fs::write(&secret, "0123456789abcdef0123456789abcdef").unwrap();
+    let (secret, url) = (secret.display(), redis.url());
+    setup.more = format!("secret: {{ file: {secret} }}\nledger: {{ redis: {{ urls: ['{url}'] }} }}");
+    let jetway = setup.start();
+    let mut history = vec![user("messages", "corrected")];
+    let reply = ask(&jetway, "messages", &history, false).json();
+    history.extend(told("messages", &reply));
+    let keys = || -> Vec<String> {
+        let names = ["edits", "bytes", "conversations", "runs"]
+            .map(|name| redis.cli(&["KEYS", &format!("jetway:{{state:*}}:*{name}")]));
+        names.iter().flat_map(|found| found.split_whitespace()).map(str::to_owned).collect()
+    };
+    assert_eq!(keys().len(), 4, "{:?}", keys());
+    keys().iter().for_each(|key| drop(redis.cli(&["PEXPIRE", key, "60000"])));
+    ask(&jetway, "messages", &history, true);
+    assert!(conversation(&provider.seen().pop().unwrap().body).contains("cat .env"));
+    let days = |key: &String| redis.cli(&["TTL", key]).trim().parse::<i64>().unwrap() / 86_400;
+    eventually(|| keys().iter().all(|key| days(key) >= 6));
+    assert_eq!(keys().len(), 4);
+    eventually(|| jetway.exchanges(2).len() == 2);
+    let user = jetway.json(&["runs", "--json"])[0]["user"].as_str().unwrap().to_owned();
+    let erased = jetway.command(&["runs", "erase", "--user", &user, "--reason", "asked for", "--yes"]);
+    assert!(erased.status.success() && keys().is_empty(), "{erased:?} {:?}", keys());
 }
 
 #[test]

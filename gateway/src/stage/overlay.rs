@@ -1,26 +1,44 @@
 //! What the agent of a conversation was told differently from how the model made it.
 
+use std::sync::Arc;
+
 use jetway_core::overlay::Edit;
 use jetway_core::overlay::prefix::Break;
 
 use crate::config::Policy;
 use crate::gate::Jetway;
+use crate::runs::state::Origin;
 use crate::stage::render::Outbound;
 
 /// The edits of a conversation. Where they are not known the request is valid without them, and a word says
 /// why its prompt breaks off.
-pub async fn recall(jetway: &Jetway, policy: &Policy, conversation: &str) -> (Vec<Edit>, Option<&'static str>) {
+pub async fn recall(jetway: &Arc<Jetway>, policy: &Policy, origin: Origin<'_>) -> (Vec<Edit>, Option<&'static str>) {
     if policy.lockdown.is_none() && policy.context.is_none() && policy.path.is_none() {
         return (Vec::new(), None);
     }
-    match jetway.state.edits(conversation).await {
-        Ok(edits) => (edits, None),
+    match jetway.state.edits(origin.conversation).await {
+        Ok((edits, is_due)) => {
+            if is_due {
+                keep(jetway, origin);
+            }
+            (edits, None)
+        }
         Err(error) => {
             tracing::error!(%error, "what an agent was not told is not known");
             jetway.metrics.docs.prefix_breaks.with_label_values(&[policy.name.as_str(), "store"]).inc();
             (Vec::new(), Some("store"))
         }
     }
+}
+
+/// What is in use is kept on. Nobody waits for it.
+fn keep(jetway: &Arc<Jetway>, Origin { run, conversation, user, began }: Origin<'_>) {
+    let [run, conversation, user] = [run, conversation, user].map(str::to_owned);
+    let shared = Arc::clone(jetway);
+    jetway.tasks.spawn(async move {
+        let origin = Origin { run: &run, conversation: &conversation, user: &user, began };
+        shared.state.keep_edits(origin).await;
+    });
 }
 
 /// Counts what the provider has in its cache and is not sent again: edits that did not find their
