@@ -227,7 +227,6 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     if !is_reply {
         return Ok(Prepared { asked, conversation, desk, trail, outbound, targets, hold: Hold::free() });
     }
-    exchange.record.prefix_break = unknown.or(overlay::count((&jetway, policy), &conversation, &outbound));
     limited(policy, &asked, &outbound).into_iter().for_each(|limited| exchange.record.decides(limited));
     // Reserved after rendering: the context that was added is part of what is paid for.
     let secured = match budget::reserve(call, caller, (&run, &outbound), exchange).await {
@@ -236,6 +235,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         Err(Short::Low(low)) => with_less(call, &identified, (&run, draft), low, exchange).await?,
     };
     let (outbound, targets, hold) = secured;
+    exchange.record.prefix_break = unknown.or(overlay::count((&jetway, policy), &conversation, &outbound));
     // Behind the hold: what is refused for want of money leaves nothing behind.
     if let Some(trail) = &trail {
         trail.keep(&jetway.state).await?;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use jetway_core::overlay::Edit;
-use jetway_core::overlay::prefix::Break;
 
 use crate::config::Policy;
 use crate::gate::Jetway;
@@ -41,19 +40,10 @@ fn keep(jetway: &Arc<Jetway>, Origin { run, conversation, user, began }: Origin<
     });
 }
 
-/// Counts what the provider has in its cache and is not sent again: edits that did not find their
-/// place, and prompts that do not begin as they did. What is returned is the cause, where there is one.
+/// Counts prompts that do not begin as they did, so that the provider does not find them in its cache. What is
+/// returned is the cause, where there is one.
 pub fn count((jetway, policy): (&Jetway, &Policy), conversation: &str, outbound: &Outbound) -> Option<&'static str> {
-    let counted = &jetway.metrics.docs.prefix_breaks;
-    let breaks = |cause: &str, count: u64| counted.with_label_values(&[policy.name.as_str(), cause]).inc_by(count);
-    let lost = outbound.overlay().lost as u64;
-    if lost > 0 {
-        breaks("moved", lost);
-    }
-    let cause = jetway.prefixes.go_on(conversation, outbound.prefix()).map(Break::name);
-    if let Some(cause) = cause {
-        breaks(cause, 1);
-    }
-    // An edit that is lost is why what follows it is sent otherwise.
-    (lost > 0).then_some("moved").or(cause)
+    let cause = jetway.prefixes.go_on(conversation, outbound.prefix(), outbound.overlay().lost)?.name();
+    jetway.metrics.docs.prefix_breaks.with_label_values(&[policy.name.as_str(), cause]).inc();
+    Some(cause)
 }
