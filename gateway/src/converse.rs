@@ -177,13 +177,7 @@ impl Talk {
         exchange.opening.iter_mut().for_each(|opening| opening.gives(&anchor));
         let edit = Edit { anchor, told: made.told, answers: made.answers, substituted: made.substituted };
         let state = &exchange.jetway().state;
-        let record = &exchange.record;
-        let origin = Origin {
-            run: record.run.as_deref().unwrap_or_default(),
-            conversation: &self.conversation,
-            user: record.user.as_deref().unwrap_or_default(),
-            began: record.at,
-        };
+        let origin = Origin::of(&exchange.record, &self.conversation);
         if let Err(error) = state.remember(origin, edit, Timestamp::now()).await {
             let policy = exchange.labels().policy;
             exchange.jetway().metrics.docs.prefix_breaks.with_label_values(&[policy, "store"]).inc();

@@ -37,6 +37,7 @@ use crate::exchange::Exchange;
 use crate::gate::{Gate, Jetway};
 use crate::refusal::Refusal;
 use crate::reply::{Reply, Watch, whole};
+use crate::runs::state::Origin;
 use crate::runs::{Decision, Outcome, What};
 use crate::stage::breadcrumbs::{Shelf, Trail, Wants, Who};
 use crate::stage::budget::{Hold, Low, Short};
@@ -195,7 +196,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     // Once: what is shown and what is found are of the same pages, and of those that the run began with.
     let library = jetway.libraries.of(&policy.name, &run, gate.library(&policy.name));
     let told = Told { conversation: &conversation, profile: &profile };
-    let (edits, unknown) = overlay::recall(&jetway, policy, &conversation).await;
+    let (edits, unknown) = overlay::recall(&jetway, policy, Origin::of(&exchange.record, &conversation)).await;
     let who = Who { run: &run, told, is_reply, is_main: role == Role::Main };
     let (given, known) = context::recall((&jetway, &library), policy, &conversation, (&asked, &edits)).await?;
     let shelf = Shelf::of(&library, policy, &profile, (&asked, &known));
@@ -226,7 +227,6 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
     if !is_reply {
         return Ok(Prepared { asked, conversation, desk, trail, outbound, targets, hold: Hold::free() });
     }
-    exchange.record.prefix_break = unknown.or(overlay::count((&jetway, policy), &conversation, &outbound));
     limited(policy, &asked, &outbound).into_iter().for_each(|limited| exchange.record.decides(limited));
     // Reserved after rendering: the context that was added is part of what is paid for.
     let secured = match budget::reserve(call, caller, (&run, &outbound), exchange).await {
@@ -235,6 +235,7 @@ async fn prepare<'a>(call: Call<'a>, body: &mut Incoming, exchange: &mut Exchang
         Err(Short::Low(low)) => with_less(call, &identified, (&run, draft), low, exchange).await?,
     };
     let (outbound, targets, hold) = secured;
+    exchange.record.prefix_break = unknown.or(overlay::count((&jetway, policy), &conversation, &outbound));
     // Behind the hold: what is refused for want of money leaves nothing behind.
     if let Some(trail) = &trail {
         trail.keep(&jetway.state).await?;

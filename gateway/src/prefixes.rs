@@ -4,22 +4,38 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use jetway_core::overlay::prefix::{Break, Mark, Prefix, digest};
+use jetway_core::overlay::prefix::{Break, Prefix, digest};
 
 use crate::recent::Recent;
 
 /// Conversations that are followed at once.
 const MOST: usize = 20_000;
+/// Their messages that are known, each by two digests.
+const MESSAGES: usize = 500_000;
 
 #[derive(Debug)]
 pub struct Prefixes {
-    marks: Mutex<Recent<String, Mark>>,
+    sent: Mutex<Recent<String, Sent>>,
     /// The last request of each.
     asked: Mutex<Recent<String, Asked>>,
     /// What digests are made with, so that nobody can send two requests of one digest.
     secret: u64,
+}
+
+/// The last prompt of a conversation, and how many of its edits had found no place by then.
+#[derive(Debug, Clone)]
+struct Sent {
+    prefix: Arc<Prefix>,
+    lost: usize,
+}
+
+impl Sent {
+    /// A conversation of few messages takes room too.
+    fn weight(&self) -> usize {
+        self.prefix.len() + MESSAGES / MOST
+    }
 }
 
 /// A request, as its agent sent it: a digest, and its exchange.
@@ -32,18 +48,25 @@ struct Asked {
 
 impl Default for Prefixes {
     fn default() -> Self {
-        let (marks, asked) = (Mutex::new(Recent::new(MOST)), Mutex::new(Recent::new(MOST)));
-        Self { marks, asked, secret: RandomState::new().hash_one(MOST) }
+        let (sent, asked) = (Mutex::new(Recent::new(MESSAGES)), Mutex::new(Recent::new(MOST)));
+        Self { sent, asked, secret: RandomState::new().hash_one(MOST) }
     }
 }
 
 impl Prefixes {
-    /// Takes the next prompt of a conversation; says where it breaks off from the one before.
-    pub fn go_on(&self, conversation: &str, prefix: &Prefix) -> Option<Break> {
-        let mut recent = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = recent.find(conversation.to_owned(), |_| 1);
-        recent.keep(conversation.to_owned(), prefix.mark(), usize::from(before.is_none()));
-        prefix.break_from(&before?)
+    /// Takes the next prompt of a conversation, and how many of its edits find no place; says where it breaks off
+    /// from the one before. An edit whose turn is not told any more is found by no later prompt either, and
+    /// counts once.
+    pub fn go_on(&self, conversation: &str, prefix: &Prefix, lost: usize) -> Option<Break> {
+        let mut recent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = recent.find(conversation.to_owned(), Sent::weight);
+        let ever = before.as_ref().map_or(lost, |before| before.lost.max(lost));
+        let now = Sent { prefix: Arc::new(prefix.clone()), lost: ever };
+        let more = now.weight().saturating_sub(before.as_ref().map_or(0, Sent::weight));
+        recent.keep(conversation.to_owned(), now, more);
+        drop(recent);
+        let before = before?;
+        prefix.break_from(&before.prefix, ever - before.lost)
     }
 
     /// Takes the next request of a conversation; says which exchange it repeats, where its bytes are those of
@@ -84,10 +107,15 @@ mod tests {
             Prefix::of(&request, &Patch::default())
         };
         let prefixes = Prefixes::default();
-        assert_eq!(prefixes.go_on("one", &prefix("a")), None);
-        assert_eq!(prefixes.go_on("two", &prefix("b")), None);
-        assert_eq!(prefixes.go_on("one", &prefix("a")), None);
-        assert_eq!(prefixes.go_on("two", &prefix("a")), Some(Break::Agent));
+        assert_eq!(prefixes.go_on("one", &prefix("a"), 0), None);
+        assert_eq!(prefixes.go_on("two", &prefix("b"), 0), None);
+        assert_eq!(prefixes.go_on("one", &prefix("a"), 0), None);
+        assert_eq!(prefixes.go_on("two", &prefix("a"), 0), Some(Break::Agent));
+        // What finds no place counts once, also where it is not known for a moment; and not what was lost before
+        // this process knew of it.
+        let lost = [1, 1, 0, 1, 2].map(|lost| prefixes.go_on("one", &prefix("a"), lost));
+        assert_eq!(lost, [Some(Break::Agent), None, None, None, Some(Break::Agent)]);
+        assert_eq!([5, 5].map(|lost| prefixes.go_on("three", &prefix("a"), lost)), [None, None]);
     }
 
     #[test]

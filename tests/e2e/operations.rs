@@ -351,6 +351,8 @@ fn the_demo_plays_one_run_and_shows_it() {
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
+    // What is refused is not sent, so that it breaks nothing off.
+    assert!(!text.contains("does not begin as the one before"), "{text}");
     assert!(!text.contains('\u{1b}'), "colour only on a terminal");
     let runs =
         String::from_utf8(jetway(folder.path(), &["runs", "--state", "state/demo"]).output().unwrap().stdout).unwrap();

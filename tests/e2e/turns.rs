@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use jetway_support::agent::goes_on;
 use jetway_support::client::{Answer, post};
-use jetway_support::{Jetway, Setup, provider};
+use jetway_support::redis::Redis;
+use jetway_support::{Jetway, Setup, eventually, provider};
 
 const LOCK: &str = "lockdown: { allow: [Read, Edit], advice: Use Read. }\n";
 
@@ -17,6 +18,12 @@ scenarios:
       - { text: I will look., calls: [{ tool: Bash, id: call_hidden, input: { command: cat .env }, pieces: 7 }], usage: { input: 100, output: 20 } }
       - { text: Then so., calls: [{ tool: Read, id: call_kept, input: { file_path: a.txt } }], usage: { input: 200, output: 30 } }
       - { text: It is done., usage: { input: 300, output: 5 } }
+  - name: summed
+    when: { contains: summed }
+    turns:
+      - { text: Yes. }
+      - { calls: [{ tool: Bash, input: { command: cat .env } }] }
+      - { text: It is done. }
   - name: together
     when: { contains: together }
     turns:
@@ -88,6 +95,10 @@ fn user(dialect: &str, text: &str) -> Value {
         "chat" => json!({ "role": "user", "content": text }),
         _ => json!({ "type": "message", "role": "user", "content": [{ "type": "input_text", "text": text }] }),
     }
+}
+
+fn said(text: &str) -> Value {
+    json!({ "role": "assistant", "content": [{ "type": "text", "text": text }] })
 }
 
 /// What an agent tells of a reply that was no stream, with a result for each call.
@@ -248,22 +259,81 @@ fn an_agent_hears_something_while_a_call_is_held_back() {
 }
 
 #[test]
+fn what_an_agent_leaves_out_is_its_own_break_and_what_it_tells_otherwise_is_counted_apart() {
+    let provider = provider(SCRIPT);
+    let jetway = Setup::new(&provider.url()).with(LOCK).start();
+    let ask = |run: &str, history: &[Value]| {
+        let answer = post("/v1/messages", body("messages", history, false).to_string());
+        answer.header("x-jetway-run", run).send(jetway.data).json()
+    };
+    let breaks = || {
+        let metrics = jetway.metrics();
+        let lines = metrics.lines().filter_map(|line| line.strip_prefix("jetway_prompt_prefix_breaks_total{cause="));
+        lines.map(str::to_owned).collect::<Vec<String>>()
+    };
+    // In place of its last turn, which was not as the model made it, it asks for a summary.
+    let mut history = vec![user("messages", "To be summed up."), said("Yes."), user("messages", "On.")];
+    ask("summed", &history);
+    history.push(user("messages", "Sum it up."));
+    ask("summed", &history);
+    assert_eq!(breaks(), ["\"agent\",policy=\"open\"} 1"]);
+    // It tells its turn by another call than it was given, so that what the model did there is not put back.
+    let mut history = vec![user("messages", "corrected")];
+    let reply = ask("otherwise", &history);
+    let otherwise = json!(told("messages", &reply)).to_string().replace("call_kept", "call_renamed");
+    history.extend(serde_json::from_str::<Vec<Value>>(&otherwise).unwrap());
+    ask("otherwise", &history);
+    history.extend([said("It is done."), user("messages", "On.")]);
+    ask("otherwise", &history);
+    assert_eq!(breaks(), ["\"agent\",policy=\"open\"} 1", "\"moved\",policy=\"open\"} 1"]);
+}
+
+#[test]
+fn what_the_model_did_is_kept_in_redis_while_its_run_goes_on() {
+    let (redis, provider) = (Redis::start(&[]), provider(SCRIPT));
+    let mut setup = Setup::new(&provider.url()).with(LOCK);
+    let secret = redis.folder().join("secret");
+    std::fs::write(&secret, "0123456789abcdef0123456789abcdef").unwrap();
+    let (secret, url) = (secret.display(), redis.url());
+    setup.more = format!("secret: {{ file: {secret} }}\nledger: {{ redis: {{ urls: ['{url}'] }} }}");
+    let jetway = setup.start();
+    let mut history = vec![user("messages", "corrected")];
+    let reply = ask(&jetway, "messages", &history, false).json();
+    history.extend(told("messages", &reply));
+    let keys = || -> Vec<String> {
+        let names = ["edits", "bytes", "conversations", "runs"]
+            .map(|name| redis.cli(&["KEYS", &format!("jetway:{{state:*}}:*{name}")]));
+        names.iter().flat_map(|found| found.split_whitespace()).map(str::to_owned).collect()
+    };
+    assert_eq!(keys().len(), 4, "{:?}", keys());
+    keys().iter().for_each(|key| drop(redis.cli(&["PEXPIRE", key, "60000"])));
+    ask(&jetway, "messages", &history, true);
+    assert!(conversation(&provider.seen().pop().unwrap().body).contains("cat .env"));
+    let days = |key: &String| redis.cli(&["TTL", key]).trim().parse::<i64>().unwrap() / 86_400;
+    eventually(|| keys().iter().all(|key| days(key) >= 6));
+    assert_eq!(keys().len(), 4);
+    eventually(|| jetway.exchanges(2).len() == 2);
+    let user = jetway.json(&["runs", "--json"])[0]["user"].as_str().unwrap().to_owned();
+    let erased = jetway.command(&["runs", "erase", "--user", &user, "--reason", "asked for", "--yes"]);
+    assert!(erased.status.success() && keys().is_empty(), "{erased:?} {:?}", keys());
+}
+
+#[test]
 fn breaks_of_a_prompt_s_beginning_are_counted_by_their_cause() {
     let provider = provider("scenarios: [{ name: s, turns: [{ text: Done. }] }]");
     let jetway = Setup::new(&provider.url()).with(LOCK).start();
-    let told = |text: &str| json!({ "role": "assistant", "content": [{ "type": "text", "text": text }] });
     let mut history = vec![user("messages", "Go.")];
     ask(&jetway, "messages", &history, true);
-    history.extend([told("Done."), user("messages", "On.")]);
+    history.extend([said("Done."), user("messages", "On.")]);
     ask(&jetway, "messages", &history, true);
     assert!(!jetway.metrics().contains("jetway_prompt_prefix_breaks_total{"), "nothing broke");
     // The agent tells its own words otherwise.
-    history[1] = told("I did it.");
+    history[1] = said("I did it.");
     ask(&jetway, "messages", &history, true);
     assert!(jetway.metrics().contains("jetway_prompt_prefix_breaks_total{cause=\"agent\",policy=\"open\"} 1"));
     // Another tool is taken out, in the middle of the run.
     jetway.edit(&LOCK.replace("[Read, Edit]", "[Edit, Bash]"));
-    history.extend([told("Done."), user("messages", "On.")]);
+    history.extend([said("Done."), user("messages", "On.")]);
     ask(&jetway, "messages", &history, true);
     assert!(
         jetway.metrics().contains("jetway_prompt_prefix_breaks_total{cause=\"tools\",policy=\"open\"} 1"),

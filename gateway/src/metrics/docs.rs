@@ -95,7 +95,7 @@ impl Docs {
             )?,
             prefix_breaks: new.counters(
                 "jetway_prompt_prefix_breaks_total",
-                "Times that a prompt did not begin as the one before it in its conversation, so that the provider's cache was missed, by cause.",
+                "Times that a prompt did not begin as the one before it in its conversation, so that the provider's cache was missed, by cause: `agent` where the agent itself told something else or left something out first, and all others where Jetway did.",
                 &["policy", "cause"],
             )?,
         })

@@ -12,7 +12,7 @@ use redis::Script;
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::link::{Link, Unreachable};
-use crate::runs::state::{State, conversations, edits, known};
+use crate::runs::state::{State, conversations, edit_keys, known};
 use crate::runs::{erased, open, path};
 use crate::store::{self, StoreError};
 
@@ -94,7 +94,7 @@ async fn erase_there(link: &Link, gone: &Gone, runs: Vec<String>) -> Result<u64,
 
 async fn erase_run(link: &Link, run: &str) -> Result<u64, Unreachable> {
     let said: Vec<String> = link.command(redis::cmd("SMEMBERS").arg(conversations(run))).await?;
-    let of_edits = said.iter().flat_map(|said| [edits(said), format!("{}:bytes", edits(said))]);
+    let of_edits = said.iter().flat_map(|said| edit_keys(said));
     let mut count = 0;
     for key in of_edits.chain(path::keys(run)).chain([conversations(run)]) {
         count += link.command::<u64>(redis::cmd("DEL").arg(key)).await?;
@@ -188,7 +188,7 @@ mod tests {
         let mut left = Vec::new();
         for run in runs {
             let prompt = state.kept_prompt(run).await.unwrap();
-            left.push((prompt.is_some(), !state.edits(&format!("c_{run}")).await.unwrap().is_empty()));
+            left.push((prompt.is_some(), !state.edits(&format!("c_{run}")).await.unwrap().0.is_empty()));
         }
         left
     }

@@ -9,7 +9,7 @@ use redis::Script;
 use rusqlite::{OptionalExtension, params};
 
 use crate::link::Unreachable;
-use crate::runs::state::{EXPIRES, State, known, touch};
+use crate::runs::state::{DAY, EXPIRES, State, known, touch};
 use crate::secret;
 use crate::store::StoreError;
 
@@ -54,14 +54,16 @@ impl State {
                 store.call(find).await?
             }
             Self::Shared(link) => {
-                let mut get = redis::cmd("MGET");
-                get.arg(key(run, "path")).arg(key(run, "progress"));
-                let found: Result<(Option<String>, Option<String>), _> = link.command(&get).await;
+                let args = [EXPIRES, EXPIRES - DAY];
+                let found: Result<(Option<String>, Option<String>, bool), _> =
+                    link.script(&FIND, &keys(run), &args).await;
                 // Taken for none, it would begin anew and lose where the run is.
-                let (path, progress) = found.map_err(out_of_reach)?;
+                let (path, progress, is_kept_on) = found.map_err(out_of_reach)?;
                 let path = match path {
                     Some(text) if text.starts_with(TEXT) => {
-                        link.command(redis::cmd("GET").arg(text)).await.map_err(out_of_reach)?
+                        let mut get = redis::cmd(if is_kept_on { "GETEX" } else { "GET" });
+                        get.arg(text).arg(is_kept_on.then_some(("EX", EXPIRES)));
+                        link.command(&get).await.map_err(out_of_reach)?
                     }
                     path => path,
                 };
@@ -202,6 +204,23 @@ fn out_of_reach(error: Unreachable) -> StoreError {
     StoreError::OutOfReach(error.to_string())
 }
 
+/// KEYS: as in [`keys`]. ARGV: for how many seconds they are kept, and how few are to be left before they are
+/// kept on. Returned are where the path is, the progress, and whether they were.
+static FIND: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+        local left = redis.call('TTL', KEYS[1])
+        local is_due = left >= 0 and left < tonumber(ARGV[2])
+        if is_due then
+            for _, key in ipairs(KEYS) do
+                redis.call('EXPIRE', key, ARGV[1])
+            end
+        end
+        return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]), is_due and 1 or 0}
+        ",
+    )
+});
+
 /// All at once, or nothing. KEYS: as in [`keys`]. ARGV: where the path is, the progress, and for how many
 /// seconds they are kept.
 static BEGIN: LazyLock<Script> = LazyLock::new(|| {
@@ -314,5 +333,24 @@ mod tests {
         state.keep_progress("r", &far).await.unwrap();
         let keys = server.cli(&["KEYS", "*state:r*"]);
         assert!(keys.trim().is_empty(), "{keys}");
+    }
+
+    #[tokio::test]
+    async fn a_path_that_is_used_is_kept_on_in_redis() {
+        let server = jetway_support::redis::Redis::start(&[]);
+        let settings = crate::runs::state::tests::settings(server.port);
+        let state = State::Shared(std::sync::Arc::new(crate::link::Link::new(&settings).unwrap()));
+        assert!(state.path("r").await.unwrap().is_none());
+        let rules = serde_saphyr::from_str("[{ id: look, prompt: a.md }]").unwrap();
+        let path = Path::new(rules, vec![Texts { prose: "Look.".into(), schema: None }]).unwrap();
+        state.begin_path("r", &path, &Progress::begin(5)).await.unwrap();
+        state.spend("r", 0, Spent { micros: 1, tokens: 1 }).await.unwrap();
+        let all = [&keys("r")[..], &[text_of(&json(&path))]].concat();
+        for (ends, expect) in [(EXPIRES - DAY + 60, EXPIRES - DAY), (60, EXPIRES - 60)] {
+            all.iter().for_each(|key| drop(server.cli(&["PEXPIRE", key, &(ends * 1000).to_string()])));
+            assert_eq!(state.path("r").await.unwrap().unwrap().1, Progress::begin(5));
+            let left = all.iter().map(|key| server.cli(&["TTL", key]).trim().parse::<i64>().unwrap());
+            assert!(left.clone().all(|left| (expect..=expect + 60).contains(&left)), "{:?}", left.collect::<Vec<_>>());
+        }
     }
 }

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use crate::link::{Link, Unreachable};
-use crate::runs::{Passage, begun, erased, forget, open, path};
+use crate::runs::{Passage, Record, begun, erased, forget, open, path};
 use crate::store::{self, Durability, Store, StoreError, Timing};
 
 const TABLES: &[&str] = &[
@@ -69,6 +69,14 @@ pub struct Origin<'a> {
     pub began: Timestamp,
 }
 
+impl<'a> Origin<'a> {
+    #[must_use]
+    pub fn of(record: &'a Record, conversation: &'a str) -> Self {
+        let [run, user] = [&record.run, &record.user].map(|name| name.as_deref().unwrap_or_default());
+        Self { run, conversation, user, began: record.at }
+    }
+}
+
 /// What is kept of conversations under way: on this machine, or in the Redis of a fleet, where any
 /// Jetway can take the next turn.
 #[derive(Debug, Clone)]
@@ -79,6 +87,9 @@ pub enum State {
 
 /// As long as [`KEPT`], for Redis.
 pub(super) const EXPIRES: i64 = KEPT;
+
+/// What is in use is kept anew once a day, which leaves reading without a write.
+pub(super) const DAY: i64 = 24 * 3600;
 
 /// For how many seconds Redis keeps what a conversation is given before anything was sent with it.
 const UNSENT: i64 = 600;
@@ -189,13 +200,9 @@ impl State {
                 store.call(add).await
             }
             Self::Shared(link) => {
-                let keys = [edits(conversation), format!("{}:bytes", edits(conversation))];
+                let keys = edit_keys(conversation);
                 let args = [text, MOST_EDITS.to_string(), MOST_BYTES.to_string(), EXPIRES.to_string()];
-                // First, so that they are found when the run or its user is erased.
-                for (set, member) in [(forget::runs_of(&user), run), (conversations(run), conversation)] {
-                    known(link.command::<()>(redis::cmd("SADD").arg(&set).arg(member)).await);
-                    known(link.command::<()>(redis::cmd("EXPIRE").arg(&set).arg(EXPIRES)).await);
-                }
+                known(list(link, &user, (run, conversation)).await);
                 known(link.script::<()>(&redis::Script::new(ADD), &keys, &args).await);
                 forget::look_back(link, (&user, began), run).await;
                 Ok(())
@@ -203,19 +210,20 @@ impl State {
         }
     }
 
-    /// What the agent of this conversation was not told, the oldest first.
+    /// What the agent of this conversation was not told, the oldest first; and whether that is to be
+    /// [kept on](Self::keep_edits).
     ///
     /// # Errors
     /// [`StoreError`] when the database cannot be read.
-    pub async fn edits(&self, conversation: &str) -> Result<Vec<Edit>, StoreError> {
-        let texts = match self {
+    pub async fn edits(&self, conversation: &str) -> Result<(Vec<Edit>, bool), StoreError> {
+        let (texts, left) = match self {
             Self::Embedded(store) => {
                 let conversation = conversation.to_owned();
-                store.call(move |transaction| list(transaction, &conversation)).await?
+                (store.call(move |transaction| told(transaction, &conversation)).await?, EXPIRES)
             }
             Self::Shared(link) => {
-                let mut range = redis::cmd("LRANGE");
-                known(link.command(range.arg(edits(conversation)).arg(0).arg(-1)).await).unwrap_or_default()
+                let found = link.script(&redis::Script::new(TOLD), &[edits(conversation)], &[""; 0]).await;
+                known(found).unwrap_or_default()
             }
         };
         let mut bytes = 0;
@@ -227,24 +235,61 @@ impl State {
             })
             .collect();
         kept.reverse();
-        Ok(kept)
+        let is_due = !kept.is_empty() && left < EXPIRES - DAY;
+        Ok((kept, is_due))
     }
+
+    /// What the agent was not told is in use, so that it is kept for as long as if it were new. Only Redis has to
+    /// be told, and nobody waits for it.
+    pub async fn keep_edits(&self, origin: Origin<'_>) {
+        if let Self::Shared(link) = self {
+            known(keep_edits(link, origin).await);
+        }
+    }
+}
+
+async fn keep_edits(link: &Link, origin: Origin<'_>) -> Result<(), Unreachable> {
+    let Origin { run, conversation, user, began } = origin;
+    let user = erased::digest(user);
+    list(link, &user, (run, conversation)).await?;
+    for key in edit_keys(conversation) {
+        link.command::<()>(redis::cmd("EXPIRE").arg(key).arg(EXPIRES)).await?;
+    }
+    forget::look_back(link, (&user, began), run).await;
+    Ok(())
+}
+
+/// Notes by what edits are found when their run or its user is erased: before they are written, and for longer.
+async fn list(link: &Link, user: &str, (run, conversation): (&str, &str)) -> Result<(), Unreachable> {
+    for (set, member) in [(forget::runs_of(user), run), (conversations(run), conversation)] {
+        link.command::<()>(redis::cmd("SADD").arg(&set).arg(member)).await?;
+        link.command::<()>(redis::cmd("EXPIRE").arg(&set).arg(EXPIRES + DAY)).await?;
+    }
+    Ok(())
 }
 
 fn given(conversation: &str) -> String {
     format!("jetway:{{state:{conversation}}}:given")
 }
 
-pub(super) fn edits(conversation: &str) -> String {
+fn edits(conversation: &str) -> String {
     format!("jetway:{{state:{conversation}}}:edits")
+}
+
+/// The edits of a conversation, and how many bytes they have.
+pub(super) fn edit_keys(conversation: &str) -> [String; 2] {
+    [edits(conversation), format!("{}:bytes", edits(conversation))]
 }
 
 pub(super) fn conversations(run: &str) -> String {
     format!("jetway:{{state:{run}}}:conversations")
 }
 
-/// Adds an edit, and takes out the oldest beyond what may be kept. KEYS: the edits, and how many bytes they
-/// have. ARGV: the edit, the most edits and bytes, and for how many seconds they are kept.
+/// KEYS: the edits of a conversation. Returned are these, and for how many seconds they are kept yet.
+const TOLD: &str = "return {redis.call('LRANGE', KEYS[1], 0, -1), redis.call('TTL', KEYS[1])}";
+
+/// Adds an edit, and takes out the oldest beyond what may be kept. KEYS: as in [`edit_keys`]. ARGV: the edit,
+/// the most edits and bytes, and for how many seconds they are kept.
 const ADD: &str = "
     if redis.call('LINDEX', KEYS[1], -1) ~= ARGV[1] then
         redis.call('RPUSH', KEYS[1], ARGV[1])
@@ -286,13 +331,13 @@ fn forget(connection: &rusqlite::Connection, now: i64) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Notes that what is kept under a key is in use. Once a day is enough, and leaves reading without a write.
+/// Notes that what is kept under a key is in use.
 pub(super) fn touch(
     transaction: &rusqlite::Transaction<'_>,
     (table, key): (&str, &str),
     value: &str,
 ) -> rusqlite::Result<()> {
-    let sql = format!("UPDATE {table} SET at = unixepoch() WHERE {key} = ?1 AND at < unixepoch() - 86400");
+    let sql = format!("UPDATE {table} SET at = unixepoch() WHERE {key} = ?1 AND at < unixepoch() - {DAY}");
     transaction.prepare_cached(&sql)?.execute([value]).map(drop)
 }
 
@@ -336,7 +381,7 @@ fn add(
     Ok(())
 }
 
-fn list(transaction: &rusqlite::Transaction<'_>, conversation: &str) -> rusqlite::Result<Vec<String>> {
+fn told(transaction: &rusqlite::Transaction<'_>, conversation: &str) -> rusqlite::Result<Vec<String>> {
     touch(transaction, ("edits", "conversation"), conversation)?;
     let mut statement = transaction.prepare_cached("SELECT edit FROM edits WHERE conversation = ?1 ORDER BY id")?;
     statement.query_map([conversation], |row| row.get(0))?.collect()
@@ -384,11 +429,11 @@ pub(super) mod tests {
         }
         // Its agent goes on, and is told nothing new.
         assert_eq!(state.inserted("used").await.unwrap(), Some(given("used")));
-        assert_eq!(state.edits("used").await.unwrap().len(), 1);
+        assert_eq!(state.edits("used").await.unwrap().0.len(), 1);
         state.purge(now + day * 5).await.unwrap();
         assert_eq!(state.inserted("used").await.unwrap(), Some(given("used")));
-        assert_eq!(state.edits("used").await.unwrap().len(), 1);
-        assert_eq!((state.inserted("left").await.unwrap(), state.edits("left").await.unwrap().len()), (None, 0));
+        assert_eq!(state.edits("used").await.unwrap().0.len(), 1);
+        assert_eq!((state.inserted("left").await.unwrap(), state.edits("left").await.unwrap().0.len()), (None, 0));
     }
 
     fn origin<'a>(run: &'a str, conversation: &'a str) -> Origin<'a> {
@@ -406,20 +451,20 @@ pub(super) mod tests {
         for number in 0..9 {
             state.remember(origin("run_a", "c"), edit(&number.to_string(), MOST_BYTES / 4), now).await.unwrap();
         }
-        let names: Vec<String> = state.edits("c").await.unwrap().into_iter().map(|edit| edit.anchor).collect();
+        let names: Vec<String> = state.edits("c").await.unwrap().0.into_iter().map(|edit| edit.anchor).collect();
         assert_eq!(names, ["6", "7", "8"]);
         for number in 0..MOST_EDITS + 5 {
             state.remember(origin("run_a", "d"), edit(&number.to_string(), 1), now).await.unwrap();
         }
-        let kept = state.edits("d").await.unwrap();
+        let kept = state.edits("d").await.unwrap().0;
         assert_eq!((kept.len(), kept[0].anchor.as_str()), (MOST_EDITS, "5"));
         // One that is too large alone is not kept, and takes nothing else away.
         state.remember(origin("run_a", "c"), edit("large", MOST_BYTES), now).await.unwrap();
-        assert_eq!(state.edits("c").await.unwrap().len(), 3);
+        assert_eq!(state.edits("c").await.unwrap().0.len(), 3);
         state.remember(origin("run_b", "e"), edit("other", 1), now).await.unwrap();
         assert!(state.erase("ada", vec![String::from("run_a")], Timestamp::now()).await.unwrap() > 0);
         let left = [state.edits("c").await, state.edits("d").await, state.edits("e").await];
-        assert_eq!(left.map(|edits| edits.unwrap().len()), [0, 0, 1]);
+        assert_eq!(left.map(|edits| edits.unwrap().0.len()), [0, 0, 1]);
     }
 
     #[tokio::test]
@@ -472,5 +517,37 @@ pub(super) mod tests {
         let keys = server.cli(&["KEYS", "*run_a*"]);
         assert!(keys.trim().is_empty(), "{keys}");
         assert_eq!(server.cli(&["KEYS", "*state:c*"]).trim(), "");
+    }
+
+    #[tokio::test]
+    async fn what_is_used_is_kept_on_in_redis_and_found_when_its_user_is_erased() {
+        let server = jetway_support::redis::Redis::start(&[]);
+        let state = State::Shared(Arc::new(Link::new(&settings(server.port)).unwrap()));
+        let (now, origin) = (Timestamp::now(), origin("run_a", "c"));
+        state.remember(origin, edit("a", 1), now).await.unwrap();
+        state.insert("c", Inserted { text: "a page".into(), ..Inserted::default() }, now).await.unwrap();
+        let index = [forget::runs_of(&erased::digest("bob")), conversations("run_a")];
+        let all = [&edit_keys("c")[..], &index, &[given("c")]].concat();
+        let ends = |at: i64| all.iter().for_each(|key| drop(server.cli(&["PEXPIRE", key, &(at * 1000).to_string()])));
+        let left =
+            || all.iter().map(|key| server.cli(&["TTL", key]).trim().parse::<i64>().unwrap()).collect::<Vec<_>>();
+        // It was used less than a day ago.
+        ends(EXPIRES - DAY + 60);
+        assert!(!state.edits("c").await.unwrap().1);
+        ends(60);
+        let (edits, is_due) = state.edits("c").await.unwrap();
+        assert!(edits.len() == 1 && is_due && left().iter().all(|left| *left <= 60));
+        state.keep_edits(origin).await;
+        state.keep_inserted("c").await;
+        let [texts @ .., given] = &left()[..] else { unreachable!() };
+        assert!(*given > EXPIRES - 60 && texts.iter().all(|left| *left > EXPIRES - 60), "{given} {texts:?}");
+        // By what edits are found does not go before them.
+        assert!(texts[2..].iter().all(|index| *index > texts[0].max(texts[1]) + DAY - 60), "{texts:?}");
+        assert!(!state.edits("c").await.unwrap().1);
+        // Erased between being read and kept on, it does not come again; nor is anything kept on that is not there.
+        state.erase("bob", Vec::new(), Timestamp::now()).await.unwrap();
+        state.keep_edits(origin).await;
+        assert!(edit_keys("c").iter().all(|key| server.cli(&["EXISTS", key]).trim() == "0"));
+        assert_eq!(state.edits("c").await.unwrap(), (vec![], false));
     }
 }

@@ -1,20 +1,27 @@
 //! What the agent of a conversation was told differently from how the model made it.
 
+use std::sync::Arc;
+
 use jetway_core::overlay::Edit;
-use jetway_core::overlay::prefix::Break;
 
 use crate::config::Policy;
 use crate::gate::Jetway;
+use crate::runs::state::Origin;
 use crate::stage::render::Outbound;
 
 /// The edits of a conversation. Where they are not known the request is valid without them, and a word says
 /// why its prompt breaks off.
-pub async fn recall(jetway: &Jetway, policy: &Policy, conversation: &str) -> (Vec<Edit>, Option<&'static str>) {
+pub async fn recall(jetway: &Arc<Jetway>, policy: &Policy, origin: Origin<'_>) -> (Vec<Edit>, Option<&'static str>) {
     if policy.lockdown.is_none() && policy.context.is_none() && policy.path.is_none() {
         return (Vec::new(), None);
     }
-    match jetway.state.edits(conversation).await {
-        Ok(edits) => (edits, None),
+    match jetway.state.edits(origin.conversation).await {
+        Ok((edits, is_due)) => {
+            if is_due {
+                keep(jetway, origin);
+            }
+            (edits, None)
+        }
         Err(error) => {
             tracing::error!(%error, "what an agent was not told is not known");
             jetway.metrics.docs.prefix_breaks.with_label_values(&[policy.name.as_str(), "store"]).inc();
@@ -23,19 +30,20 @@ pub async fn recall(jetway: &Jetway, policy: &Policy, conversation: &str) -> (Ve
     }
 }
 
-/// Counts what the provider has in its cache and is not sent again: edits that did not find their
-/// place, and prompts that do not begin as they did. What is returned is the cause, where there is one.
+/// What is in use is kept on. Nobody waits for it.
+fn keep(jetway: &Arc<Jetway>, Origin { run, conversation, user, began }: Origin<'_>) {
+    let [run, conversation, user] = [run, conversation, user].map(str::to_owned);
+    let shared = Arc::clone(jetway);
+    jetway.tasks.spawn(async move {
+        let origin = Origin { run: &run, conversation: &conversation, user: &user, began };
+        shared.state.keep_edits(origin).await;
+    });
+}
+
+/// Counts prompts that do not begin as they did, so that the provider does not find them in its cache. What is
+/// returned is the cause, where there is one.
 pub fn count((jetway, policy): (&Jetway, &Policy), conversation: &str, outbound: &Outbound) -> Option<&'static str> {
-    let counted = &jetway.metrics.docs.prefix_breaks;
-    let breaks = |cause: &str, count: u64| counted.with_label_values(&[policy.name.as_str(), cause]).inc_by(count);
-    let lost = outbound.overlay().lost as u64;
-    if lost > 0 {
-        breaks("moved", lost);
-    }
-    let cause = jetway.prefixes.go_on(conversation, outbound.prefix()).map(Break::name);
-    if let Some(cause) = cause {
-        breaks(cause, 1);
-    }
-    // An edit that is lost is why what follows it is sent otherwise.
-    (lost > 0).then_some("moved").or(cause)
+    let cause = jetway.prefixes.go_on(conversation, outbound.prefix(), outbound.overlay().lost)?.name();
+    jetway.metrics.docs.prefix_breaks.with_label_values(&[policy.name.as_str(), cause]).inc();
+    Some(cause)
 }

@@ -1,7 +1,8 @@
 //! Whether a conversation goes on where it was left, for a provider's cache goes by what a prompt
 //! begins with. Given an agent that tells its conversation and one message more, and a page that
 //! stands at the end of `system` in another version than before: what is sent breaks off there,
-//! and the break is ours.
+//! and the break is ours. Whatever comes at or behind the first thing that the agent itself tells
+//! otherwise is the agent's.
 //!
 //! Marks of caching do not count: agents move them along, and write a list of one text as that
 //! text once it is not the last any more.
@@ -17,7 +18,8 @@ use crate::wire::request::Request;
 /// Why what is sent does not begin as it did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Break {
-    /// The agent itself tells something else: it compacted its conversation, or changed its tools.
+    /// The agent itself tells something else: it compacted its conversation, left out its last turns, or
+    /// changed its tools.
     Agent,
     /// The list of tools, as we changed it.
     Tools,
@@ -25,10 +27,12 @@ pub enum Break {
     System,
     /// A message or an item, as we changed it.
     Conversation,
+    /// A turn that the agent told otherwise than it was given, so that what we know of it did not find its place.
+    Moved,
 }
 
 impl Break {
-    pub const ALL: [Self; 4] = [Self::Agent, Self::Tools, Self::System, Self::Conversation];
+    pub const ALL: [Self; 5] = [Self::Agent, Self::Tools, Self::System, Self::Conversation, Self::Moved];
 
     /// As a metric names it.
     #[must_use]
@@ -38,6 +42,7 @@ impl Break {
             Self::Tools => "tools",
             Self::System => "system",
             Self::Conversation => "conversation",
+            Self::Moved => "moved",
         }
     }
 }
@@ -55,17 +60,15 @@ struct Both {
 pub struct Prefix {
     tools: Both,
     system: Both,
-    /// For each message or item, all up to it.
-    messages: Vec<Both>,
+    messages: Vec<Upto>,
 }
 
-/// How far a conversation had come.
+/// All up to a message or an item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Mark {
-    tools: Both,
-    system: Both,
-    count: usize,
-    messages: Both,
+struct Upto {
+    both: Both,
+    /// Whether the last of it is the model's.
+    is_model: bool,
 }
 
 impl Prefix {
@@ -88,34 +91,58 @@ impl Prefix {
             let end = message.span().end;
             both.add(message, bytes, from..end, &changes);
             from = end + 1;
-            both.digest()
+            Upto { both: both.digest(), is_model: is_model(message) }
         };
         let messages = list.into_iter().flat_map(Value::items).map(message).collect();
         Self { tools: part(&["tools", "functions"]), system: part(&["system", "instructions"]), messages }
     }
 
-    /// How far the conversation has come with it.
+    /// Its messages or items: how large it is.
     #[must_use]
-    pub fn mark(&self) -> Mark {
-        let Self { tools, system, messages } = self;
-        let last = messages.last().copied().unwrap_or_default();
-        Mark { tools: *tools, system: *system, count: messages.len(), messages: last }
+    pub fn len(&self) -> usize {
+        self.messages.len()
     }
 
-    /// Where this breaks off from what was sent before, if it does.
     #[must_use]
-    pub fn break_from(&self, before: &Mark) -> Option<Break> {
-        let there = before.count.checked_sub(1).map_or(Some(Both::default()), |last| self.messages.get(last).copied());
-        let Some(there) = there else { return Some(Break::Agent) };
-        let parts = [
-            (Break::Tools, before.tools, self.tools),
-            (Break::System, before.system, self.system),
-            (Break::Conversation, before.messages, there),
-        ];
-        if parts.iter().any(|(_, before, now)| before.told != now.told) {
-            return Some(Break::Agent);
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// Where this breaks off from what was sent before, if it does. `lost` are edits that had their place then,
+    /// or were made of the reply to it, and have none now.
+    #[must_use]
+    pub fn break_from(&self, before: &Self, lost: usize) -> Option<Break> {
+        let front = [(Break::Tools, before.tools, self.tools), (Break::System, before.system, self.system)];
+        let front = front.into_iter().find(|(_, before, now)| before != now);
+        if let Some((part, before, now)) = front {
+            return Some(if before.told == now.told { part } else { Break::Agent });
         }
-        parts.iter().find(|(_, before, now)| before.sent != now.sent).map(|(part, ..)| *part)
+        let pairs = before.messages.iter().zip(&self.messages);
+        match pairs.into_iter().position(|(before, now)| before.both != now.both) {
+            // What stands in place of a turn goes with all of it.
+            Some(at) if before.turn(at).told == self.turn(at).told => Some(Break::Conversation),
+            Some(_) => Some(Break::Agent),
+            None if before.len() > self.len() => Some(Break::Agent),
+            None if lost == 0 => None,
+            // It went on from there; but does it tell what it was answered?
+            None if self.messages.get(before.len()).is_some_and(|next| next.is_model) => Some(Break::Moved),
+            None => Some(Break::Agent),
+        }
+    }
+
+    /// All up to the end of the turn that this message or item is part of.
+    fn turn(&self, at: usize) -> Both {
+        let rest = self.messages[at + 1..].iter().take_while(|next| self.messages[at].is_model && next.is_model);
+        self.messages[at + rest.count()].both
+    }
+}
+
+/// Whether a message or an item is what a model said, thought or called.
+fn is_model(message: Value<'_>) -> bool {
+    let text = |name: &str| message.get(name).and_then(|value| value.text());
+    match text("role") {
+        Some(role) => role == "assistant",
+        None => text("type").is_some_and(|kind| !kind.ends_with("_output")),
     }
 }
 
@@ -248,7 +275,7 @@ mod tests {
             change(&request, &mut patch);
             Prefix::of(&request, &patch)
         };
-        assert_eq!(prefix(next.0, next.1).break_from(&prefix(TURN, first).mark()), expect);
+        assert_eq!(prefix(next.0, next.1).break_from(&prefix(TURN, first), 0), expect);
     }
 
     fn nothing(_: &Request, _: &mut Patch) {}
@@ -296,6 +323,7 @@ mod tests {
     fn a_break_of_ours_is_named_by_its_part() {
         check(page, (NEXT, other_page), Some(Break::System));
         check(nothing, (NEXT, page), Some(Break::System));
+        check(page, (&NEXT.replace("one", "On"), other_page), Some(Break::System));
         check(without_b, (NEXT, nothing), Some(Break::Tools));
         check(without_b, (NEXT, without_a), Some(Break::Tools));
         check(nothing, (NEXT, said), Some(Break::Conversation));
@@ -305,8 +333,95 @@ mod tests {
 
     #[test]
     fn a_break_of_the_agent_s_is_its_own() {
-        check(page, (&NEXT.replace("one", "On"), other_page), Some(Break::Agent));
+        check(page, (&NEXT.replace("one", "On"), page), Some(Break::Agent));
         check(nothing, (&NEXT.replace("\"s\"", "\"t\""), nothing), Some(Break::Agent));
         check(nothing, (r#"{"model":"m","max_tokens":9,"messages":[]}"#, nothing), Some(Break::Agent));
+    }
+
+    /// What an agent told: letters, of which small ones are the model's, with a sign where we changed one; before
+    /// that a tool, with a sign where we took the other out.
+    fn told(said: &str) -> Prefix {
+        let (tools, said) = said.split_once(' ').unwrap();
+        let items: Vec<&str> = said.split_inclusive(|sign: char| sign.is_alphabetic()).collect();
+        let item = |item: &&str| {
+            let letter = item.trim_start_matches('!');
+            let role = if letter == letter.to_lowercase() { "assistant" } else { "user" };
+            format!(r#"{{"role":"{role}","content":"{letter}"}}"#)
+        };
+        let items_told: Vec<String> = items.iter().map(item).collect();
+        let tool = tools.trim_start_matches('!');
+        let body = format!(
+            r#"{{"model":"m","max_tokens":9,"tools":[{{"name":"{tool}"}},{{"name":"Z"}}],"messages":[{}]}}"#,
+            items_told.join(",")
+        );
+        let request = request(&body);
+        let mut patch = Patch::default();
+        if tools.starts_with('!') {
+            request.prune_tools(&|tool| tool.name.as_deref() != Some("Z"), &mut patch);
+        }
+        let messages = request.json.root().get("messages").unwrap();
+        for (message, item) in messages.items().zip(&items).filter(|(_, item)| item.starts_with('!')) {
+            let signs = item.len() - 1;
+            patch.replace(message.get("content").unwrap().span(), format!("\"ours {signs}\"").as_str());
+        }
+        Prefix::of(&request, &patch)
+    }
+
+    #[test]
+    fn what_breaks_first_says_whose_it_is() {
+        use Break::{Agent, Conversation, Moved, Tools};
+        let cases = [
+            // It goes on, and what we changed stays as it was.
+            ("T A", "T AbC", 0, None),
+            ("T A!bC", "T A!bCdE", 0, None),
+            // It leaves out its last turns: alone, with what we put there, or with more behind.
+            ("T AbCdE", "T AbC", 0, Some(Agent)),
+            ("T A!bC!dE", "T A!bC", 1, Some(Agent)),
+            ("T A!bC!dE", "T A!bCX", 1, Some(Agent)),
+            // In place of its last turn it asks for a summary: of what we put into that, nothing is told.
+            ("T A!bC", "T A!bCX", 1, Some(Agent)),
+            ("T A!bC", "T A!bX", 0, Some(Agent)),
+            ("T A!bC", "T A!bC", 1, Some(Agent)),
+            // It is compacted; it is forked where we had changed something.
+            ("T A!bC!dE", "T AX", 2, Some(Agent)),
+            ("T A!bC!dE", "T A!bCxE", 1, Some(Agent)),
+            // A turn of which we changed the beginning goes as a whole where the agent drops its end, or tells it
+            // otherwise; not where it is the next turn that is another.
+            ("T A!bcD", "T AbD", 1, Some(Agent)),
+            ("T A!bcD", "T AbxD", 1, Some(Agent)),
+            ("T A!bCdE", "T AbCxE", 1, Some(Conversation)),
+            ("T !AbC", "T AxC", 0, Some(Conversation)),
+            // What we had put there is gone, is another, or is new.
+            ("T A!bC", "T AbCdE", 0, Some(Conversation)),
+            ("T A!bC", "T A!!bCdE", 0, Some(Conversation)),
+            ("T AbC", "T !AbCdE", 0, Some(Conversation)),
+            // Ours comes before the agent's own, and the agent's before ours.
+            ("T !AbC", "T AbX", 0, Some(Conversation)),
+            ("T !AbCdE", "T AbC", 0, Some(Conversation)),
+            ("T A!bC", "T XbC", 0, Some(Agent)),
+            ("T A", "!T X", 0, Some(Tools)),
+            ("T A", "!S A", 0, Some(Agent)),
+            // It tells what it was answered, but not as it was given: ours is not put back.
+            ("T A!bC", "T A!bCdE", 1, Some(Moved)),
+        ];
+        for (before, now, lost, expect) in cases {
+            assert_eq!(told(now).break_from(&told(before), lost), expect, "{before} {now}");
+        }
+    }
+
+    #[test]
+    fn what_is_the_model_s_is_known_in_every_dialect() {
+        let cases = [
+            (r#"{"role":"assistant","content":"a"}"#, true),
+            (r#"{"role":"user","content":"a"}"#, false),
+            (r#"{"role":"tool","content":"a"}"#, false),
+            (r#"{"type":"message","role":"developer","content":"a"}"#, false),
+            (r#"{"type":"reasoning"}"#, true),
+            (r#"{"type":"custom_tool_call"}"#, true),
+            (r#"{"type":"function_call_output"}"#, false),
+        ];
+        for (message, expect) in cases {
+            assert_eq!(is_model(Json::read(message.to_owned().into()).unwrap().root()), expect, "{message}");
+        }
     }
 }
