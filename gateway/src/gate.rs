@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::{Config, Policy, Problem};
-use crate::docs::{Embedder, Libraries, Library, Shelf, Showing};
+use crate::docs::{Embedder, Libraries, Library, Shelf};
 use crate::endings::Endings;
 use crate::keys::Keys;
 use crate::learned::Learned;
@@ -31,6 +31,7 @@ use crate::rates::Rates;
 use crate::redaction::Searchers;
 use crate::runs::log::Log;
 use crate::runs::pending::Pending;
+use crate::runs::shown::Showing;
 use crate::runs::state::State;
 use crate::secret::Keyed;
 use crate::timed::Timed;
@@ -178,7 +179,6 @@ pub mod files {
     pub const JOURNAL: &str = "ledger-journal.db";
     pub const STATE: &str = "state.db";
     pub const DOCS: &str = "docs";
-    pub const SHOWN: &str = "shown";
 }
 
 impl Jetway {
@@ -259,11 +259,11 @@ impl Jetway {
             rates: Rates::default(),
             keys: Keys::open(&state.join(files::KEYS))?.timed(stores.timing("keys")),
             state: conversations.timed(stores.timing("state")),
+            showing: Showing::new(log.clone(), tasks.clone()),
             log,
             metrics,
             searchers: Searchers::new(Arc::clone(&keyed)),
             libraries: Libraries::default(),
-            showing: Showing::new(state.join(files::SHOWN), tasks.clone()),
             prefixes: Prefixes::default(),
             endings,
             records: Arc::default(),

@@ -145,6 +145,31 @@ fn two_gateways_write_one_log_and_any_may_be_asked() {
 }
 
 #[test]
+fn what_a_model_was_shown_is_found_at_every_gateway_of_a_fleet_when_its_page_is_gone() {
+    let (provider, url) = (provider(SCRIPT), postgres::database());
+    let start = |page: Option<&str>| {
+        let mut setup = setup(&provider.url(), Some(&url));
+        setup.policies[0].1 += "context: { docs: docs, min_score: 0 }\n";
+        let page = page.unwrap_or("# Ants\nNothing else.\n");
+        setup.files.push(("open/docs/a.md".to_owned(), page.to_owned()));
+        setup.start()
+    };
+    let (first, second) = (start(Some("# Zebras\nA zebra is striped.\n")), start(None));
+    assert_eq!(ask(first.data, "job"), 200);
+    let exchange = first.exchanges(1).remove(0);
+    let hash = exchange["passages"][0]["hash"].as_str().unwrap();
+    eventually(|| second.json(&["docs", "show", hash, "--json"]).as_array().is_some_and(|found| !found.is_empty()));
+    let found = second.json(&["docs", "show", &hash[..8], "--json"]);
+    let told = ["policy", "page", "text", "version"].map(|name| found[0][name].as_str().unwrap().to_owned());
+    let version = exchange["passages"][0]["page"].as_str().unwrap();
+    assert_eq!(told, ["open", "a.md#Zebras", "A zebra is striped.", version]);
+    let printed = second.command(&["docs", "show", hash]);
+    assert!(String::from_utf8_lossy(&printed.stdout).contains("A zebra is striped."));
+    let never = second.command(&["docs", "show", "0123456789ab"]);
+    assert!(String::from_utf8_lossy(&never.stderr).contains("0123456789ab"), "{never:?}");
+}
+
+#[test]
 fn it_serves_while_postgres_is_away_and_says_so() {
     let (provider, mut server) = (provider(SCRIPT), Postgres::start(&[]));
     let url = server.database();

@@ -9,7 +9,7 @@ use jetway_core::retrieval::chunk;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::docs::disk::{Disk, RECORD, Record, TEXT};
-use crate::docs::{showing, version};
+use crate::docs::version;
 use crate::runs::Passage;
 
 /// The most versions of a page, beside the current one: half a year of one that changes every hour.
@@ -51,12 +51,11 @@ pub struct Found {
     pub text: String,
 }
 
-/// Finds what a hash is of: the beginning of a page's version, or a passage's. Newest first. Of a passage
-/// whose page is not kept any more, or is cut otherwise now, `shown` has the text alone.
+/// Finds what a hash is of: the beginning of a page's version, or a passage's. Newest first.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub fn find((root, shown): (&Path, &Path), hash: &str) -> std::io::Result<Vec<Found>> {
+pub fn find(root: &Path, hash: &str) -> std::io::Result<Vec<Found>> {
     let mut kept = texts(root)?;
     kept.sort_by_key(|kept| std::cmp::Reverse(kept.written));
     let read = |kept: &Kept| {
@@ -73,18 +72,7 @@ pub fn find((root, shown): (&Path, &Path), hash: &str) -> std::io::Result<Vec<Fo
         Passage::hash(&found.text) == hash
             || chunk::cut(&found.page, &found.text).iter().any(|chunk| Passage::hash(&chunk.text) == hash)
     };
-    let of_passage: Vec<Found> = kept.iter().filter_map(read).filter(has).collect();
-    if !of_passage.is_empty() {
-        return Ok(of_passage);
-    }
-    let found = |kept: showing::Kept| Found {
-        policy: kept.policy,
-        page: kept.source,
-        version: kept.page.unwrap_or_default(),
-        is_current: false,
-        text: kept.text,
-    };
-    Ok(showing::find(shown, hash).into_iter().map(found).collect())
+    Ok(kept.iter().filter_map(read).filter(has).collect())
 }
 
 /// A text in the store.
@@ -181,7 +169,7 @@ mod tests {
         change(&disk, "docs/a.md", "# A\nnew\n");
         change(&Disk::new(folder.path(), "coding"), "docs/b.md", "# B\nother\n");
         let found = |hash: &str| {
-            let found = find((folder.path(), &folder.path().join("shown")), hash).unwrap();
+            let found = find(folder.path(), hash).unwrap();
             found.into_iter().map(|found| (found.policy, found.text, found.is_current)).collect::<Vec<_>>()
         };
         let old = ("wizard".to_owned(), "# A\nold\n".to_owned(), false);
@@ -189,9 +177,7 @@ mod tests {
         assert_eq!(found(&version("# A\nold\n")[..12])[0], old);
         assert_eq!(found(&Passage::hash("old")), [old]);
         assert!(found(&version("# A\nnew\n"))[0].2 && found(&version("never")).is_empty());
-        assert!(
-            find((&folder.path().join("nowhere"), &folder.path().join("nowhere")), "0123456789ab").unwrap().is_empty()
-        );
+        assert!(find(&folder.path().join("nowhere"), "0123456789ab").unwrap().is_empty());
     }
 
     #[test]
@@ -202,7 +188,7 @@ mod tests {
             change(&disk, "a", &format!("a{number}"));
         }
         change(&disk, "b", "b0");
-        let left = |text: &str| !find((folder.path(), folder.path()), &version(text)).unwrap().is_empty();
+        let left = |text: &str| !find(folder.path(), &version(text)).unwrap().is_empty();
         let now = Timestamp::now();
         swept(folder.path(), now, (3, 1_000)).unwrap();
         assert_eq!(

@@ -12,7 +12,6 @@ mod list;
 mod places;
 mod refresh;
 mod shelf;
-mod showing;
 mod status;
 mod tend;
 
@@ -22,7 +21,6 @@ pub use library::{Libraries, Library};
 pub use places::Places;
 pub use refresh::{Asking, Told, refresh};
 pub use shelf::Shelf;
-pub use showing::Showing;
 pub use status::{Failing, OfPage, OfSource, State, status};
 pub use tend::{Tending, tend};
 

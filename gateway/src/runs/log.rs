@@ -20,6 +20,7 @@ use crate::runs::read::Reader;
 pub use crate::runs::row::Action;
 use crate::runs::row::{self, Cell, MARKS, Row, Table};
 use crate::runs::schema::{self, Dialect};
+use crate::runs::shown::{self, Shown};
 use crate::runs::tally::{self, tallies};
 use crate::runs::{Ended, Record};
 use crate::store::{self, Durability, Store, StoreError, Timing};
@@ -185,6 +186,14 @@ impl Log {
         let packed = tokio::task::spawn_blocking(move || Row::of_body(&body)).await;
         let row = packed.map_err(std::io::Error::other).flatten();
         self.keep(row.map_err(|error| StoreError::Server(error.to_string()))?).await
+    }
+
+    /// Writes down what a model was shown.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it could not be written.
+    pub async fn keep_shown(&self, shown: &Shown) -> Result<(), StoreError> {
+        self.keep(Row::of_shown(shown)).await
     }
 
     /// Writes down what an operator did. It is there when this returns.
@@ -434,7 +443,7 @@ fn forget(transaction: &Transaction<'_>, before: Timestamp) -> rusqlite::Result<
             return Ok(forgotten);
         }
     }
-    Ok(0)
+    forget_some(transaction, ("shown", "at"), days::cut(before, shown::LONGER))
 }
 
 fn forget_some(

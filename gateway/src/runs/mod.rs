@@ -17,6 +17,7 @@ pub mod read;
 mod row;
 mod schema;
 pub mod served;
+pub mod shown;
 pub mod state;
 #[cfg(test)]
 mod suite;

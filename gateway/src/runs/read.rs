@@ -23,6 +23,7 @@ use crate::runs::body::unpack;
 use crate::runs::postgres::Wire;
 use crate::runs::row::Cell;
 use crate::runs::schema::{self, Dialect};
+use crate::runs::shown::Shown;
 use crate::runs::{Ended, log};
 use crate::store::StoreError;
 
@@ -230,6 +231,28 @@ impl Reader {
         let endings = self.endings_of(&full).await?;
         part::in_turn(1, &mut exchanges, &endings);
         Ok(Some((run, exchanges)))
+    }
+
+    /// What models were shown under hashes that begin so, in each policy, the latest first.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the log cannot be read.
+    pub async fn shown(&self, hash: &str) -> Result<Vec<Shown>, StoreError> {
+        // Digits of hashes come before any other letter.
+        let range = [Cell::from(hash), Cell::Text(format!("{hash}g"))];
+        let sql = "SELECT * FROM shown WHERE hash >= $1 AND hash < $2 ORDER BY at DESC, id LIMIT 100";
+        let mut found: Vec<Shown> = Vec::new();
+        for line in self.rows(sql, &range).await? {
+            let word = |name: &str| text(&line, name).unwrap_or_default().to_owned();
+            let (hash, policy) = (word("hash"), word("policy"));
+            // Of those of several months the last.
+            if !found.iter().any(|found| (&found.hash, &found.policy) == (&hash, &policy)) {
+                let at = text(&line, "at").and_then(|at| at.parse().ok()).unwrap_or_default();
+                let page = text(&line, "page").map(str::to_owned);
+                found.push(Shown { hash, at, policy, source: word("source"), page, text: word("text") });
+            }
+        }
+        Ok(found)
     }
 
     /// The id of the one run that begins so.

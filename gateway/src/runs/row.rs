@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::runs::body::{self, Body};
+use crate::runs::shown::Shown;
 use crate::runs::{Ended, Found, Record, marks};
 
 /// The most that is added up: two of them still fit a number.
@@ -87,6 +88,7 @@ pub(super) enum Table {
     Ending,
     Finding,
     Body,
+    Shown,
 }
 
 impl Table {
@@ -97,6 +99,7 @@ impl Table {
             Self::Ending => "ending",
             Self::Finding => "finding",
             Self::Body => "body",
+            Self::Shown => "shown",
         }
     }
 }
@@ -181,6 +184,20 @@ impl Row {
         });
         let ending = Self::new(Table::Ending, cells);
         std::iter::once(ending).chain(found).collect()
+    }
+
+    /// One for each month, and for each policy.
+    pub(super) fn of_shown(shown: &Shown) -> Self {
+        let cells = [
+            ("id", Cell::Text(format!("{} {} {}", shown.hash, shown.month(), shown.policy))),
+            ("hash", (&shown.hash).into()),
+            ("at", shown.at.into()),
+            ("policy", (&shown.policy).into()),
+            ("source", (&shown.source).into()),
+            ("page", shown.page.as_ref().into()),
+            ("text", (&shown.text).into()),
+        ];
+        Self::new(Table::Shown, cells)
     }
 
     /// # Errors

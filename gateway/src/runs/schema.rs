@@ -210,6 +210,20 @@ const TABLES: &[&str] = &[
     CREATE INDEX exchange_long ON exchange (at) WHERE total_millis > 1800000;
     ",
     "{marks of bodies}",
+    // What models were shown, by its hash.
+    "
+    CREATE TABLE shown (
+        id TEXT PRIMARY KEY,
+        hash TEXT NOT NULL,
+        at {number} NOT NULL,
+        policy TEXT NOT NULL,
+        source TEXT NOT NULL,
+        page TEXT,
+        text TEXT NOT NULL
+    ) {strict};
+    CREATE INDEX shown_hash ON shown (hash);
+    CREATE INDEX shown_at ON shown (at);
+    ",
 ];
 
 /// Bodies as SQLite keeps them, likewise: in a file of their own, for to rewrite that takes long. A change

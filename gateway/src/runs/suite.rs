@@ -2,6 +2,7 @@
 
 mod again;
 mod erasing;
+mod shown;
 mod story;
 mod text;
 
@@ -412,6 +413,7 @@ async fn all(place: fn() -> Place) {
     text::that_is_gone_is_found_no_more(&place()).await;
     what_is_odd_is_kept(&place()).await;
     again::is_told_apart(&place()).await;
+    shown::is_found_by_its_hash(&place()).await;
     again::has_its_endings_in_their_places(&place()).await;
     actions_are_the_newest_first(&place()).await;
     how_a_run_ended_holds_until_it_goes_on(&place()).await;

@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::{out, runtime};
 use crate::config::{Config, Policy};
-use crate::docs::{self, Asking, Shelf, Told};
+use crate::docs::{self, Asking, Found, Shelf, Told};
 use crate::gate::files;
+use crate::runs::read::Reader;
 use crate::tls;
 
 #[derive(Debug, clap::Subcommand)]
@@ -113,9 +114,26 @@ fn refresh(shelves: &[Shelf]) -> anyhow::Result<()> {
     out::line(&format!("{new} fetched, {same} unchanged, {failed} failed"))
 }
 
+/// The passages that the run log has under a hash.
+async fn shown(config: &Config, hash: &str) -> anyhow::Result<Vec<Found>> {
+    let found = Reader::open(&config.runs, &config.state).await?.shown(hash).await?;
+    let found = found.into_iter().map(|shown| Found {
+        policy: shown.policy,
+        page: shown.source,
+        version: shown.page.unwrap_or_default(),
+        is_current: false,
+        text: shown.text,
+    });
+    Ok(found.collect())
+}
+
 fn show(config: &Config, hash: &str, json: bool) -> anyhow::Result<()> {
     ensure!(hash.len() >= 8, "a hash of fewer than 8 characters could be anything's");
-    let found = docs::find((&config.state.join(files::DOCS), &config.state.join(files::SHOWN)), hash)?;
+    let mut found = docs::find(&config.state.join(files::DOCS), hash)?;
+    if found.is_empty() {
+        // Its page is not kept any more, is cut otherwise now, or is on another machine.
+        found = runtime()?.block_on(shown(config, hash))?;
+    }
     if json {
         let rows = found.iter().map(|found| {
             json!({

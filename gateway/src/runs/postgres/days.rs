@@ -8,6 +8,7 @@ use tokio_postgres::Client;
 
 use crate::runs::postgres::{Failed, LOCK, MIGRATING, Wire, within};
 use crate::runs::row::{Cell, Row, Table};
+use crate::runs::shown;
 
 const MILLIS: i64 = 86_400_000;
 
@@ -98,6 +99,8 @@ impl Wire {
         for (table, moment) in [("ending", "at"), ("finding", "at"), ("run", "ended")] {
             self.erase(table, (moment, "<"), &Cell::Number(first.saturating_mul(MILLIS))).await?;
         }
+        let before = cut(before, shown::LONGER);
+        self.erase(Table::Shown.name(), ("at", "<"), &before.into()).await?;
         Ok(())
     }
 }
