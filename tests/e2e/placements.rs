@@ -89,6 +89,29 @@ fn a_page_stands_once_in_a_prompt_whatever_brings_it() {
 }
 
 #[test]
+fn a_search_shows_what_the_first_step_brings_and_what_the_task_does_beside_it() {
+    let (provider, task) = (scripted(&[]), "Which exception crashes?");
+    let jetway = setup(&provider.url(), 230).start();
+    turn(&jetway, &mut begun(task), "");
+    let sent: Value = serde_json::from_slice(&provider.seen().pop().unwrap().body).unwrap();
+    let sent = sent["messages"][0]["content"].to_string();
+    let found = jetway.json(&["docs", "search", "open", task, "--json"]);
+    let inserted = |part: &str| found["inserted"][part].as_str().unwrap().to_owned();
+    for (part, pages) in
+        [("first_step", [false, false, true, true, false]), ("text", [false, true, false, false, false])]
+    {
+        let text = inserted(part);
+        assert_eq!(WORDS.map(|word| text.contains(word)), pages, "{part}: {text}");
+        assert!(sent.contains(json!(text).to_string().trim_matches('"')), "{part}: {text}\n{sent}");
+    }
+    let by: Vec<&str> =
+        found["inserted"]["passages"].as_array().unwrap().iter().map(|shown| shown["by"].as_str().unwrap()).collect();
+    assert_eq!(by, ["step", "step", "task"], "{found}");
+    let said = String::from_utf8(jetway.command(&["docs", "search", "open", task]).stdout).unwrap();
+    assert!(said.contains("Inserted with the first step, ") && said.contains("Inserted with the task, "), "{said}");
+}
+
+#[test]
 fn what_the_agent_forgets_is_shown_again() {
     let provider = scripted(&[json!([search("reading a flag")]), json!([]), json!([search("reading a flag")])]);
     let jetway = setup(&provider.url(), 500).start();
