@@ -454,6 +454,46 @@ fn a_page_that_is_gone_is_marked_and_counted_until_it_is_back() {
     eventually(|| count("gone") == 0);
 }
 
+/// Counts by states of the only source, and how its only page is told.
+fn failing(jetway: &Jetway, url: &str) -> (u64, Value, String) {
+    let count = metric(jetway, "jetway_docs_failing_pages{policy=\"open\",source=\"guide\",state=\"failing\"}");
+    let said = String::from_utf8(jetway.command(&["docs", "status"]).stdout).unwrap();
+    (count, page(jetway, url)["failing"]["state"].clone(), said)
+}
+
+#[test]
+fn a_page_that_fails_for_a_day_is_failing() {
+    let (provider, pages) = (provider("scenarios: []"), Pages::start());
+    pages.page("/a.md", 500, &[], "");
+    let url = pages.url("/a.md");
+    let set_up = || setup(&provider, &[format!("{{ url: '{url}', refresh: 1d, name: guide }}")], "");
+    let jetway = set_up().start();
+    assert!(why(&jetway, &url).contains("500"));
+    let (count, state, said) = failing(&jetway, &url);
+    assert!(count == 0 && state == "lately" && !said.contains("failing for long"), "{count} {state} {said}");
+    // As if it had been so for a day less a minute, and then for a whole one.
+    let folder = jetway.kill();
+    let file = std::fs::read_dir(folder.path().join("state/docs/open")).unwrap();
+    let file = file.map(|entry| entry.unwrap().path().join("page.json")).find(|file| file.is_file()).unwrap();
+    let since = |ago: Duration| {
+        let mut record: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        let since = jiff::Timestamp::now() - jiff::SignedDuration::try_from(ago).unwrap();
+        record["failing"] = json!(since.to_string());
+        std::fs::write(&file, record.to_string()).unwrap();
+    };
+    let day = Duration::from_secs(24 * 3_600);
+    since(day - Duration::from_secs(60));
+    let jetway = set_up().start_in(folder);
+    let (count, state, said) = failing(&jetway, &url);
+    assert!(count == 0 && state == "lately" && !said.contains("failing for long"), "{count} {state} {said}");
+    let folder = jetway.kill();
+    since(day);
+    let jetway = set_up().start_in(folder);
+    eventually(|| failing(&jetway, &url).0 == 1);
+    let (_, state, said) = failing(&jetway, &url);
+    assert!(state == "long" && said.contains("failing for long: ") && said.contains("times for 1 day"), "{said}");
+}
+
 #[test]
 fn a_search_shows_what_would_be_inserted_and_why_the_rest_would_not() {
     let provider = provider("scenarios: []");
@@ -462,6 +502,7 @@ fn a_search_shows_what_would_be_inserted_and_why_the_rest_would_not() {
         .with("context: { docs: docs, allowance: 300, min_score: 0.05 }\n")
         .file("open/docs/a.md", "# Capture\nCapture an exception by `captureException`.\n")
         .file("open/docs/b.md", "---\nlanguages: [ruby]\n---\n# Capture\nCapture an exception in Ruby.\n")
+        .file("open/docs/g.md", "---\nframeworks: [rails]\n---\n# Capture\nCapture an exception in Rails.\n")
         .file("open/docs/c.md", "# Other\nWhere other things are.\n\n# Names\nEvents have names.\n")
         .file("open/docs/d.md", &large)
         .file("open/docs/e.md", &format!("# Capture an exception\nCapture it: {}\n", "and so on, ".repeat(20)))
@@ -477,12 +518,17 @@ fn a_search_shows_what_would_be_inserted_and_why_the_rest_would_not() {
     };
     let left_out = |why: &str| (false, Some(why.to_owned()));
     assert_eq!((why("b.md"), why("d.md")), (left_out("language"), left_out("large")), "{found}");
+    assert_eq!(why("g.md"), left_out("framework"), "{found}");
+    let counted =
+        |why: &str| metric(&jetway, &format!("jetway_passages_left_out_total{{policy=\"open\",reason=\"{why}\"}}"));
+    assert_eq!((counted("language"), counted("framework")), (1, 1));
     // Of these two there is room for one.
     let mut two = [why("e.md"), why("f.md")];
     two.sort();
     assert_eq!(two, [left_out("allowance"), (true, None)], "{found}");
     let said = String::from_utf8(jetway.command(&["docs", "search", "open", TASK]).stdout).unwrap();
-    assert!(said.contains("other language") && said.contains("larger than the allowance"), "{said}");
+    assert!(said.contains("other language") && said.contains("other framework"), "{said}");
+    assert!(said.contains("larger than the allowance"), "{said}");
     assert!(said.contains("no room left") && said.contains("Inserted with the task, "), "{said}");
     let file = jetway.folder.path().join("policies/open/policy.yaml");
     let before = std::fs::read_to_string(&file).unwrap();

@@ -24,7 +24,11 @@ breadcrumbs:
 ";
 
 fn setup(provider: &str, allowance: usize) -> Setup {
-    let context = format!("context: {{ docs: docs, allowance: {allowance}, min_score: 0.1, breakpoint: false }}\n");
+    marked(provider, allowance, false)
+}
+
+fn marked(provider: &str, allowance: usize, mark: bool) -> Setup {
+    let context = format!("context: {{ docs: docs, allowance: {allowance}, min_score: 0.1, breakpoint: {mark} }}\n");
     let setup = Setup::new(provider).with(&format!("{context}{PATH}"));
     let setup = PAGES
         .iter()
@@ -86,6 +90,80 @@ fn a_page_stands_once_in_a_prompt_whatever_brings_it() {
     let named = "stands in the reference material that you were given before: ";
     assert_eq!(last.matches(named).count(), 5, "three searches and two steps: {last}");
     assert!(last.contains(&format!("What fits this step {named}`naming`, `groups`.")), "{last}");
+}
+
+#[test]
+fn a_search_shows_what_the_first_step_brings_and_what_the_task_does_beside_it() {
+    let (provider, task) = (scripted(&[]), "Which exception crashes?");
+    let jetway = setup(&provider.url(), 230).start();
+    turn(&jetway, &mut begun(task), "");
+    let sent: Value = serde_json::from_slice(&provider.seen().pop().unwrap().body).unwrap();
+    let sent = sent["messages"][0]["content"].to_string();
+    let found = jetway.json(&["docs", "search", "open", task, "--json"]);
+    let inserted = |part: &str| found["inserted"][part].as_str().unwrap().to_owned();
+    for (part, pages) in
+        [("first_step", [false, false, true, true, false]), ("text", [false, true, false, false, false])]
+    {
+        let text = inserted(part);
+        assert_eq!(WORDS.map(|word| text.contains(word)), pages, "{part}: {text}");
+        assert!(sent.contains(json!(text).to_string().trim_matches('"')), "{part}: {text}\n{sent}");
+    }
+    let by: Vec<&str> =
+        found["inserted"]["passages"].as_array().unwrap().iter().map(|shown| shown["by"].as_str().unwrap()).collect();
+    assert_eq!(by, ["step", "step", "task"], "{found}");
+    let said = String::from_utf8(jetway.command(&["docs", "search", "open", task]).stdout).unwrap();
+    assert!(said.contains("Inserted with the first step, ") && said.contains("Inserted with the task, "), "{said}");
+}
+
+fn said(role: &str, text: &str) -> Value {
+    json!({ "role": role, "content": text })
+}
+
+/// The messages of the last prompt that have pages, or a step.
+fn places(provider: &Provider) -> Vec<usize> {
+    let sent: Value = serde_json::from_slice(&provider.seen().pop().unwrap().body).unwrap();
+    let messages = sent["messages"].as_array().unwrap().iter().map(Value::to_string).enumerate();
+    messages
+        .filter(|(_, text)| text.contains("alphaException") || text.contains("<jetway_step"))
+        .map(|at| at.0)
+        .collect()
+}
+
+#[test]
+fn what_goes_with_the_task_stands_behind_the_message_that_has_it() {
+    let set_up = "This is the Qwen Code. We are setting up the context for our chat.";
+    let begun = [said("user", set_up), said("assistant", "Got it. Thanks!"), said("user", "Which exception crashes?")];
+    let calls = [json!([bash("ls")]), json!([bash("ls")]), json!([bash("ls")])];
+    let provider = scripted(&calls);
+    let first = setup(&provider.url(), 500).start();
+    let mut history = begun.to_vec();
+    turn(&first, &mut history, "app.py");
+    assert_eq!(places(&provider), [2]);
+    let second = setup(&provider.url(), 500).start_in(first.kill());
+    turn(&second, &mut history, "app.py");
+    assert_eq!(places(&provider), [2]);
+    growing(&provider);
+    // What ends with the task is asked to be cached as far as what stands behind it.
+    let jetway = marked(&provider.url(), 500, true).start();
+    turn(&jetway, &mut begun.to_vec(), "app.py");
+    let sent: Value = serde_json::from_slice(&provider.seen().pop().unwrap().body).unwrap();
+    let last = sent["messages"][2]["content"].as_array().unwrap().last().unwrap().clone();
+    assert!(last["cache_control"].is_object() && last["text"].as_str().unwrap().contains("alphaException"), "{last}");
+}
+
+/// What the model answered makes of its task a set-up, and of what comes next the task; but what was put behind
+/// it stays.
+#[test]
+fn what_was_put_behind_a_task_stays_there() {
+    let provider = scripted(&[json!([])]);
+    let jetway = setup(&provider.url(), 500).start();
+    let mut history = vec![said("user", "You are a reviewer. Which exception crashes?")];
+    turn(&jetway, &mut history, "");
+    history.truncate(1);
+    history.extend([said("assistant", "Finished."), said("user", "Which exception crashes, and how?")]);
+    turn(&jetway, &mut history, "");
+    assert_eq!(places(&provider), [0]);
+    growing(&provider);
 }
 
 #[test]

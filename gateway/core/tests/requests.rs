@@ -232,7 +232,7 @@ fn breakpoints_are_added_where_an_agent_with_tools_sets_none() {
 fn tasked(dialect: Dialect, body: &str, expect: &str) {
     let request = read(dialect, body).unwrap();
     let mut patch = Patch::default();
-    if !request.add_task_text("a \"page\"", false, &mut patch) {
+    if !request.add_task_text("a \"page\"", (request.before_task, false), &mut patch) {
         request.add_system_text("a \"page\"", false, &mut patch);
     }
     let found = patch.apply(&request.json).unwrap();
@@ -286,6 +286,29 @@ fn text_for_the_task_comes_behind_the_message_that_sets_it() {
         &r(&format!(
             r#"[{tools},{surroundings},{{"role":"user","content":[{{"type":"input_text","text":"one"}},{part}]}},{{"type":"reasoning"}}]"#
         )),
+    );
+    // Where the model was set up first, the task comes after that; unless nothing does.
+    let set_up = r#"{"role":"user","content":"All about us."},{"role":"assistant","content":"Got it."}"#;
+    let (task, behind) = (r#"{"role":"user","content":[{"type":"text","text":"one"}"#, "]},");
+    let tail = said.trim_start_matches(',');
+    for dialect in [Dialect::Messages, Dialect::Chat] {
+        tasked(
+            dialect,
+            &m(&format!("{set_up},{task}{behind}{tail}")),
+            &m(&format!("{set_up},{task},{block}{behind}{tail}")),
+        );
+    }
+    tasked(
+        Dialect::Responses,
+        &r(&format!(r#"[{set_up},{{"role":"user","content":[]}},{{"type":"reasoning"}}]"#)),
+        &r(&format!(
+            r#"[{{"role":"user","content":[{{"type":"input_text","text":"All about us."}},{part}]}},{{"role":"assistant","content":"Got it."}},{{"role":"user","content":[]}},{{"type":"reasoning"}}]"#
+        )),
+    );
+    tasked(
+        Dialect::Responses,
+        &r(&format!(r#"[{set_up},{task}]}},{{"type":"reasoning"}}]"#)),
+        &r(&format!(r#"[{set_up},{task},{part}]}},{{"type":"reasoning"}}]"#)),
     );
     // Nobody has set one.
     tasked(Dialect::Messages, &m(""), r#"{"system":"a \"page\"","model":"m","messages":[]}"#);

@@ -4,7 +4,6 @@
 //! fantoccini, the best-kept crate for it, would bring ten more into the tree for the same.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -96,23 +95,23 @@ pub(super) struct Browser {
 impl Browser {
     /// Starts one, with a profile of its own. It is tried again, for whether the driver starts also
     /// hangs on others: the port that it takes of IPv4 has to be free in IPv6 too.
-    pub(super) async fn open(programs: &Programs) -> Result<Self, Failed> {
-        let mut tried = Self::begin(programs).await;
+    pub(super) async fn open(programs: &Programs, environment: &[(String, String)]) -> Result<Self, Failed> {
+        let mut tried = Self::begin(programs, environment).await;
         for _ in 1..ATTEMPTS {
             if tried.is_ok() {
                 break;
             }
             tokio::time::sleep(LOOK).await;
-            tried = Self::begin(programs).await;
+            tried = Self::begin(programs, environment).await;
         }
         tried
     }
 
-    async fn begin(programs: &Programs) -> Result<Self, Failed> {
+    async fn begin(programs: &Programs, environment: &[(String, String)]) -> Result<Self, Failed> {
         let failed = |error: &dyn std::fmt::Display| Failed(format!("the browser could not be started: {error}"));
         let profile = tempfile::Builder::new().prefix("jetway-browser-").tempdir().map_err(|error| failed(&error))?;
         let output = profile.path().join("chromedriver.log");
-        let mut command = Command::new(&programs.driver);
+        let mut command = run::program(&programs.driver, environment);
         command.arg("--port=0").env("TMPDIR", profile.path());
         let mut driver = Group::start(command, &output).map_err(|error| failed(&error))?;
         let port = port(&mut driver, &output).await.map_err(|error| failed(&error))?;
@@ -275,5 +274,26 @@ impl Wrong {
 
     fn of(self, selector: &str, what: &str) -> String {
         format!("`{selector}` {what} ({})", self.message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_sees_nothing_of_whoever_runs_the_check() {
+        let folder = tempfile::tempdir().unwrap();
+        let driver = folder.path().join("chromedriver");
+        // Cargo gives these tests the first.
+        std::fs::write(&driver, "#!/bin/sh\necho \"${CARGO_MANIFEST_DIR-nothing} $LANG ${TMPDIR:+kept}\"\nexit 3\n")
+            .unwrap();
+        std::fs::set_permissions(&driver, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let environment = [("LANG".to_owned(), "C.UTF-8".to_owned())];
+        let failed = Browser::open(&Programs { browser: driver.clone(), driver }, &environment).await.unwrap_err();
+        let ended = "chromedriver ended with exit code 3: nothing C.UTF-8 kept";
+        assert_eq!(failed.to_string(), format!("the browser could not be started: {ended}"));
     }
 }

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -204,7 +203,7 @@ impl<'a> Flight<'a> {
         self.steps.push(("start", begun.elapsed()));
         tell("visit");
         let begun = Instant::now();
-        let browser = Browser::open(&self.settings.programs).await;
+        let browser = Browser::open(&self.settings.programs, &self.settings.environment).await;
         let browser = browser.map_err(|failed| Grounded::because(failed.to_string()))?;
         self.visit(&browser).await.map_err(|failed| Grounded::because(failed.to_string()).with(&output))?;
         browser.leave().await;
@@ -232,9 +231,8 @@ impl<'a> Flight<'a> {
     }
 
     fn group(&self, step: &str, script: &str) -> Result<Group, run::Failed> {
-        let mut command = Command::new("sh");
-        command.args(["-c", script]).current_dir(self.place.app());
-        command.env_clear().envs(self.settings.environment.iter().cloned()).env("PORT", self.port.to_string());
+        let mut command = run::program("sh", &self.settings.environment);
+        command.args(["-c", script]).current_dir(self.place.app()).env("PORT", self.port.to_string());
         let capture = format!("http://{}", self.capture.address);
         for (name, value) in &self.hangar.document.run.env {
             command.env(name, value.replace("{capture}", &capture).replace("{key}", KEY));
@@ -333,5 +331,28 @@ fn named(act: &Act) -> String {
         Act::Click(selector) => format!("click {selector}"),
         Act::See(selector) => format!("see {selector}"),
         Act::Text(texts) => format!("text {}", texts.keys().cloned().collect::<Vec<_>>().join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_to_arrive_is_told_by_a_file_of_the_airplane_s_own() {
+        let (folder, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (file, other) = (folder.path().join(EVENTS), outside.path().join(EVENTS));
+        let wrong = || expected(folder.path()).err().unwrap().why.join("; ");
+        assert!(wrong().starts_with(&format!("{}: the file cannot be read", file.display())), "{}", wrong());
+        for (text, expect) in [("[]", "it lists no event"), ("[", "EOF"), ("[{ \"name\": \"a\" }]", "unknown field")] {
+            std::fs::write(&file, text).unwrap();
+            assert!(wrong().starts_with(&file.display().to_string()) && wrong().contains(expect), "{}", wrong());
+        }
+        std::fs::write(&file, "[{ \"event\": \"a\" }]").unwrap();
+        assert_eq!(expected(folder.path()).ok().unwrap().len(), 1);
+        std::fs::rename(&file, &other).unwrap();
+        std::os::unix::fs::symlink(&other, &file).unwrap();
+        let why = "it is a link that leads out of the airplane's folder. Put the file itself there";
+        assert_eq!(wrong(), format!("{}: {why}", file.display()));
     }
 }

@@ -47,6 +47,7 @@ pub fn load(folder: &Path) -> Result<Vec<Hangar>, Problem> {
     for entry in std::fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
         if path.join(MANIFEST).is_file() {
+            at_home(folder, &path)?;
             folders.push(path);
         }
         if folders.len() > MAX_AIRPLANES {
@@ -55,6 +56,19 @@ pub fn load(folder: &Path) -> Result<Vec<Hangar>, Problem> {
     }
     folders.sort();
     folders.into_iter().map(read).collect()
+}
+
+/// Whether an airplane lies beside the others, or at least within what holds their folder, which is the
+/// policy's: it may itself be a link, but only to there.
+fn at_home(folder: &Path, airplane: &Path) -> Result<(), Problem> {
+    let failed = |error: std::io::Error| Problem::of_file(airplane, format!("the folder cannot be read: {error}"));
+    let (folder, real) = (folder.canonicalize().map_err(failed)?, airplane.canonicalize().map_err(failed)?);
+    let home = folder.parent().unwrap_or(&folder);
+    if real.starts_with(home) {
+        return Ok(());
+    }
+    let why = format!("it is a link that leads out of {}. Put the airplane's folder itself there", home.display());
+    Err(Problem::of_file(airplane, why))
 }
 
 fn read(folder: PathBuf) -> Result<Hangar, Problem> {
@@ -120,6 +134,26 @@ mod tests {
         check(&[(MANIFEST, YAML), ("README.md", "# A")], Err("airplane.yaml:3:"));
         check(&[(MANIFEST, "about: A.\nlanguage: x"), ("README.md", "# A")], Err("unknown field `language`"));
         check(&[(MANIFEST, YAML), ("README.md", "# A"), ("a.py", "# airplane:show\n")], Err("nothing was hidden"));
+    }
+
+    #[test]
+    fn a_folder_that_is_a_link_stays_with_its_policy() {
+        let (policy, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let folder = policy.path().join("airplanes");
+        std::fs::create_dir(&folder).unwrap();
+        for one in [policy.path().join("shared"), outside.path().join("one")] {
+            std::fs::create_dir(&one).unwrap();
+            for (name, text) in [(MANIFEST, YAML), ("README.md", "# A"), ("a.py", "x\n")] {
+                std::fs::write(one.join(name), text).unwrap();
+            }
+        }
+        std::os::unix::fs::symlink("../shared", folder.join("two")).unwrap();
+        assert_eq!(load(&folder).unwrap()[0].airplane.name, "two");
+        std::os::unix::fs::symlink(outside.path().join("one"), folder.join("one")).unwrap();
+        let problem = load(&folder).unwrap_err().to_string();
+        let home = policy.path().canonicalize().unwrap();
+        let why = format!("it is a link that leads out of {}. Put the airplane's folder itself there", home.display());
+        assert!(problem.contains(&format!("airplanes/one: {why}")), "{problem}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Programs that are started for an airplane: each in a process group that ends with this, its
 //! output in a file.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,13 @@ pub(super) enum Failed {
     Slow(Duration),
     #[error("it wrote more than {} MiB", MAX_OUTPUT >> 20)]
     Noisy,
+}
+
+/// A program that sees nothing of the environment but this.
+pub(super) fn program(name: impl AsRef<OsStr>, environment: &[(String, String)]) -> Command {
+    let mut command = Command::new(name);
+    command.env_clear().envs(environment.iter().map(|(name, value)| (name, value)));
+    command
 }
 
 impl Group {

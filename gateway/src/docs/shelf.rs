@@ -406,3 +406,24 @@ fn page(source: &Source, name: String, text: &str, (fetched, confirmed): (Timest
         max_age: source.max_age,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_has_so_many_sections_and_what_is_beyond_is_told() {
+        let source: Source = serde_saphyr::from_str("{ folder: docs }").unwrap();
+        let sections = |name: &str, count: usize| {
+            let text = "# A\na\n".repeat(count);
+            (page(&source, name.to_owned(), &text, (Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH)), text)
+        };
+        let read = vec![sections("a", MOST_SECTIONS - 1), sections("b", 2), sections("c", 1), sections("d", 1)];
+        let (index, crowded) = indexed(read);
+        assert_eq!(index.chunks().len(), MOST_SECTIONS);
+        assert_eq!(index.pages().keys().map(String::as_str).collect::<Vec<_>>(), ["a", "c"]);
+        let told = crowded.iter().map(|unread| unread.page.as_str()).collect::<Vec<_>>();
+        assert_eq!(told, ["b", "d"]);
+        assert!(crowded[0].why.contains("more than 100000 sections") && crowded[0].why.contains("Name fewer pages"));
+    }
+}

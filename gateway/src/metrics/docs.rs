@@ -109,8 +109,8 @@ impl Docs {
     pub fn chose(&self, policy: &str, ages: &[Duration], left_out: LeftOut) {
         let of_policy = self.ages.with_label_values(&[policy]);
         ages.iter().for_each(|age| of_policy.observe(age.as_secs_f64()));
-        let LeftOut { others, stale } = left_out;
-        for (reason, count) in [("language", others), ("stale", stale)] {
+        let LeftOut { languages, frameworks, stale } = left_out;
+        for (reason, count) in [("language", languages), ("framework", frameworks), ("stale", stale)] {
             self.left_out.with_label_values(&[policy, reason]).inc_by(count as u64);
         }
     }

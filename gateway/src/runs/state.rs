@@ -43,6 +43,7 @@ const TABLES: &[&str] = &[
     open::TABLE,
     forget::TABLE,
     begun::TABLE,
+    "ALTER TABLE inserted ADD COLUMN before_task INTEGER NOT NULL DEFAULT 0;",
 ];
 
 /// Conversations are forgotten when nobody asked for them for this long.
@@ -57,6 +58,9 @@ pub struct Inserted {
     #[serde(default)]
     pub standing: String,
     pub passages: Vec<Passage>,
+    /// How often the model had spoken before the task.
+    #[serde(default)]
+    pub before_task: usize,
 }
 
 /// Where something comes from that an agent was not told.
@@ -348,9 +352,11 @@ fn keep(
     now: Timestamp,
 ) -> rusqlite::Result<Inserted> {
     let passages = serde_json::to_string(&chosen.passages).unwrap_or_default();
+    let before = i64::try_from(chosen.before_task).unwrap_or_default();
     transaction.execute(
-        "INSERT OR IGNORE INTO inserted (conversation, text, passages, at, standing) VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![conversation, chosen.text, passages, now.as_second(), chosen.standing],
+        "INSERT OR IGNORE INTO inserted (conversation, text, passages, at, standing, before_task)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![conversation, chosen.text, passages, now.as_second(), chosen.standing, before],
     )?;
     Ok(find(transaction, conversation)?.unwrap_or(chosen))
 }
@@ -388,12 +394,13 @@ fn told(transaction: &rusqlite::Transaction<'_>, conversation: &str) -> rusqlite
 }
 
 fn find(transaction: &rusqlite::Transaction<'_>, conversation: &str) -> rusqlite::Result<Option<Inserted>> {
-    let mut statement =
-        transaction.prepare_cached("SELECT text, passages, standing FROM inserted WHERE conversation = ?1")?;
+    let mut statement = transaction
+        .prepare_cached("SELECT text, passages, standing, before_task FROM inserted WHERE conversation = ?1")?;
     let row = |row: &rusqlite::Row<'_>| {
         let passages: String = row.get(1)?;
         let passages = serde_json::from_str(&passages).unwrap_or_default();
-        Ok(Inserted { text: row.get(0)?, standing: row.get(2)?, passages })
+        let before_task = usize::try_from(row.get::<_, i64>(3)?).unwrap_or_default();
+        Ok(Inserted { text: row.get(0)?, standing: row.get(2)?, passages, before_task })
     };
     statement.query_row([conversation], row).optional()
 }
@@ -407,7 +414,8 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("s.db");
         let now = Timestamp::now();
-        let given = |text: &str| Inserted { text: text.into(), standing: format!("{text}!"), passages: vec![] };
+        let given =
+            |text: &str| Inserted { text: text.into(), standing: format!("{text}!"), passages: vec![], before_task: 1 };
         let state = State::open(&path, now).unwrap();
         assert_eq!(state.inserted("c").await.unwrap(), None);
         assert_eq!(state.insert("c", given("one"), now).await.unwrap(), given("one"));

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use jetway_core::effects::table::Table;
 use jetway_core::overlay::Edit;
 use jetway_core::policy::breadcrumbs::{
-    Change, How, Laid, Left, Path, Progress, Seen, Step, StepGuard, complete_tool, said,
+    Change, How, Laid, Left, Opened, Path, Progress, Seen, Step, StepGuard, complete_tool, said,
 };
 use jetway_core::policy::context::{self, Wanted};
 use jetway_core::policy::desk::{Answer, Clerk, DeskTool};
@@ -95,7 +95,7 @@ pub struct Trail {
     shelf: Shelf,
     /// What the model's calls change before the reply is over.
     progress: Arc<Mutex<Walked>>,
-    opening: String,
+    opening: Opened,
     laid: Vec<Laid>,
     /// Whether its path begins with this request.
     begins: bool,
@@ -188,7 +188,7 @@ pub async fn follow(
         shown.extend(told.shown.iter().map(|shown| jetway.showing.passage(&policy.name, shown)));
         told.text
     };
-    let opening = progress.open(who.told.conversation, |progress| match progress.ended {
+    let opening = progress.open(who.told.conversation, request.before_task, |progress| match progress.ended {
         Some(_) => path.tell_end(progress),
         None => tell(progress.at),
     });
@@ -205,7 +205,7 @@ pub async fn follow(
         if !is_new && is_used_up(jetway, who.run, (&path, progress.at)).await? {
             progress.use_up();
         }
-        is_told = is_in_prompt(&path, &progress, &opening, (request, edits, &turns));
+        is_told = is_in_prompt(&path, &progress, &opening.text, (request, edits, &turns));
         match progress.observe(path.steps(), (&seen, turns.len()), now) {
             Some(Change::Left(step)) => {
                 let text = if step.how == How::Ended { path.tell_end(&progress) } else { tell(progress.at) };
@@ -311,7 +311,13 @@ impl Trail {
     /// What goes with the task.
     #[must_use]
     pub fn opening(&self) -> &str {
-        &self.opening
+        &self.opening.text
+    }
+
+    /// How often the model had spoken before that.
+    #[must_use]
+    pub fn before_task(&self) -> usize {
+        self.opening.before_task
     }
 
     /// What goes behind results.

@@ -34,6 +34,12 @@ impl Context {
         &self.inserted.text
     }
 
+    /// How often the model had spoken before that.
+    #[must_use]
+    pub fn before_task(&self) -> usize {
+        self.inserted.before_task
+    }
+
     /// For every task. Empty where nothing is inserted.
     #[must_use]
     pub fn standing(&self) -> &str {
@@ -128,7 +134,7 @@ pub async fn inform(
         .map(|shown| jetway.showing.passage(&policy.name, shown))
         .collect();
     let standing = standing.map(|standing| standing.render(&Passage::hash(standing.text()))).unwrap_or_default();
-    let inserted = Inserted { passages, text: given.text, standing };
+    let inserted = Inserted { passages, text: given.text, standing, before_task: request.before_task };
     let inserted = jetway.state.insert(told.conversation, inserted, now).await?;
     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
     [&inserted.text, &inserted.standing].into_iter().for_each(|text| known.read(text));

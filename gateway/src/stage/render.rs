@@ -156,9 +156,11 @@ impl Draft<'_> {
 fn add(request: &Request, (context, trail): (&Context, Option<&Trail>), caches: bool, patch: &mut Patch) {
     let mut standing = context.standing().to_owned();
     let task = format!("{}{}", context.text(), trail.map_or("", Trail::opening));
+    // Both stand in one message; where the one came first, that stays.
+    let before = trail.filter(|trail| !trail.opening().is_empty()).map_or(context.before_task(), Trail::before_task);
     // The first request ends where its task does. Looked at only where it matters.
-    let is_last = caches && !task.is_empty() && history::turns(request).is_empty();
-    if !task.is_empty() && !request.add_task_text(&task, is_last, patch) {
+    let is_last = caches && !task.is_empty() && history::turns(request).len() <= before;
+    if !task.is_empty() && !request.add_task_text(&task, (before, is_last), patch) {
         standing.push_str(&task);
     }
     if !standing.is_empty() {

@@ -303,12 +303,12 @@ mod tests {
 
     /// Behind the task, which the next turn writes in another form; and a breakpoint at the end.
     fn passage(request: &Request, patch: &mut Patch) {
-        assert!(request.add_task_text("a passage", false, patch));
+        assert!(request.add_task_text("a passage", (0, false), patch));
         request.add_breakpoint(patch);
     }
 
     fn other_passage(request: &Request, patch: &mut Patch) {
-        assert!(request.add_task_text("another", false, patch));
+        assert!(request.add_task_text("another", (0, false), patch));
     }
 
     #[test]

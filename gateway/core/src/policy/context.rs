@@ -26,7 +26,7 @@ use crate::retrieval::airplane::Airplane;
 use crate::retrieval::host::{Barred, Hosts};
 use crate::retrieval::meaning::Nearness;
 use crate::retrieval::page::in_words;
-use crate::retrieval::profile::{Fit, Profile, fits};
+use crate::retrieval::profile::{Fit, Kind, Profile, fits};
 use crate::retrieval::search::{Hit, Index, fuse};
 use crate::retrieval::source::{Source, Sources};
 use crate::tokens;
@@ -244,8 +244,10 @@ pub struct Given {
 /// Sections that would answer a task and are not shown.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LeftOut {
-    /// For another language or framework than the project's.
-    pub others: usize,
+    /// For another language than the project's.
+    pub languages: usize,
+    /// For another framework.
+    pub frameworks: usize,
     /// Stale, where that is refused.
     pub stale: usize,
 }
@@ -295,8 +297,14 @@ fn within<'a>(
     let mut again: Vec<Hit<'a>> = Vec::new();
     let fits = |hit: Hit<'a>| Some((hit, fit(&hit, profile))).filter(|(_, fit)| fit.is_fit());
     let searched = index.search_each(task, SEARCHED);
-    let is_others = |hit: &&Hit<'a>| is_enough(rules, hit) && !fit(hit, profile).is_fit();
-    let mut left_out = LeftOut { others: searched.iter().take(RANKED).filter(is_others).count(), stale: 0 };
+    let mut left_out = LeftOut::default();
+    for hit in searched.iter().take(RANKED).filter(|hit| is_enough(rules, hit)) {
+        match fit(hit, profile).other() {
+            Some(Kind::Framework) => left_out.frameworks += 1,
+            Some(_) => left_out.languages += 1,
+            None => {}
+        }
+    }
     let lean = index.leaning(&searched, behind);
     let mut hits: Vec<_> = searched.into_iter().filter_map(fits).take(RANKED).collect();
     // Of two that fit the words alike, the one for this very framework.
@@ -346,7 +354,7 @@ fn weight(fit: Fit) -> f32 {
         Fit::Framework { leading: true, .. } => 1.3,
         Fit::Framework { .. } => 1.15,
         Fit::Language { .. } => 1.1,
-        Fit::Neutral | Fit::Not => 1.0,
+        Fit::Neutral | Fit::Not(_) => 1.0,
     }
 }
 

@@ -34,7 +34,7 @@ impl Ours {
     #[must_use]
     pub fn of(request: &Request) -> Self {
         let mut found = Self::default();
-        for text in &request.opening {
+        for text in request.opening.iter().chain(&request.later_task()) {
             found.task += found.take_steps(ours(text));
         }
         found.opened = found.steps.len();
@@ -173,6 +173,13 @@ mod tests {
             ] }),
             expect,
         );
+        // Where the agent sets the model up first, it stands behind that.
+        let later = json!({ "model": "m", "messages": [
+            { "role": "user", "content": "All about us." },
+            { "role": "assistant", "content": "Got it." },
+            { "role": "user", "content": format!("Add it.\n\n{PAGES}{LOOK}") },
+        ] });
+        check(Dialect::Chat, &later, (PAGES, "", &[("look", LOOK)]));
         let plain = json!({ "model": "m", "messages": [{ "role": "user", "content": "A <jetway of mine." }] });
         check(Dialect::Chat, &plain, ("", "", &[]));
     }

@@ -85,7 +85,10 @@ fn converter() -> HtmlToMarkdown {
             if code::is_label(element.node) || is_around(element.node) { None } else { handlers.fallback(element) }
         })
         .add_handler(vec!["table"], |handlers: &dyn Handlers, table: Element<'_>| {
-            if is_padding(table.node) { Some(handlers.walk_children(table.node)) } else { handlers.fallback(table) }
+            if is_padding(table.node) {
+                return Some(handlers.walk_children(table.node));
+            }
+            handlers.fallback(table).map(|written| narrow(&written.content).into())
         })
         .skip_tags(LEFT_OUT.to_vec())
         .build()
@@ -126,6 +129,24 @@ fn is_padding(table: &Rc<Node>) -> bool {
         true
     });
     rows * widths.iter().map(|width| width + 3).sum::<usize>() > MOST_PADDING * all + (1 << 16)
+}
+
+/// A table without the spaces that make its columns straight: a model pays for each.
+fn narrow(table: &str) -> String {
+    let (mut written, mut rows) = (String::new(), 0);
+    for line in markdown::read(table) {
+        let row = line.text.strip_prefix("| ").and_then(|row| row.strip_suffix(" |"));
+        if let Some(row) = row.filter(|_| line.kind == markdown::Kind::Text) {
+            rows += 1;
+            let is_rule = rows == 2 && row.bytes().all(|byte| b"-| ".contains(&byte));
+            let short = |cell| if is_rule { "---" } else { str::trim(cell) };
+            let cells: Vec<_> = row.split('|').map(short).collect();
+            written.push_str(&format!("| {} |\n", cells.join(" | ")));
+        } else {
+            written.push_str(&format!("{}\n", line.text));
+        }
+    }
+    written
 }
 
 /// The element that holds what the page is about: `main`, or the only `article`, or all of it.
@@ -264,6 +285,23 @@ posthog.captureException(error)</code></pre>
     }
 
     #[test]
+    fn a_table_is_no_wider_than_its_text() {
+        let table = "<table><tr><th>Name</th><th>What it is</th></tr><tr><td>a</td><td>The longest of all</td></tr>\
+            <tr><td>a-long-name</td><td><code>x  | y</code></td></tr><tr><td>-</td></tr></table>";
+        let rows = "| Name | What it is |\n| --- | --- |\n| a | The longest of all |\n\
+            | a-long-name | `x  &#124; y` |\n| - |  |";
+        assert_eq!(to_markdown(&format!("<p>x{table}")).unwrap(), format!("x\n\n{rows}"));
+        assert_eq!(
+            to_markdown(&format!("<blockquote>{table}")).unwrap(),
+            rows.lines().map(|row| format!("> {row}")).collect::<Vec<_>>().join("\n")
+        );
+        // Of a table without headings only the text is written, and code stays as it is.
+        let code = "```\n| a    | b |\n| ---- | - |\n```";
+        let page = "<table><tr><td><pre><code>| a    | b |\n| ---- | - |\n</code></pre></td></tr></table>";
+        assert_eq!(to_markdown(page).unwrap(), code);
+    }
+
+    #[test]
     fn a_page_that_nests_without_end_is_refused_at_once() {
         for bomb in [
             "<div>",
@@ -298,6 +336,7 @@ posthog.captureException(error)</code></pre>
             "x = \"<div><svg><path>\";\n",
             "if (a<b && c.d) { e('<b class=\"'); f(x => y); }\n",
             "for(i=0;i<n;i++){t[i]=e(\"<a href='\"+u+\"'>\")}",
+            " x<y z",
         ] {
             assert_eq!(to_markdown(&script(text)).unwrap(), "a", "{text}");
         }

@@ -41,6 +41,8 @@ pub struct Request {
     pub opening: Vec<String>,
     /// What the user asks for, without what an agent puts beside it.
     pub task: String,
+    /// How often the model has spoken before the message with that: never, unless it was set up first.
+    pub before_task: usize,
     /// The session that the body names.
     pub session: Option<String>,
     /// How many replies it asks for at once; each may be as long as the limit.
@@ -84,17 +86,31 @@ impl Request {
     }
 
     /// Adds text for the task at hand behind the last block of the message that it was set in: the
-    /// user's last one before the model's first word, with a breakpoint behind it as in
-    /// [`Self::add_system_text`]. Returns whether there is such a message.
+    /// user's last one before the model speaks again, once it has spoken as often as `before` says, with a
+    /// breakpoint behind it as in [`Self::add_system_text`]. Returns whether there is such a message.
+    ///
+    /// `before` is [`Self::before_task`] as it was in the conversation's first request: what the model
+    /// answers may make a later one tell otherwise.
     #[must_use]
-    pub fn add_task_text(&self, text: &str, has_breakpoint: bool, patch: &mut Patch) -> bool {
+    pub fn add_task_text(&self, text: &str, (before, has_breakpoint): (usize, bool), patch: &mut Patch) -> bool {
         let root = self.json.root();
         let added = match self.dialect {
-            Dialect::Messages => messages::request::add_task_text(root, text, has_breakpoint, patch),
-            Dialect::Chat => chat::request::add_task_text(root, text, patch),
-            Dialect::Responses => responses::request::add_task_text(root, text, patch),
+            Dialect::Messages => messages::request::add_task_text(root, text, (before, has_breakpoint), patch),
+            Dialect::Chat => chat::request::add_task_text(root, text, before, patch),
+            Dialect::Responses => responses::request::add_task_text(root, text, before, patch),
         };
         added.is_some()
+    }
+
+    /// The texts of the message that the task was set in, where it is none of [`Self::opening`].
+    #[must_use]
+    pub fn later_task(&self) -> Vec<String> {
+        let member = if self.dialect == Dialect::Responses { "input" } else { "messages" };
+        let list = self.json.root().get(member).filter(|_| self.before_task > 0);
+        let mut texts = Vec::new();
+        let content = list.and_then(|list| task_content(list, self.before_task));
+        content.into_iter().for_each(|content| texts_of(content, &mut texts));
+        texts
     }
 
     /// Whether nobody asks the provider to cache this although it is one turn of many: its dialect
@@ -244,8 +260,19 @@ pub(in crate::wire) fn opening(messages: Value<'_>) -> Vec<String> {
     texts
 }
 
-/// The content of the message in which a user sets the task: the last one before the model speaks.
-pub(in crate::wire) fn task_content<'a>(messages: impl Iterator<Item = Value<'a>>) -> Option<Value<'a>> {
+/// The content of the message in which a user sets the task: the last one before the model speaks, once it
+/// has spoken as often as `before` says. Where nothing comes behind that, the last one before all of it.
+pub(in crate::wire) fn task_content(messages: Value<'_>, before: usize) -> Option<Value<'_>> {
+    let mut left = before;
+    let rest = messages.items().skip_while(|message| {
+        let is_before = left > 0;
+        left -= usize::from(is_before && text_of(*message, "role").as_deref() == Some("assistant"));
+        is_before
+    });
+    last_said(rest).or_else(|| last_said(messages.items()).filter(|_| before > 0))
+}
+
+fn last_said<'a>(messages: impl Iterator<Item = Value<'a>>) -> Option<Value<'a>> {
     let said = messages.map_while(|message| {
         let role = text_of(message, "role");
         let speaks = role.as_deref().is_none_or(|role| role == "assistant");

@@ -55,20 +55,22 @@ const MOST_EXAMPLES: usize = 16;
 
 /// The task that a conversation was begun with, from its messages or items: what is typed in the last
 /// message before the model speaks. Where that only sets the model up, so that it has nothing to do yet
-/// but to say that it has read it, what comes next. Empty where nothing is typed.
-pub(in crate::wire) fn task(list: Value<'_>) -> String {
+/// but to say that it has read it, what comes next. Empty where nothing is typed. And how often the model
+/// has spoken before it.
+pub(in crate::wire) fn task(list: Value<'_>) -> (String, usize) {
     let ends = |item: Value<'_>| said(item).is_some_and(|said| said.starts_with(NO_EXAMPLE));
     let examples = list.items().take(MOST_EXAMPLES).position(ends).unwrap_or(0);
-    let (mut last, mut set_up) = (None, None);
-    for item in list.items().skip(examples) {
+    let (mut last, mut set_up, mut spoken) = (None, None, 0);
+    for (at, item) in list.items().enumerate() {
         match text_of(item, "role").as_deref() {
-            Some("user") => last = said(item).or(last),
+            Some("user") if at >= examples => last = said(item).map(|said| (said, spoken)).or(last),
             Some("assistant") => {
-                let Some(said) = last.take() else { continue };
+                spoken += 1;
+                let Some((said, before)) = last.take() else { continue };
                 if has_call(item) || !(SETS_UP.iter().any(|begin| said.starts_with(begin)) || is_read(item)) {
-                    return said;
+                    return (said, before);
                 }
-                set_up.get_or_insert(said);
+                set_up.get_or_insert((said, before));
             }
             // A call is an item of its own in one dialect, and so is a thought.
             None if last.is_some() && text_of(item, "type").is_none_or(|kind| kind != "reasoning") => break,
@@ -215,7 +217,10 @@ mod tests {
             None => format!(r#"{{"role":"assistant","content":{}}}"#, quote(turn)),
         };
         let list = format!("[{}]", turns.iter().map(message).collect::<Vec<_>>().join(","));
-        assert_eq!(task(Json::read(list.into()).unwrap().root()), expect, "{turns:?}");
+        let (task, before) = task(Json::read(list.into()).unwrap().root());
+        assert_eq!(task, expect, "{turns:?}");
+        let place = turns.iter().position(|turn| turn.strip_prefix('>') == Some(expect)).unwrap_or_default();
+        assert_eq!(before, turns[..place].iter().filter(|turn| !turn.starts_with('>')).count(), "{turns:?}");
     }
 
     #[test]

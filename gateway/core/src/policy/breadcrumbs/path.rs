@@ -57,6 +57,9 @@ pub struct Laid {
 pub struct Opened {
     pub conversation: String,
     pub text: String,
+    /// How often the model had spoken before the task.
+    #[serde(default)]
+    pub before_task: usize,
 }
 
 /// How a step came to its end.
@@ -212,16 +215,17 @@ impl Progress {
 
     /// What this conversation was told with its task. One that is not known yet takes the path up
     /// where it is: the run's first, or one that its agent compacted.
-    pub fn open(&mut self, conversation: &str, text: impl FnOnce(&Self) -> String) -> String {
+    pub fn open(&mut self, conversation: &str, before_task: usize, text: impl FnOnce(&Self) -> String) -> Opened {
         if let Some(known) = self.opened.iter().find(|opened| opened.conversation == conversation) {
-            return known.text.clone();
+            return known.clone();
         }
         let text = text(self);
         if self.opened.len() >= MOST_OPENED {
             self.opened.remove(0);
         }
-        self.opened.push(Opened { conversation: conversation.to_owned(), text: text.clone() });
-        text
+        let opened = Opened { conversation: conversation.to_owned(), text, before_task };
+        self.opened.push(opened.clone());
+        opened
     }
 }
 
@@ -382,9 +386,10 @@ mod tests {
     #[test]
     fn a_conversation_is_told_once_where_the_run_is() {
         let mut progress = Progress::begin(0);
-        assert_eq!(progress.open("one", |_| "first".into()), "first");
+        assert_eq!(progress.open("one", 1, |_| "first".into()).text, "first");
         progress.at = 1;
-        assert_eq!(progress.open("one", |_| "other".into()), "first");
-        assert_eq!(progress.open("two", |progress| format!("step {}", progress.at)), "step 1");
+        let again = progress.open("one", 0, |_| "other".into());
+        assert_eq!((again.text.as_str(), again.before_task), ("first", 1));
+        assert_eq!(progress.open("two", 0, |progress| format!("step {}", progress.at)).text, "step 1");
     }
 }

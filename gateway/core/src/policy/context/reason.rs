@@ -6,7 +6,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::retrieval::profile::Profile;
+use crate::retrieval::profile::{Kind, Profile};
 use crate::retrieval::search::Hit;
 
 use super::{Rules, Stale, fit, is_enough, size};
@@ -15,8 +15,10 @@ use super::{Rules, Stale, fit, is_enough, size};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// For another language or framework than the project's, or for one while nothing is known of it.
+    /// For another language than the project's, or for one while nothing is known of it.
     Language,
+    /// The same of frameworks.
+    Framework,
     /// Below `min_score`, and not near enough by its meaning.
     Score,
     Stale,
@@ -33,8 +35,10 @@ impl Reason {
     #[must_use]
     pub fn of(rules: &Rules, hit: &Hit<'_>, inserted: &[String], (profile, now): (&Profile, Timestamp)) -> Self {
         let is_refused = rules.stale == Stale::Refuse && hit.page.is_some_and(|page| page.is_stale(now));
+        let other = fit(hit, profile).other();
         let reasons = [
-            (!fit(hit, profile).is_fit(), Self::Language),
+            (other == Some(Kind::Framework), Self::Framework),
+            (other.is_some(), Self::Language),
             (!is_enough(rules, hit), Self::Score),
             (is_refused, Self::Stale),
             (inserted.contains(&hit.chunk.text), Self::Twice),
@@ -48,6 +52,7 @@ impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Language => "other language",
+            Self::Framework => "other framework",
             Self::Score => "score too low",
             Self::Stale => "stale",
             Self::Twice => "inserted elsewhere",

@@ -222,6 +222,27 @@ fn what_is_for_another_language_is_never_shown() {
 }
 
 #[test]
+fn what_is_left_out_is_told_by_what_differs() {
+    let index = index().with_pages([
+        page("best", &["rust"], &[]),
+        page("small", &["python"], &["django"]),
+        page("same", &[], &["rails"]),
+    ]);
+    let profile = Profile::of_words("Add apples to my Flask app in Python.");
+    let asked = Asked { task: &["apples"], behind: "", profile: &profile, now: NOW, nearness: None };
+    let rules = rules(1_000, 0.0, Stale::Mark);
+    let given = compose(&rules, &index, &[], asked, "");
+    assert_eq!(given.left_out, LeftOut { languages: 1, frameworks: 2, stale: 0 });
+    let why = |name: &str| {
+        let hits = index.search("apples", 10);
+        let hit = hits.iter().find(|hit| hit.chunk.page == name).unwrap();
+        reason::Reason::of(&rules, hit, &[], (&profile, NOW)).to_string()
+    };
+    let (language, framework) = ("other language", "other framework");
+    assert_eq!(["best", "small", "same"].map(why), [language, framework, framework]);
+}
+
+#[test]
 fn pages_for_other_projects_crowd_nobody_out() {
     let chunk = |name: &str, text: String| Chunk { page: name.into(), headings: vec!["h".into()], text };
     let many = |n: usize| chunk(&format!("other{n}"), format!("apples apples {n}"));

@@ -31,15 +31,20 @@ const PIECE: usize = 4_096;
 /// # Errors
 /// A sentence, when it goes beyond a bound.
 pub(super) fn read(html: &str) -> Result<Rc<Node>, String> {
-    if has_endless_tag(html) {
-        return Err(format!("it has a tag with more than {MOST_ATTRIBUTES} attributes"));
-    }
     let mut parser = parse_document(Bounded::default(), ParseOpts::default());
-    let mut rest = html;
+    let (mut open, mut rest) = (OpenTags::default(), html);
     while !rest.is_empty() {
         let (piece, behind) = rest.split_at(rest.floor_char_boundary(PIECE));
         parser.process(StrTendril::from(piece));
-        parser.tokenizer.sink.sink.check()?;
+        let sink = &parser.tokenizer.sink.sink;
+        sink.check()?;
+        if sink.has_grown.take() {
+            open = OpenTags::default();
+        }
+        open.follow(piece);
+        if open.most() > MOST_ATTRIBUTES {
+            return Err(format!("it has a tag with more than {MOST_ATTRIBUTES} attributes"));
+        }
         rest = behind;
     }
     let made = parser.finish();
@@ -85,6 +90,8 @@ struct Bounded {
     elements: Cell<usize>,
     stray: Cell<usize>,
     is_deep: Cell<bool>,
+    /// Whether anything was put into it since that was last asked.
+    has_grown: Cell<bool>,
 }
 
 impl Bounded {
@@ -103,6 +110,7 @@ impl Bounded {
 
     /// Notes that something is put into this node.
     fn descend(&self, into: &Rc<Node>) {
+        self.has_grown.set(true);
         let depth = std::iter::successors(parent(into), parent).take(DEEPEST).count();
         self.is_deep.set(self.is_deep.get() || depth == DEEPEST);
     }
@@ -204,31 +212,39 @@ enum At {
     Double,
 }
 
-/// Whether a tag could have too many attributes, wherever one begins: what looks like a tag may
-/// stand in a script or in quotes, and only the parser knows. So each `<` is followed, all at once:
-/// for each state the most attributes of any tag that could be in it.
-fn has_endless_tag(html: &str) -> bool {
-    let mut most: [Option<usize>; 8] = [None; 8];
-    let states = [At::Tag, At::Between, At::Name, At::Named, At::Equals, At::Value, At::Single, At::Double];
-    let mut is_begun = false;
-    for byte in html.bytes() {
-        let mut next: [Option<usize>; 8] = [None; 8];
-        for at in states {
-            let Some(count) = most[at as usize] else { continue };
-            let Some(to) = after(at, byte) else { continue };
-            let count = count + usize::from(matches!((at, to), (At::Between | At::Named, At::Name)));
-            next[to as usize] = next[to as usize].max(Some(count));
+/// The tags that could be open: what looks like a tag may stand in a script or in quotes, and only the
+/// parser knows. So each `<` is followed, all at once, until the parser puts something into its tree,
+/// which it does of each piece of a script and within no tag.
+#[derive(Default)]
+struct OpenTags {
+    /// For each state the most attributes of any tag that could be in it.
+    most: [Option<usize>; 8],
+    is_begun: bool,
+}
+
+impl OpenTags {
+    fn follow(&mut self, piece: &str) {
+        let states = [At::Tag, At::Between, At::Name, At::Named, At::Equals, At::Value, At::Single, At::Double];
+        for byte in piece.bytes() {
+            let mut next: [Option<usize>; 8] = [None; 8];
+            for at in states {
+                let Some(count) = self.most[at as usize] else { continue };
+                let Some(to) = after(at, byte) else { continue };
+                let count = count + usize::from(matches!((at, to), (At::Between | At::Named, At::Name)));
+                next[to as usize] = next[to as usize].max(Some(count));
+            }
+            if self.is_begun && byte.is_ascii_alphabetic() {
+                next[At::Tag as usize] = next[At::Tag as usize].max(Some(0));
+            }
+            self.is_begun = byte == b'<' || self.is_begun && byte == b'/';
+            self.most = next;
         }
-        if is_begun && byte.is_ascii_alphabetic() {
-            next[At::Tag as usize] = next[At::Tag as usize].max(Some(0));
-        }
-        is_begun = byte == b'<' || is_begun && byte == b'/';
-        if next.iter().flatten().any(|count| *count > MOST_ATTRIBUTES) {
-            return true;
-        }
-        most = next;
     }
-    false
+
+    /// The most attributes of any.
+    fn most(&self) -> usize {
+        self.most.iter().flatten().copied().max().unwrap_or_default()
+    }
 }
 
 /// Where a reader of tags is after this byte; nowhere when the tag ends.

@@ -29,8 +29,8 @@ pub struct Tags {
 /// How well something fits a project; the later, the better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fit {
-    /// It must not be shown.
-    Not,
+    /// It must not be shown: this of it is not the project's.
+    Not(Kind),
     /// It is for no project more than for another.
     Neutral,
     /// It is for the project's language.
@@ -44,7 +44,13 @@ impl Fit {
     /// Whether it may be shown.
     #[must_use]
     pub fn is_fit(self) -> bool {
-        self != Self::Not
+        self.other().is_none()
+    }
+
+    /// What of it is not the project's, where that is so.
+    #[must_use]
+    pub fn other(self) -> Option<Kind> {
+        if let Self::Not(kind) = self { Some(kind) } else { None }
     }
 }
 
@@ -56,7 +62,7 @@ impl Tags {
         if self.languages.is_empty() && self.frameworks.is_empty() {
             return Fit::Neutral;
         }
-        let Some(language) = self.language(table, profile) else { return Fit::Not };
+        let Some(language) = self.language(table, profile) else { return Fit::Not(Kind::Language) };
         if self.frameworks.is_empty() {
             return Fit::Language { weight: language };
         }
@@ -64,7 +70,7 @@ impl Tags {
         for (_, alternatives) in self.roles(table) {
             let had = alternatives.iter().filter(|name| profile.frameworks.contains(name));
             let best = had.map(|name| (is_leading(table, profile, name), profile.weight(Kind::Framework, name))).max();
-            let Some((is_leading, more)) = best else { return Fit::Not };
+            let Some((is_leading, more)) = best else { return Fit::Not(Kind::Framework) };
             if let Fit::Framework { leading, weight } = &mut fit {
                 *leading |= is_leading;
                 *weight += more;
@@ -160,7 +166,10 @@ pub fn fits(tags: &Tags, passage: &str, profile: &Profile) -> Fit {
         !only.fits(&own).is_fit() && !of_framework
     };
     let frameworks = Tags { languages: Vec::new(), frameworks: code.frameworks };
-    if is_other(&code.languages) || !frameworks.fits(profile).is_fit() { Fit::Not } else { fit }
+    if is_other(&code.languages) {
+        return Fit::Not(Kind::Language);
+    }
+    frameworks.fits(profile).other().map_or(fit, Fit::Not)
 }
 
 /// What a language or a framework is, by any name that the table knows of it.

@@ -40,7 +40,8 @@ fn evidence_says_what_was_seen_and_where() {
 #[track_caller]
 fn check(profile: &Profile, languages: &[&str], frameworks: &[&str], expect: &str) {
     let fit = match tags(languages, frameworks).fits(profile) {
-        Fit::Not => "not",
+        Fit::Not(Kind::Framework) => "other framework",
+        Fit::Not(_) => "other language",
         Fit::Neutral => "neutral",
         Fit::Language { .. } => "language",
         Fit::Framework { leading: false, .. } => "framework",
@@ -64,23 +65,23 @@ fn a_page_fits_by_language_and_framework() {
     check(&next, &[], &["Next.js"], "own framework");
     check(&next, &["js"], &[], "language");
     // What goes together has to be there together.
-    check(&next, JS, &["react", "vite"], "not");
-    check(&next, JS, &["nextjs-pages"], "not");
-    check(&next, JS, &["express"], "not");
-    check(&next, &["python"], &[], "not");
-    check(&next, &["python"], &["nextjs"], "not");
+    check(&next, JS, &["react", "vite"], "other framework");
+    check(&next, JS, &["nextjs-pages"], "other framework");
+    check(&next, JS, &["express"], "other framework");
+    check(&next, &["python"], &[], "other language");
+    check(&next, &["python"], &["nextjs"], "other language");
     check(&next, &["php", "javascript"], &[], "language");
-    check(&next, &[], &["a framework of their own"], "not");
+    check(&next, &[], &["a framework of their own"], "other framework");
 
     let flask = project("app.py", "requirements.txt", "flask==3");
     // Of what can stand for each other one is enough.
     check(&flask, &["python"], &["flask", "fastapi"], "own framework");
-    check(&flask, &["python"], &["django"], "not");
-    check(&flask, JS, &[], "not");
+    check(&flask, &["python"], &["django"], "other framework");
+    check(&flask, JS, &[], "other language");
 
     let svelte = project("src/App.svelte", "package.json", "{\"dependencies\": {\"svelte\": \"5\"}}");
     check(&svelte, JS, &["svelte"], "own framework");
-    check(&svelte, JS, &["sveltekit", "svelte"], "not");
+    check(&svelte, JS, &["sveltekit", "svelte"], "other framework");
 
     let express = project("server.js", "package.json", "{\"dependencies\": {\"express\": \"5\"}}");
     check(&express, JS, &["node", "express"], "own framework");
@@ -93,8 +94,22 @@ fn without_evidence_only_neutral_pages_fit() {
     let nothing = Profile::default();
     assert!(nothing.is_empty());
     check(&nothing, &[], &[], "neutral");
-    check(&nothing, &["python"], &[], "not");
-    check(&nothing, &[], &["react"], "not");
+    check(&nothing, &["python"], &[], "other language");
+    check(&nothing, &[], &["react"], "other framework");
+}
+
+#[test]
+fn what_of_a_passage_is_not_the_project_s_is_told() {
+    let flask = project("app.py", "requirements.txt", "flask==3");
+    let check = |frameworks: &[&str], code: &str, expect: Option<Kind>| {
+        let text = format!("text\n```{code}\n```\n");
+        assert_eq!(fits(&tags(&["python"], frameworks), &text, &flask).other(), expect, "{frameworks:?} {code}");
+    };
+    check(&[], "python\nimport flask", None);
+    check(&[], "python\nfrom django.db import models", Some(Kind::Framework));
+    check(&["django"], "python\nx = 1", Some(Kind::Framework));
+    check(&[], "ruby\nx = 1", Some(Kind::Language));
+    assert_eq!(fits(&Tags::default(), "```python\nimport django\n```", &flask).other(), Some(Kind::Framework));
 }
 
 #[test]

@@ -53,7 +53,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     {
         return Err(Malformed::WrongType { field: "stream_options", expected: "an object" });
     }
-    let (opening, task) = (opening(messages), task::task(messages));
+    let (opening, (task, before_task)) = (opening(messages), task::task(messages));
     let session = text_of(root, "prompt_cache_key");
     let stream = flag(root, "stream")?;
     // Servers know one name or the other, so what counts is the larger.
@@ -68,6 +68,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         strays,
         opening,
         task,
+        before_task,
         session,
         replies,
         effort,
@@ -100,8 +101,8 @@ pub(in crate::wire) fn add_system_text(json: &Json, text: &str, patch: &mut Patc
 }
 
 /// In the text itself where the message is one, for some servers take nothing else.
-pub(in crate::wire) fn add_task_text(root: Value<'_>, text: &str, patch: &mut Patch) -> Option<()> {
-    let content = task_content(root.get("messages")?.items())?;
+pub(in crate::wire) fn add_task_text(root: Value<'_>, text: &str, before: usize, patch: &mut Patch) -> Option<()> {
+    let content = task_content(root.get("messages")?, before)?;
     match content.kind() {
         Kind::Array => patch.add_item(content, &format!("{{\"type\":\"text\",\"text\":{}}}", json::quote(text))),
         Kind::String => patch.insert(content.span().end - 1, json::escape(&format!("\n\n{text}"))),

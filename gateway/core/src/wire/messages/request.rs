@@ -44,7 +44,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     let strays = tools::strays(messages)?;
     let effort = most_of_messages(root, effort::read(root)?)?;
     let facts = facts::read(root, &["system", "tools", "messages"], Caching::None)?;
-    let (opening, task) = (opening(messages), task::task(messages));
+    let (opening, (task, before_task)) = (opening(messages), task::task(messages));
     let session = session(root);
     let stream = flag(root, "stream")?;
     let output_limit = count(root, "max_tokens")?;
@@ -57,6 +57,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         strays,
         opening,
         task,
+        before_task,
         session,
         replies: 1,
         effort,
@@ -140,10 +141,10 @@ pub(in crate::wire) fn add_breakpoint(json: &Json, patch: &mut Patch) {
 pub(in crate::wire) fn add_task_text(
     root: Value<'_>,
     text: &str,
-    has_breakpoint: bool,
+    (before, has_breakpoint): (usize, bool),
     patch: &mut Patch,
 ) -> Option<()> {
-    let content = task_content(root.get("messages")?.items())?;
+    let content = task_content(root.get("messages")?, before)?;
     let mark = if has_breakpoint { format!(",{BREAKPOINT}") } else { String::new() };
     let block = format!("{{\"type\":\"text\",\"text\":{}{mark}}}", json::quote(text));
     match content.kind() {

@@ -48,7 +48,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
     refuse_stored(root, input)?;
     let shelves = tools::shelves(root, input)?;
     let opening = opening(input);
-    let task = input.text().map_or_else(|| task::task(input), |text| task::typed(&text));
+    let (task, before_task) = input.text().map_or_else(|| task::task(input), |text| (task::typed(&text), 0));
     let effort = effort::read(root)?;
     let facts = facts::read(root, &["input", "tools"], Caching::Minutes)?;
     let session = text_of(root, "prompt_cache_key");
@@ -63,6 +63,7 @@ pub(in crate::wire) fn read(json: Json) -> Result<Request, Malformed> {
         strays: Vec::new(),
         opening,
         task,
+        before_task,
         session,
         replies: 1,
         effort,
@@ -103,7 +104,7 @@ fn opening(input: Value<'_>) -> Vec<String> {
 }
 
 /// In the message, as a part of its own.
-pub(in crate::wire) fn add_task_text(root: Value<'_>, text: &str, patch: &mut Patch) -> Option<()> {
+pub(in crate::wire) fn add_task_text(root: Value<'_>, text: &str, before: usize, patch: &mut Patch) -> Option<()> {
     let input = root.get("input")?;
     let part = format!("{{\"type\":\"input_text\",\"text\":{}}}", json::quote(text));
     let parted = |own: Value<'_>| format!("[{{\"type\":\"input_text\",\"text\":{}}},{part}]", own.raw());
@@ -112,7 +113,7 @@ pub(in crate::wire) fn add_task_text(root: Value<'_>, text: &str, patch: &mut Pa
         patch.replace(input.span(), message);
         return Some(());
     }
-    let content = task_content(input.items())?;
+    let content = task_content(input, before)?;
     match content.kind() {
         Kind::Array => patch.add_item(content, &part),
         Kind::String => patch.replace(content.span(), parted(content)),
