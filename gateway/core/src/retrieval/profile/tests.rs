@@ -120,15 +120,15 @@ fn a_framework_that_a_person_names_tells_the_language_where_it_has_only_one() {
         check(&next, languages, &[], "language");
     }
     check(&next, &[], &["nextjs-app"], "own framework");
-    check(&next, &[], &["nextjs-pages"], "not");
-    check(&next, &["python"], &[], "not");
+    check(&next, &[], &["nextjs-pages"], "other framework");
+    check(&next, &["python"], &[], "other language");
     let both = Profile::of_words("My Django app has a React.js front end: it is my React.js app.");
     check(&both, &["python"], &[], "language");
     check(&both, &["typescript"], &[], "language");
-    check(&both, &["ruby"], &[], "not");
+    check(&both, &["ruby"], &[], "other language");
     let spring = Profile::of_words("I have a Spring Boot app");
     assert!(!spring.frameworks.is_empty(), "{spring:?}");
-    check(&spring, &["java"], &[], "not");
+    check(&spring, &["java"], &[], "other language");
     check(&spring, &["java"], &["spring-boot"], "own framework");
 }
 
