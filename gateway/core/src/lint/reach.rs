@@ -1,13 +1,13 @@
 //! Passages that nobody will be shown, and airplanes that are too large to be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 
 use super::audience::Audience;
 use super::prose::line_of;
 use super::steps::line_of_step;
-use super::{Facts, Finding};
+use super::{Facts, Finding, Text};
 use crate::glob::Glob;
 use crate::policy::context::airplanes::{for_step, unasked};
 use crate::policy::context::{self, Rules};
@@ -15,7 +15,7 @@ use crate::retrieval::airplane::Airplane;
 use crate::retrieval::chunk::Chunk;
 use crate::retrieval::matter::front_matter_problem;
 use crate::retrieval::profile::{Kind, Tags, known};
-use crate::retrieval::search::Index;
+use crate::retrieval::search::{Finder, Index};
 use crate::retrieval::source::Kind as Source;
 use crate::tokens;
 
@@ -33,11 +33,14 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
 
 fn sections(facts: &Facts<'_>, rules: &Rules, index: &Index) -> Vec<Finding> {
     let room = rules.room();
+    // Of two with one name the first.
+    let texts: HashMap<&str, &Text> =
+        facts.texts.iter().rev().filter_map(|text| Some((text.page.as_deref()?, text))).collect();
+    let mut finder = Finder::new(index);
     let mut seen: BTreeMap<&str, &Chunk> = BTreeMap::new();
     let mut found = Vec::new();
-    for chunk in index.chunks() {
-        let is_it = |page: &Option<String>| page.as_deref() == Some(chunk.page.as_str());
-        let Some(text) = facts.texts.iter().find(|text| is_it(&text.page)) else { continue };
+    for (id, chunk) in (0..).zip(index.chunks()) {
+        let Some(text) = texts.get(chunk.page.as_str()) else { continue };
         let heading = chunk.headings.last().map_or("", String::as_str);
         let mut add = |sentence: String| {
             let line = line_of(&text.text, heading);
@@ -60,8 +63,7 @@ fn sections(facts: &Facts<'_>, rules: &Rules, index: &Index) -> Vec<Finding> {
         }
         let end = chunk.text.floor_char_boundary(ASKED);
         let asked = format!("{heading} {}", &chunk.text[..end]);
-        let best = index.search(&asked, 50).into_iter().find(|hit| hit.chunk == chunk);
-        if best.is_none_or(|hit| hit.score < rules.min_score()) {
+        if finder.find(id, &asked, 50).is_none_or(|score| score < rules.min_score()) {
             add(format!(
                 "Not even its own words find the section `{heading}` with a score of `min_score`. Give it a heading that says what it is about."
             ));

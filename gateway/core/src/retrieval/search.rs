@@ -4,6 +4,8 @@
 //! says `captureException`. Where it is known what chunks mean, a second ranking can be had by that,
 //! and both as one: given two that words find alike, the one that is nearer by meaning.
 
+mod finder;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ptr;
 use std::sync::Arc;
@@ -14,6 +16,8 @@ use rust_stemmers::{Algorithm, Stemmer};
 use crate::retrieval::chunk::Chunk;
 use crate::retrieval::meaning::{BadVector, Nearness, Vector, Vectors};
 use crate::retrieval::page::Page;
+
+pub use finder::Finder;
 
 /// Chunks that can be searched, and what is known of their pages. The first are built once for
 /// each version of the documents; the second change whenever a page is found to be unchanged.
