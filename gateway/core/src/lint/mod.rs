@@ -7,6 +7,7 @@ mod claims;
 mod commands;
 mod disagree;
 mod imports;
+mod installs;
 mod judge;
 mod language;
 mod links;

@@ -1,6 +1,7 @@
 //! For each rule what is wrong and what is not.
 
 mod disagree;
+mod installs;
 mod settings;
 
 use super::*;
@@ -77,6 +78,14 @@ impl Case {
     /// `file:line rule` of all that is found.
     #[track_caller]
     fn check(&self, context: &str, expect: &[&str]) -> Vec<Finding> {
+        let found = self.found(context);
+        let told: Vec<String> =
+            found.iter().map(|found| format!("{}:{} {}", found.file, found.line, found.rule)).collect();
+        assert_eq!(told, expect, "{found:#?}");
+        found
+    }
+
+    fn found(&self, context: &str) -> Vec<Finding> {
         let lockdown = if self.lockdown.is_empty() { LOCKDOWN } else { self.lockdown };
         let lockdown: Arc<Rules> = Arc::new(serde_saphyr::from_str(lockdown).unwrap());
         let context: context::Rules = serde_saphyr::from_str(&if context.starts_with("docs:") {
@@ -107,11 +116,7 @@ impl Case {
             policy: &self.policy,
             files: &self.files,
         };
-        let found = lint(&facts);
-        let told: Vec<String> =
-            found.iter().map(|found| format!("{}:{} {}", found.file, found.line, found.rule)).collect();
-        assert_eq!(told, expect, "{found:#?}");
-        found
+        lint(&facts)
     }
 }
 
