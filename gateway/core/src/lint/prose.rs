@@ -188,10 +188,10 @@ const CONDITIONS: [&str; 13] = [
 ];
 
 /// What may stand between the one who does something and the verb, or before a verb alone.
-const BETWEEN: [&str; 36] = [
+const BETWEEN: [&str; 38] = [
     "to", "must", "should", "shall", "can", "could", "may", "might", "will", "would", "need", "have", "want", "please",
-    "always", "also", "first", "next", "now", "then", "just", "simply", "only", "finally", "still", "again", "be",
-    "make", "sure", "remember", "and", "or", "but", "so", "step", "directly",
+    "always", "also", "first", "next", "now", "then", "last", "lastly", "just", "simply", "only", "finally", "still",
+    "again", "be", "make", "sure", "remember", "and", "or", "but", "so", "step", "directly",
 ];
 /// Those of them with which a verb may belong to somebody else: "the loader will find and read it".
 const MODAL: [&str; 10] = ["to", "must", "should", "shall", "can", "could", "may", "might", "will", "would"];

@@ -1,5 +1,6 @@
 //! For each rule what is wrong and what is not.
 
+mod asked;
 mod disagree;
 mod installs;
 mod settings;
@@ -306,6 +307,9 @@ fn files_that_no_tool_may_read_or_write() {
     check(writes, "Write the key to `.env`.", told);
     check(writes, "Put key and host into the file .env.local.", told);
     check(writes, "Create `.env`.", told);
+    check(writes, "Finish by writing the key to `.env`.", told);
+    check(writes, "End by deleting `.env`.", told);
+    check(writes, "Do not finish by writing the key to `.env`.", &[]);
     check(writes, "Read `.env`. Add `.env` to `.gitignore`.", &[]);
     check(writes, "Never write the key to `.env`.", &[]);
     check(writes, "Add `KEY=1` to `.env`.", told);
