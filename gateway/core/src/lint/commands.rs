@@ -178,7 +178,7 @@ fn spoken(paragraph: &Prose) -> Vec<(usize, &str)> {
         // At the beginning of a sentence or a cell, or behind a verb or a word that leads to it.
         match WAY.as_ref().and_then(|way| way.captures(before)).map(|way| way.get(1).or_else(|| way.get(2))) {
             Some(Some(verb)) => paragraph.asks(verb.start()),
-            Some(None) => !paragraph.is_condition(start) && !is_told_of(before),
+            Some(None) => !paragraph.is_condition(start) && !paragraph.is_of_others(start) && !is_told_of(before),
             None => {
                 let is_subject = SUBJECT.as_ref().is_some_and(|all| all.is_match(&paragraph.text[end..]));
                 // A link leads to what is said of it.

@@ -94,6 +94,13 @@ impl Prose {
         is_condition(clause)
     }
 
+    /// Whether its clause says before this place what somebody else is to do, or what was once done.
+    pub(super) fn is_of_others(&self, at: usize) -> bool {
+        let (begin, _) = sentence(&self.text, at);
+        let clause = self.text[begin..at].rsplit([',', ':']).next().unwrap_or_default();
+        OTHERS.as_ref().is_some_and(|others| others.is_match(clause))
+    }
+
     fn forbids_what_follows(&self) -> bool {
         self.is_below_denial || self.lead().is_some_and(|lead| forbids(lead) || is_denied(lead))
     }
@@ -176,6 +183,14 @@ static DENIAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// What is said of something behind it: ``running `cat .env` is refused``.
 static DENIAL_BEHIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)^[^.,;:]{0,60}?\s(?:(?:is|are|gets?|(?:will|would)\s+be)\s+(?:\w+\s+)?(?:not|never|refused|forbidden|denied|blocked|disabled|unavailable|missing|gone|removed|(?:(?:switched|turned)\s+)?off)|(?:must|may|can|should|will|does|do)\s+(?:not|never)|cannot|fails|isn['’]t|won['’]t|\|\s*(?:refused|forbidden|denied|blocked|not|never|no))\b").ok()
+});
+/// ``ask the person to ``, ``we used to ``
+static OTHERS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let who = r"(?:(?:the|your)\s+)?(?:person|people|users?|customers?|developers?|owner|team|them)";
+    Regex::new(&format!(
+        r"(?i)\b(?:(?:ask|tell|remind|advise|invite)\s+{who}\s+to|let\s+{who}|(?:we|they|you|people|agents)\s+used\s+to)\b"
+    ))
+    .ok()
 });
 /// How a sentence begins that forbids what it leads to.
 static FORBIDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
