@@ -6,12 +6,15 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::imports::{imported, is_kin};
+use super::installs::Registry;
 
 /// What something is said about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Subject {
     /// Where a symbol is imported from.
     Import(String),
+    /// The package that is installed for a module.
+    Package(Registry, String),
     /// What a variable is called, by what its name begins with.
     Variable(String),
     /// The value of a variable, or the one that it has where nothing sets it.
@@ -169,7 +172,7 @@ impl Subject {
     pub(super) fn clash(&self, one: &str, other: &str) -> bool {
         match self {
             Self::Import(_) => is_kin(one, other),
-            Self::Variable(_) | Self::Option(..) => true,
+            Self::Package(..) | Self::Variable(_) | Self::Option(..) => true,
             // Two addresses of one maker; others are a project's own.
             Self::Value(_) => domain(one) == domain(other),
             Self::Version(_) => major(one) != major(other),
@@ -179,6 +182,11 @@ impl Subject {
     pub(super) fn sentence(&self, what: &str, other: &str) -> String {
         match self {
             Self::Import(symbol) => format!("It imports `{symbol}` from `{what}`, and {other}. One of them is stale."),
+            Self::Package(_, module) => {
+                format!(
+                    "For `{module}` it installs `{what}`, and {other}. Say which is right, and what the other is for."
+                )
+            }
             Self::Variable(_) => format!("It calls the variable `{what}`, and {other}. Use one name."),
             Self::Value(name) => format!("It gives `{name}` the value `{what}`, and {other}. One of them is stale."),
             Self::Version(name) => {

@@ -18,10 +18,19 @@ const PROGRAMS: [&str; 19] = [
     "npx", "pip", "rm", "docker", "gh",
 ];
 static CODE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"`([^`]+)`").ok());
-/// What leads to a command: ``run ``, ``then use the command ``, ``look with ``
+/// What leads to a command: ``run ``, ``then use the command ``, ``look with ``, ``finish by running ``
 static WAY: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let verbs = "run|execute|use|try|call|type|enter|start|do|invoke";
-    Regex::new(&format!(r"(?i)\b(?:({verbs})|and|or|then|with|via|by)\s+(?:the\s+)?(?:command\s+)?$")).ok()
+    let gerunds = "running|executing|using|calling|typing|entering|invoking|doing";
+    let ends = r"(?:finish|end|conclude|complete|close|wrap|start|begin|continue|proceed|go\s+on|publish|share|submit|deploy|ship|release|save|verify|check|test|confirm|install|build)";
+    Regex::new(&format!(
+        r"(?i)(?:\b(?:({verbs})|({ends})\b[^.,;:!?`]{{0,40}}?\s(?:by|with)\s+(?:{gerunds})|and|or|then|with|via|by)\s+(?:the\s+)?(?:command\s+)?)$"
+    ))
+    .ok()
+});
+/// What happens to end so, and is nothing to be done: ``the script ended with ``
+static ENDED: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)\b(?:(?:ended|finished|concluded|started|began)|(\w+)\s+(?:ends|finishes|concludes|starts|begins))\s+with\s+$").ok()
 });
 /// What is said of a command that begins a sentence: ``"`git push` is done by CI"``
 static SUBJECT: LazyLock<Option<Regex>> =
@@ -34,16 +43,19 @@ static READS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let of_file =
         r"read|open|print|show|display|dump|view|see|source|inspect|examine|check|look\s+(?:at|in|into|inside|through)";
     let from_file = r"(?:get|take|fetch|copy|grab|extract|find|learn|look\s+up)\s[^.;:!?]{1,60}?\s(?:from|in|out\s+of)";
-    let begins =
-        r"(?:start|begin)\s+(?:by|with)\s+(?:reading|opening|checking|printing|inspecting|looking\s+(?:at|in|into))";
-    Regex::new(&format!(r"(?i)\b(?:{begins}|{of_file}|{from_file})[*_]*\s+{OF_IT}{PATH}")).ok()
+    let gerunds = r"(?:reading|opening|checking|printing|showing|dumping|inspecting|looking\s+(?:at|in|into))";
+    Regex::new(&format!(r"(?i)\b(?:{BY}{gerunds}|{of_file}|{from_file})[*_]*\s+{OF_IT}{PATH}")).ok()
 });
 /// ``write the key to `.env` ``, ``create `.env.local` ``
 static WRITES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let into_file = r"(?:write|add|put|save|append|store|paste|insert|set)\b[^.;:!?]{0,80}?\s(?:to|into|in)";
     let of_file = "create|edit|change|update|modify|overwrite|delete|remove|write";
-    Regex::new(&format!(r"(?i)\b(?:{into_file}|{of_file})[*_]*\s+{OF_IT}{PATH}")).ok()
+    let into = r"(?:writing|adding|putting|saving|appending|storing|pasting)\b[^.;:!?]{0,80}?\s(?:to|into|in)";
+    let of = "(?:creating|editing|changing|updating|modifying|overwriting|deleting|removing)";
+    Regex::new(&format!(r"(?i)\b(?:{into_file}|{of_file}|{BY}(?:{into}|{of}))[*_]*\s+{OF_IT}{PATH}")).ok()
 });
+/// ``finish by ``, before what is to be done: its first word is the verb.
+const BY: &str = r"(?:start|begin|continue|go\s+on|finish|end|conclude|wrap)\s+(?:up\s+|off\s+)?(?:by|with)\s+";
 /// What may stand between a verb and a file.
 const OF_IT: &str = r"(?:(?:the|your|its|a|an|this|existing|local|project's|app's|whole|hidden|files?|contents?|values?|of|in|env|environment)\s+)*";
 /// A path: in marks whatever it is, and bare one that can be nothing else.
@@ -150,6 +162,12 @@ fn fenced<'a>(lines: &[Line<'a>], prose: &[Prose]) -> Vec<Vec<(usize, &'a str)>>
     fences.into_iter().map(commands).collect()
 }
 
+/// Whether words only tell what ends so: of a script they do, of the step they ask for it.
+fn is_told_of(before: &str) -> bool {
+    let who = ENDED.as_ref().and_then(|ended| ended.captures(before)).map(|ended| ended.get(1));
+    who.is_some_and(|who| who.is_none_or(|who| !["step", "task", "work"].contains(&who.as_str())))
+}
+
 /// The code in sentences that is plainly a command.
 fn spoken(paragraph: &Prose) -> Vec<(usize, &str)> {
     let code = CODE.iter().flat_map(|code| code.captures_iter(&paragraph.text)).filter_map(|code| code.get(1));
@@ -158,9 +176,9 @@ fn spoken(paragraph: &Prose) -> Vec<(usize, &str)> {
     let is_asked = |start: usize, end: usize| {
         let before = paragraph.text[..start].trim_end_matches(['`', '*']);
         // At the beginning of a sentence or a cell, or behind a verb or a word that leads to it.
-        match WAY.as_ref().and_then(|way| way.captures(before)).map(|way| way.get(1)) {
+        match WAY.as_ref().and_then(|way| way.captures(before)).map(|way| way.get(1).or_else(|| way.get(2))) {
             Some(Some(verb)) => paragraph.asks(verb.start()),
-            Some(None) => !paragraph.is_condition(start),
+            Some(None) => !paragraph.is_condition(start) && !paragraph.is_of_others(start) && !is_told_of(before),
             None => {
                 let is_subject = SUBJECT.as_ref().is_some_and(|all| all.is_match(&paragraph.text[end..]));
                 // A link leads to what is said of it.

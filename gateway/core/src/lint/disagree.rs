@@ -6,14 +6,15 @@
 //! in one section are there to be told apart, and so are those of different platforms or versions.
 //! What a text itself calls wrong is not what it says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::audience::Audience;
-use super::claims::{Subject, of_code, of_words};
+use super::claims::{Claim, Subject, of_code, of_words};
 use super::gone::gone;
+use super::installs::{Registry, installed, is_of, modules};
 use super::prose::{Prose, above, front, is_denied_fence, lines, prose};
 use super::{Facts, Finding, Text};
 use crate::retrieval::markdown;
@@ -54,8 +55,12 @@ struct Said<'a> {
 pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
     let parts = parts(facts);
     let mut claims: BTreeMap<Subject, Vec<Said<'_>>> = BTreeMap::new();
+    let imports = imports(&parts);
     for part in parts.iter().filter(|part| !part.is_other_version) {
-        for (line, subject, what) in part.claims() {
+        let imports = imports.get(part.file.as_str());
+        for (line, subject, what) in
+            part.claims().into_iter().chain(imports.into_iter().flat_map(|all| part.packages(all)))
+        {
             claims.entry(subject).or_default().push(Said { part, line, what });
         }
     }
@@ -103,6 +108,17 @@ fn parts(facts: &Facts<'_>) -> Vec<Part> {
                 text: section.text,
             }
         }));
+    }
+    found
+}
+
+/// What each file imports: it is often installed in one section, and imported in the next.
+fn imports(parts: &[Part]) -> BTreeMap<&str, BTreeSet<(Registry, String)>> {
+    let mut found: BTreeMap<&str, BTreeSet<(Registry, String)>> = BTreeMap::new();
+    for part in parts.iter().filter(|part| !part.is_other_version) {
+        let code = part.code.iter().map(|(_, code)| code.as_str());
+        let spoken = part.prose.iter().flat_map(|prose| prose.text.split('`').skip(1).step_by(2));
+        found.entry(&part.file).or_default().extend(code.chain(spoken).flat_map(modules));
     }
     found
 }
@@ -170,7 +186,30 @@ fn meant(code: &str) -> String {
 
 impl Part {
     /// What it says, each with its line.
-    fn claims(&self) -> Vec<(usize, Subject, String)> {
+    fn claims(&self) -> Vec<Claim> {
+        self.said(of_code, of_words)
+    }
+
+    /// What it installs for what its file imports.
+    fn packages(&self, imports: &BTreeSet<(Registry, String)>) -> Vec<Claim> {
+        let claims = |text: &str| -> Vec<Claim> {
+            let all = installed(text).into_iter().flat_map(|(at, registry, package)| {
+                // What is imported by its own name is there for itself.
+                let own = (registry, package.clone());
+                let is_it =
+                    |module: &str| module == package || !imports.contains(&own) && is_of(registry, module, &package);
+                let modules = imports.iter().filter(|(of, module)| *of == registry && is_it(module));
+                let subjects: Vec<Subject> =
+                    modules.map(|(_, module)| Subject::Package(registry, module.clone())).collect();
+                subjects.into_iter().map(move |subject| (at, subject, package.clone()))
+            });
+            all.collect()
+        };
+        self.said(claims, claims)
+    }
+
+    /// What is read out of its code and of its words, each with its line.
+    fn said(&self, of_code: impl Fn(&str) -> Vec<Claim>, of_words: impl Fn(&str) -> Vec<Claim>) -> Vec<Claim> {
         let code = self.code.iter().flat_map(|(first, code)| {
             let said = of_code(code).into_iter();
             said.map(move |(at, subject, what)| (first + code[..at].matches('\n').count(), subject, what))
@@ -182,10 +221,17 @@ impl Part {
         code.chain(words).collect()
     }
 
-    /// Whether it speaks of something: of a variable, or of a package in marks or as Python imports it.
+    /// Whether it speaks of something: of a variable, of a module in marks or as Python imports it, or of a
+    /// package in marks or as one that is installed.
     fn names(&self, subject: &Subject, name: &str) -> bool {
-        if !matches!(subject, Subject::Import(_)) {
-            return has_word(&self.text, name);
+        match subject {
+            // What is imported may have the name of another package.
+            Subject::Package(registry, _) => {
+                let is_it = |(_, from, package): &(usize, Registry, String)| from == registry && package == name;
+                return self.text.contains(&format!("`{name}`")) || installed(&self.text).iter().any(is_it);
+            }
+            Subject::Import(_) => {}
+            _ => return has_word(&self.text, name),
         }
         let quoted = ['`', '\'', '"'].iter().any(|mark| self.text.contains(&format!("{mark}{name}{mark}")));
         quoted || self.text.contains(&format!("from {name} import"))
@@ -200,7 +246,7 @@ impl Part {
 fn differing(subject: &Subject, said: &[Said<'_>], parts: &[Part]) -> Option<Finding> {
     // What stands side by side is told apart.
     let is_apart = |one: &str, other: &str| match subject {
-        Subject::Import(_) | Subject::Variable(_) => {
+        Subject::Import(_) | Subject::Package(..) | Subject::Variable(_) => {
             parts.iter().any(|part| part.names(subject, one) && part.names(subject, other))
         }
         // A page tells apart for all its sections what has a name of its own.

@@ -32,7 +32,7 @@ const COMMON: [&str; 17] = [
     "utils", "http", "test", "plugin", "config",
 ];
 /// Parts of packages' names by which one maker's packages for different places are told apart.
-const PLATFORMS: [&str; 28] = [
+const PLATFORMS: [&str; 27] = [
     "admin",
     "angular",
     "astro",
@@ -45,7 +45,6 @@ const PLATFORMS: [&str; 28] = [
     "expo",
     "express",
     "fastify",
-    "lite",
     "native",
     "nestjs",
     "next",

@@ -26,19 +26,22 @@ pub(super) enum Act {
 }
 
 /// How the arguments of well-known tools are written: `$` stands for the target. Each tool of
-/// `tools.yaml` that reads, writes, fetches or runs, by one spelling of its arguments.
-const FILES: [(&str, &str); 19] = [
+/// `tools.yaml` that reads, writes, fetches or runs, by one spelling of its arguments. A search also with
+/// a pattern: without one it comes upon whatever lies below.
+const FILES: [(&str, &str); 21] = [
     ("Read", r#"{"file_path":$}"#),
     ("Write", r#"{"file_path":$,"content":""}"#),
     ("Edit", r#"{"file_path":$,"old_string":"a","new_string":"b"}"#),
     ("MultiEdit", r#"{"file_path":$,"edits":"a"}"#),
     ("NotebookEdit", r#"{"notebook_path":$,"new_source":"a"}"#),
     ("Grep", r#"{"pattern":"a","path":$}"#),
+    ("Grep", r#"{"pattern":"a","path":$,"glob":"*.ts"}"#),
     ("read", r#"{"filePath":$}"#),
     ("write", r#"{"filePath":$,"content":""}"#),
     ("edit", r#"{"filePath":$,"oldString":"a","newString":"b"}"#),
     ("multiedit", r#"{"filePath":$,"edits":"a"}"#),
     ("grep", r#"{"pattern":"a","path":$}"#),
+    ("grep", r#"{"pattern":"a","path":$,"include":"*.ts"}"#),
     ("read_file", r#"{"file_path":$}"#),
     ("write_file", r#"{"file_path":$,"content":""}"#),
     ("create_file", r#"{"path":$,"content":""}"#),

@@ -8,6 +8,7 @@ mod commands;
 mod disagree;
 mod gone;
 mod imports;
+mod installs;
 mod judge;
 mod language;
 mod links;

@@ -97,6 +97,13 @@ impl Prose {
         is_condition(clause)
     }
 
+    /// Whether its clause says before this place what somebody else is to do, or what was once done.
+    pub(super) fn is_of_others(&self, at: usize) -> bool {
+        let (begin, _) = sentence(&self.text, at);
+        let clause = self.text[begin..at].rsplit([',', ':']).next().unwrap_or_default();
+        OTHERS.as_ref().is_some_and(|others| others.is_match(clause))
+    }
+
     fn forbids_what_follows(&self) -> bool {
         self.is_below_denial || self.lead().is_some_and(|lead| forbids(lead) || is_denied(lead))
     }
@@ -180,6 +187,14 @@ static DENIAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static DENIAL_BEHIND: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)^[^.,;:]{0,60}?\s(?:(?:is|are|gets?|(?:will|would)\s+be)\s+(?:\w+\s+)?(?:not|never|refused|forbidden|denied|blocked|disabled|unavailable|missing|gone|removed|(?:(?:switched|turned)\s+)?off)|(?:must|may|can|should|will|does|do)\s+(?:not|never)|cannot|fails|isn['’]t|won['’]t|\|\s*(?:refused|forbidden|denied|blocked|not|never|no))\b").ok()
 });
+/// ``ask the person to ``, ``we used to ``
+static OTHERS: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let who = r"(?:(?:the|your)\s+)?(?:person|people|users?|customers?|developers?|owner|team|them)";
+    Regex::new(&format!(
+        r"(?i)\b(?:(?:ask|tell|remind|advise|invite)\s+{who}\s+to|let\s+{who}|(?:we|they|you|people|agents)\s+used\s+to)\b"
+    ))
+    .ok()
+});
 /// How a sentence begins that forbids what it leads to.
 static FORBIDS: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)^[\W\d]*(?:please\s+)?(?:you\s+|the\s+agent\s+|agents\s+)?(?:(?:must|may|should|shall)\s+(?:not|never)|cannot|do\s+not|don['’]t|never|avoid|what\s+not)\b|^\W*(?:[❌✗✘🚫]|(?:wrong|bad|incorrect)\W*$)").ok()
@@ -191,10 +206,10 @@ const CONDITIONS: [&str; 13] = [
 ];
 
 /// What may stand between the one who does something and the verb, or before a verb alone.
-const BETWEEN: [&str; 36] = [
+const BETWEEN: [&str; 38] = [
     "to", "must", "should", "shall", "can", "could", "may", "might", "will", "would", "need", "have", "want", "please",
-    "always", "also", "first", "next", "now", "then", "just", "simply", "only", "finally", "still", "again", "be",
-    "make", "sure", "remember", "and", "or", "but", "so", "step", "directly",
+    "always", "also", "first", "next", "now", "then", "last", "lastly", "just", "simply", "only", "finally", "still",
+    "again", "be", "make", "sure", "remember", "and", "or", "but", "so", "step", "directly",
 ];
 /// Those of them with which a verb may belong to somebody else: "the loader will find and read it".
 const MODAL: [&str; 10] = ["to", "must", "should", "shall", "can", "could", "may", "might", "will", "would"];

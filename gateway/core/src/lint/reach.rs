@@ -1,6 +1,6 @@
 //! Passages that nobody will be shown, and airplanes that are too large to be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ptr;
 
 use jiff::Timestamp;
@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::audience::Audience;
 use super::prose::line_of;
 use super::steps::line_of_step;
-use super::{Facts, Finding};
+use super::{Facts, Finding, Text};
 use crate::glob::Glob;
 use crate::policy::context::airplanes::{for_step, unasked};
 use crate::policy::context::{self, Rules};
@@ -35,14 +35,16 @@ pub(super) fn check(facts: &Facts<'_>) -> Vec<Finding> {
 
 fn sections(facts: &Facts<'_>, rules: &Rules, index: &Index) -> Vec<Finding> {
     let room = rules.room();
+    // Of two with one name the first.
+    let texts: HashMap<&str, &Text> =
+        facts.texts.iter().rev().filter_map(|text| Some((text.page.as_deref()?, text))).collect();
     let mut same: BTreeMap<&str, Vec<&Chunk>> = BTreeMap::new();
     for chunk in index.chunks() {
         same.entry(&chunk.text).or_default().push(chunk);
     }
     let mut found = Vec::new();
     for chunk in index.chunks() {
-        let is_it = |page: &Option<String>| page.as_deref() == Some(chunk.page.as_str());
-        let Some(text) = facts.texts.iter().find(|text| is_it(&text.page)) else { continue };
+        let Some(text) = texts.get(chunk.page.as_str()) else { continue };
         let heading = chunk.headings.last().map_or("", String::as_str);
         let mut add = |sentence: String| {
             let line = line_of(&text.text, heading);

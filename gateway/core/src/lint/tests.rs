@@ -1,6 +1,8 @@
 //! For each rule what is wrong and what is not.
 
+mod asked;
 mod disagree;
+mod installs;
 mod settings;
 
 use super::*;
@@ -77,6 +79,14 @@ impl Case {
     /// `file:line rule` of all that is found.
     #[track_caller]
     fn check(&self, context: &str, expect: &[&str]) -> Vec<Finding> {
+        let found = self.found(context);
+        let told: Vec<String> =
+            found.iter().map(|found| format!("{}:{} {}", found.file, found.line, found.rule)).collect();
+        assert_eq!(told, expect, "{found:#?}");
+        found
+    }
+
+    fn found(&self, context: &str) -> Vec<Finding> {
         let lockdown = if self.lockdown.is_empty() { LOCKDOWN } else { self.lockdown };
         let lockdown: Arc<Rules> = Arc::new(serde_saphyr::from_str(lockdown).unwrap());
         let context: context::Rules = serde_saphyr::from_str(&if context.starts_with("docs:") {
@@ -107,11 +117,7 @@ impl Case {
             policy: &self.policy,
             files: &self.files,
         };
-        let found = lint(&facts);
-        let told: Vec<String> =
-            found.iter().map(|found| format!("{}:{} {}", found.file, found.line, found.rule)).collect();
-        assert_eq!(told, expect, "{found:#?}");
-        found
+        lint(&facts)
     }
 }
 
@@ -302,6 +308,9 @@ fn files_that_no_tool_may_read_or_write() {
     check(writes, "Write the key to `.env`.", told);
     check(writes, "Put key and host into the file .env.local.", told);
     check(writes, "Create `.env`.", told);
+    check(writes, "Finish by writing the key to `.env`.", told);
+    check(writes, "End by deleting `.env`.", told);
+    check(writes, "Do not finish by writing the key to `.env`.", &[]);
     check(writes, "Read `.env`. Add `.env` to `.gitignore`.", &[]);
     check(writes, "Never write the key to `.env`.", &[]);
     check(writes, "Add `KEY=1` to `.env`.", told);

@@ -130,7 +130,7 @@ fn named<'a>(prose: &'a Prose, is_page: bool, rules: Option<&Arc<Rules>>) -> Vec
         };
         let is_asked = is_name
             && match ASKED.as_ref().and_then(|asked| asked.captures(before)).and_then(|asked| asked.get(1)) {
-                Some(word) if BY.contains(&word.as_str().to_lowercase().as_str()) => true,
+                Some(word) if BY.contains(&word.as_str().to_lowercase().as_str()) => !prose.is_of_others(start),
                 Some(verb) => prose.asks(verb.start()),
                 None => is_called_tool && !prose.is_condition(start),
             };

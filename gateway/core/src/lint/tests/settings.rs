@@ -158,6 +158,17 @@ fn steps_that_a_rule_about_all_tools_makes_hopeless() {
     check(writes, "{ call: 'fetches(domain:*.a.com)' }", told);
     check(writes, "{ call: WebFetch }", told);
     check(writes, "{ call: own_tool }", &[]);
+    // A search of a folder could come upon what is denied; one of a file in it could not.
+    let env = "{ allow: ['*'], deny: ['reads(.env*)'] }";
+    check(env, "{ call: 'Grep(src/**)' }", &[]);
+    check(env, "{ call: 'Grep(**)' }", &[]);
+    check(env, "{ call: 'grep(app/{models,views}/*)' }", &[]);
+    check(env, "{ call: 'Grep(src/*.ts)' }", &[]);
+    check(env, "{ call: 'reads(src/**)' }", &[]);
+    check(env, "{ call: 'Grep(.env*)' }", told);
+    check(env, "{ call: 'Grep(.env)' }", told);
+    check("{ allow: ['*'], deny: ['reads(**/.env*)'] }", "{ call: 'Grep(src/**)' }", &[]);
+    check("{ allow: ['*'], deny: ['reads(src/**)'] }", "{ call: 'Grep(src/**)' }", told);
     check("{ allow: ['Write(src/**)'] }", "{ call: 'Write(**/x.json)' }", &[]);
     check("{ allow: ['Write(src/**)'] }", "{ call: 'Write(docs/x.json)' }", told);
 }
