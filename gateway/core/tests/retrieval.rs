@@ -11,18 +11,17 @@ mod inserted;
 mod set;
 
 use inserted::{Shelf, Tasks, rules};
-use set::{Set, measure};
+use set::{Set, measure, name_of};
 
 #[test]
 fn every_label_is_a_section_that_there_is() {
-    let set = Set::shipped();
+    let (set, held_out) = (Set::shipped(), Tasks::held_out());
     let index = set.sections();
-    let names: Vec<String> = index
-        .chunks()
-        .iter()
-        .map(|chunk| format!("{}#{}", chunk.page, chunk.headings.last().map_or("", String::as_str)))
-        .collect();
-    let missing = set.questions.iter().flat_map(|question| &question.finds).filter(|name| !names.contains(name));
+    let names: Vec<String> = index.chunks().iter().map(name_of).collect();
+    // Other pages are those of the public set, which may not be here.
+    let shipped = held_out.related.iter().filter(|task| task.finds.iter().any(|finds| finds.contains(".md")));
+    let labels = set.questions.iter().chain(shipped).flat_map(|question| &question.finds);
+    let missing = labels.filter(|name| !names.contains(name));
     assert_eq!(missing.collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
@@ -60,13 +59,12 @@ fn a_task_behind_what_a_step_looks_up_costs_no_answer() {
 fn what_answers_is_inserted_and_for_tasks_of_something_else_nothing() {
     let (wizard, tasks) = (Set::of(&["wizard"]), Tasks::read());
     let (shelf, rules) = (Shelf::of(&wizard), rules(None));
-    let unrelated: Vec<&str> = tasks.unrelated.iter().map(String::as_str).collect();
-    let (_, questions) = shelf.answered(&rules, &wizard.questions);
+    let (_, questions) = shelf.answered(&rules, &wizard.pages_only());
     let (alone, known) = shelf.answered(&rules, &tasks.related);
     // What was measured, less one or two.
     assert!(questions >= 0.89 && known >= 0.9 && alone >= 0.8, "{questions}, {known} and {alone}");
-    let (alone, known) = shelf.quiet(&rules, &unrelated);
-    assert!(alone >= 0.75 && known >= 0.75, "{alone} and {known}");
+    let (alone, known) = shelf.quiet(&rules, &tasks.others());
+    assert!(alone >= 0.79 && known >= 0.79, "{alone} and {known}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use jetway_core::retrieval::search::Index;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use crate::set::{Question, Set, root};
+use crate::set::{Question, Set, name_of, page_of, root};
 
 /// Tasks for the documentation of the wizard, and for anything else.
 #[derive(Debug, Deserialize)]
@@ -20,8 +20,23 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
+    /// Those that settings are chosen by.
     pub(crate) fn read() -> Self {
-        let file = root().join("tests/bench/retrieval/tasks.yaml");
+        Self::of("tasks.yaml")
+    }
+
+    /// Those that none is.
+    pub(crate) fn held_out() -> Self {
+        Self::of("held_out.yaml")
+    }
+
+    /// The ones about something else.
+    pub(crate) fn others(&self) -> Vec<&str> {
+        self.unrelated.iter().map(String::as_str).collect()
+    }
+
+    fn of(file: &str) -> Self {
+        let file = root().join("tests/bench/retrieval").join(file);
         serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
     }
 }
@@ -51,17 +66,17 @@ impl Shelf {
         Self { index: set.sections().with_pages(tags.iter().map(page)), tags }
     }
 
-    /// How often a page that answers is in what is inserted. The project that is known is one that such a
-    /// page is for.
+    /// How often a page or section that answers is in what is inserted. The project that is known is one
+    /// that such a page is for.
     pub(crate) fn answered(&self, rules: &Rules, questions: &[Question]) -> Shares {
-        let page = |finds: &str| finds.split('#').next().unwrap_or_default().to_owned();
         let is_answered = |question: &Question, profile: &Profile| {
-            let pages = self.inserted(rules, &question.ask, profile);
-            question.finds.iter().any(|finds| pages.contains(&page(finds)))
+            let sections = self.inserted(rules, &question.ask, profile);
+            let is_there = |finds: &String| sections.iter().any(|name| name == finds || page_of(name) == finds);
+            question.finds.iter().any(is_there)
         };
         let of_words = |question: &&Question| is_answered(question, &Profile::of_words(&question.ask));
         let known = |question: &&Question| {
-            let mut tags = question.finds.iter().filter_map(|finds| self.tags.get(&page(finds)));
+            let mut tags = question.finds.iter().filter_map(|finds| self.tags.get(page_of(finds)));
             tags.any(|tags| is_answered(question, &project(&question.ask, tags)))
         };
         let share = |count: usize| count as f64 / questions.len() as f64;
@@ -83,7 +98,7 @@ impl Shelf {
 
     fn inserted(&self, rules: &Rules, ask: &str, profile: &Profile) -> Vec<String> {
         let asked = Asked { task: &[ask], behind: "", profile, now: Timestamp::UNIX_EPOCH, nearness: None };
-        decide(rules, &self.index, asked).into_iter().map(|hit| hit.chunk.page.clone()).collect()
+        decide(rules, &self.index, asked).into_iter().map(|hit| name_of(hit.chunk)).collect()
     }
 }
 

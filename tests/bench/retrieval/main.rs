@@ -47,12 +47,12 @@ fn public() -> Option<Set> {
 /// What is inserted, by the score below which nothing is: how often a page that answers is among it, and
 /// for tasks of something else, how often it is nothing.
 fn report_inserted(public: Option<&Set>) {
-    let (wizard, coding, tasks) = (Set::of(&["wizard"]), Set::of(&["coding"]), Tasks::read());
-    let shelves = [&wizard, &coding].map(Shelf::of);
-    let bank = public.map(|set| (set, Shelf::of(set)));
-    let of_bank: Vec<&str> = public.iter().flat_map(|set| &set.questions).map(|task| task.ask.as_str()).collect();
-    let unrelated: Vec<&str> = tasks.unrelated.iter().map(String::as_str).collect();
-    let of_wizard: Vec<&str> = tasks.related.iter().chain(&wizard.questions).map(|task| task.ask.as_str()).collect();
+    let (wizard, coding) = (Set::of(&["wizard"]), Set::of(&["coding"]));
+    let all: Vec<(&str, &Set, Shelf)> = [("wizard", Some(&wizard)), ("coding", Some(&coding)), ("bank", public)]
+        .into_iter()
+        .filter_map(|(name, set)| set.map(|set| (name, set, Shelf::of(set))))
+        .collect();
+    let (tasks, held_out) = (Tasks::read(), Tasks::held_out());
     println!(
         "{:<62} {:>9} {:>14} {:>14}",
         "inserted: what is right (nothing, where none is)", "min_score", "by task alone", "project known"
@@ -63,14 +63,34 @@ fn report_inserted(public: Option<&Set>) {
             let score = score.map_or_else(|| format!("({})", rules.min_score()), |score| score.to_string());
             println!("{:<62} {score:>9} {alone:>14.3} {known:>14.3}", format!("{what} ({count})"));
         };
-        line("wizard, questions", wizard.questions.len(), shelves[0].answered(&rules, &wizard.questions));
-        line("wizard, tasks", tasks.related.len(), shelves[0].answered(&rules, &tasks.related));
-        line("wizard, unrelated tasks: nothing", unrelated.len(), shelves[0].quiet(&rules, &unrelated));
-        line("coding, questions", coding.questions.len(), shelves[1].answered(&rules, &coding.questions));
-        if let Some((set, shelf)) = &bank {
-            line("wizard, tasks of the bank: nothing", of_bank.len(), shelves[0].quiet(&rules, &of_bank));
-            line("bank, its tasks", set.questions.len(), shelf.answered(&rules, &set.questions));
-            line("bank, tasks of the wizard: nothing", of_wizard.len(), shelf.quiet(&rules, &of_wizard));
+        for (name, set, shelf) in &all {
+            let right = |what: &str, of: &[Question]| {
+                let here: Vec<Question> = of.iter().filter(|question| set.answers(question)).cloned().collect();
+                let pages: Vec<Question> = here.iter().map(Question::page_only).collect();
+                if !here.is_empty() {
+                    line(&format!("{name}, {what}"), here.len(), shelf.answered(&rules, &pages));
+                }
+                if has_sections(&here) {
+                    line(&format!("{name}, {what}: the section"), here.len(), shelf.answered(&rules, &here));
+                }
+            };
+            let nothing = |what: &str, of: &[&str]| {
+                line(&format!("{name}, {what}: nothing"), of.len(), shelf.quiet(&rules, of));
+            };
+            right("its questions", &set.questions);
+            right("its tasks", &tasks.related);
+            right("held out, its tasks", &held_out.related);
+            // Any change of code is a matter of the coding policy's pages.
+            if *name == "coding" {
+                continue;
+            }
+            nothing("unrelated tasks", &tasks.others());
+            nothing("held out, unrelated tasks", &held_out.others());
+            for (other, foreign, _) in all.iter().filter(|(other, ..)| other != name && *other != "coding") {
+                let own = tasks.related.iter().filter(|question| foreign.answers(question));
+                let foreign: Vec<&str> = own.chain(&foreign.questions).map(|question| question.ask.as_str()).collect();
+                nothing(&format!("what the {other} is asked"), &foreign);
+            }
         }
     }
 }
@@ -80,7 +100,7 @@ fn report(name: &str, set: &Set) {
     let name = format!("{name} ({}/{})", set.pages.len(), set.questions.len());
     line(&name, "whole pages, plain words", &pages, |ask| set.by_pages(&engine, ask));
     line(&name, "Jetway, pages", &pages, |ask| Set::by_sections(&index, ask));
-    if has_sections(set) {
+    if has_sections(&set.questions) {
         line(&name, "Jetway, sections", &set.questions, |ask| Set::sections_of(&index, ask));
         // What a step looks up, with a task behind it: of the kind that people set, and of any other.
         for task in ["Integrate PostHog into my app.", "Make the checkout faster and mend its tests."] {
@@ -102,7 +122,7 @@ fn report_meant(model: &Model, name: &str, set: &Set, pages: &[Question]) {
         let by = weight.map_or_else(|| String::from("meaning alone"), |weight| format!("meaning at {weight}"));
         let of_page = |hit: &Hit<'_>| hit.chunk.page.clone();
         line(name, &format!("{by}, pages"), pages, |ask| distinct(model.rank(&index, ask, weight).iter().map(of_page)));
-        if has_sections(set) {
+        if has_sections(&set.questions) {
             line(name, &format!("{by}, sections"), &set.questions, |ask| {
                 model.rank(&index, ask, weight).iter().map(|hit| name_of(hit.chunk)).collect()
             });
@@ -117,7 +137,7 @@ fn line(name: &str, ranking: &str, questions: &[Question], rank: impl Fn(&str) -
     println!("{name:<36} {ranking:<24} {recall:>9.3} {mrr:>7.3} {each:>12.3}");
 }
 
-/// Whether the labels of a set name sections, and not only pages.
-fn has_sections(set: &Set) -> bool {
-    set.questions.iter().any(|question| question.finds.iter().any(|finds| finds.contains('#')))
+/// Whether the labels of questions name sections, and not only pages.
+fn has_sections(questions: &[Question]) -> bool {
+    questions.iter().any(|question| question.finds.iter().any(|finds| finds.contains('#')))
 }

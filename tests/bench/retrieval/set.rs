@@ -9,7 +9,7 @@ use jetway_core::retrieval::search::Index;
 use serde::Deserialize;
 
 /// A question, and what answers it: pages, or sections as `page#heading`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Question {
     pub(crate) ask: String,
     pub(crate) finds: Vec<String>,
@@ -47,9 +47,14 @@ impl Set {
         pages.sort_by(|a, b| a.name.cmp(&b.name));
         let questions = std::fs::read_to_string(root.join("tests/bench/retrieval/questions.yaml")).unwrap();
         let mut questions: Vec<Question> = serde_saphyr::from_str(&questions).unwrap();
-        let is_here = |finds: &String| pages.iter().any(|page| finds.starts_with(&format!("{}#", page.name)));
-        questions.retain(|question| question.finds.iter().any(is_here));
-        Self { pages, questions }
+        let set = Self { pages, questions: Vec::new() };
+        questions.retain(|question| set.answers(question));
+        Self { questions, ..set }
+    }
+
+    /// Whether one of these pages is an answer.
+    pub(crate) fn answers(&self, question: &Question) -> bool {
+        self.pages.iter().any(|page| question.finds.iter().any(|finds| page_of(finds) == page.name))
     }
 
     /// The ranking that Jetway uses: sections with their headings, stemmed words, split identifiers.
@@ -88,13 +93,21 @@ impl Set {
 
     /// The same questions, answered by whole pages.
     pub(crate) fn pages_only(&self) -> Vec<Question> {
-        let page = |finds: &String| finds.split('#').next().unwrap_or_default().to_owned();
-        let question = |question: &Question| Question {
-            ask: question.ask.clone(),
-            finds: distinct(question.finds.iter().map(page)),
-        };
-        self.questions.iter().map(question).collect()
+        self.questions.iter().map(Question::page_only).collect()
     }
+}
+
+impl Question {
+    /// The same, answered by whole pages.
+    pub(crate) fn page_only(&self) -> Self {
+        let pages = self.finds.iter().map(|finds| page_of(finds).to_owned());
+        Self { ask: self.ask.clone(), finds: distinct(pages) }
+    }
+}
+
+/// The page of what a label names.
+pub(crate) fn page_of(finds: &str) -> &str {
+    finds.split('#').next().unwrap_or_default()
 }
 
 /// A section as labels name it.

@@ -5,7 +5,7 @@
 //! and both as one: given two that words find alike, the one that is nearer by meaning.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ptr;
 use std::sync::Arc;
 
@@ -280,20 +280,27 @@ pub fn fuse<'a>(words: Vec<(Hit<'a>, f32)>, nearest: Vec<Hit<'a>>, weight: f32) 
 /// Words as they are compared: lower case, stemmed, identifiers whole and in their parts.
 pub struct Words {
     stemmer: Stemmer,
+    stop: HashSet<&'static str>,
 }
 
 impl Default for Words {
     fn default() -> Self {
-        Self { stemmer: Stemmer::create(Algorithm::English) }
+        Self { stemmer: Stemmer::create(Algorithm::English), stop: STOP.split(' ').collect() }
     }
 }
 
-const STOP: &[&str] = &[
-    "a", "an", "and", "are", "as", "at", "be", "by", "can", "do", "for", "from", "has", "have", "how", "i", "if", "in",
-    "into", "is", "it", "its", "my", "not", "of", "on", "or", "our", "please", "so", "that", "the", "their", "then",
-    "there", "this", "to", "up", "use", "want", "was", "we", "what", "when", "where", "which", "will", "with", "you",
-    "your",
-];
+/// Words that say nothing of what a text is about: those of Snowball's list for English and others of their
+/// kind, what contractions leave of them (`they'll`), and those that tasks ask with. Long tasks and long
+/// sections have most of them, whatever they are about.
+const STOP: &str = "\
+    a about above after again against all already also am an and another any anything are as at be because been \
+    before being below between both but by can could d did do does doing down during each either else ever every \
+    everything few for from further had has have having he her here hers herself him himself his how however i if in \
+    into is it its itself just ll m many may me might more most much must my myself never no nor not nothing now of \
+    off on once one only or other ought our ours ourselves out over own per please re s same shall she should since \
+    so some something still such t than that the their theirs them themselves then there these they this those \
+    through to too under until up us use ve very via want was we were what when where which while who whom why will \
+    with within without would yet you your yours yourself yourselves";
 
 impl Tokenizer for Words {
     fn tokenize(&self, text: &str) -> Vec<String> {
@@ -309,7 +316,7 @@ impl Tokenizer for Words {
             }
             for part in parts {
                 let part = part.to_lowercase();
-                if !STOP.contains(&part.as_str()) {
+                if !self.stop.contains(part.as_str()) {
                     words.push(self.stemmer.stem(&part).into_owned());
                 }
             }
@@ -353,6 +360,7 @@ mod tests {
         check("NEXT_PUBLIC_KEY", &["next_public_key", "next", "public", "key"]);
         check("the pages, testing", &["page", "test"]);
         check("É ñandú", &["é", "ñandú"]);
+        check("Don't, before they've called before_send", &["don", "call", "before_send", "send"]);
     }
 
     fn index() -> Index {

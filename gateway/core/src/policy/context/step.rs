@@ -81,7 +81,7 @@ mod tests {
     fn index() -> Index {
         Index::new(cut(
             "p.md",
-            "# Buttons\nNaming events of buttons in the past tense, and also with words.\n# Errors\nNaming events of errors, in the past tense and in words.\n# Checkout\nErrors of the checkout.\n",
+            "# Buttons\nNaming events of buttons in the past tense, and with long words.\n# Errors\nNaming events of errors, in the past tense and in words.\n# Checkout\nErrors of the checkout.\n",
         ))
     }
 
