@@ -49,6 +49,7 @@ pub fn findings(gate: &Gate, policy: &Policy) -> Result<Vec<(PathBuf, Finding)>,
         planes.iter().map(|plane| read(&format!("airplanes/{}/{}", plane.name, airplanes::MANIFEST))).collect();
     let mut files = Vec::new();
     let is_whole = list(&policy.folder, "", &mut files);
+    let vain = gate.shelves.get(&policy.name).map(|shelf| shelf.vain()).unwrap_or_default();
     let facts = Facts {
         lockdown: policy.lockdown.as_ref(),
         context: policy.context.as_ref(),
@@ -59,6 +60,7 @@ pub fn findings(gate: &Gate, policy: &Policy) -> Result<Vec<(PathBuf, Finding)>,
         texts: &texts,
         policy: &written,
         files: if is_whole { &files } else { &[] },
+        vain: &vain,
     };
     let unreadable = unread.into_iter().map(|unread| Finding {
         file: unread.path,

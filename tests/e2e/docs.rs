@@ -100,7 +100,7 @@ fn pages_lists_and_sitemaps_are_fetched_and_one_that_fails_fails_alone() {
     let sources = [
         format!("{{ url: '{}', name: errors }}", pages.url("/errors.html")),
         format!("{{ llms_txt: '{}', languages: [ruby], frameworks: [rails] }}", pages.url("/llms.txt")),
-        format!("{{ sitemap: '{}', only: ['**/docs/**'] }}", pages.url("/sitemap.xml")),
+        format!("{{ sitemap: '{}', only: ['**/docs/**', '**/guides/**'] }}", pages.url("/sitemap.xml")),
     ];
     let jetway = setup(&provider, &sources, "").start();
     eventually(|| shown(&jetway, &provider, &fresh()).contains("of the sitemap"));
@@ -118,6 +118,13 @@ fn pages_lists_and_sitemaps_are_fetched_and_one_that_fails_fails_alone() {
     assert_eq!((&good["languages"], &good["frameworks"]), (&json!(["python"]), &json!(["rails"])));
     assert_eq!(good["version"].as_str().unwrap().len(), 32);
     assert_eq!(pages.count("/blog/b", 404), 0, "what is not wanted is not asked for");
+    let said = jetway.command(&["check"]);
+    let said = String::from_utf8_lossy(&said.stdout);
+    assert!(
+        said.contains("[unreachable] `**/guides/**` matches no page of the sitemap: as it was last fetched"),
+        "{said}"
+    );
+    assert!(!said.contains("`**/docs/**` matches no page"), "{said}");
     // The page, the list and its page, two sitemaps and the page of one.
     assert_eq!((fetches(&jetway, "fetched"), fetches(&jetway, "failed")), (6, 3));
     assert_eq!(stale(&jetway), 0);

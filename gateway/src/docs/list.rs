@@ -1,5 +1,6 @@
 //! Which pages a source has, by the lists that are on disk.
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 
 use jetway_core::glob::{Glob, first_match};
@@ -53,6 +54,22 @@ pub(super) fn further_lists(disk: &Disk, source: &Source) -> Vec<Address> {
         Kind::Sitemap { list, only } => sitemap(disk, list, only).sitemaps,
         Kind::Folder(_) | Kind::Page(_) | Kind::LlmsTxt(_) => Vec::new(),
     }
+}
+
+/// The patterns of a source that match no URL which its lists have; none while one of those was never there.
+pub(super) fn vain<'a>(disk: &Disk, source: &'a Source) -> Vec<&'a Glob> {
+    let Kind::Sitemap { list, only } = &source.kind else { return Vec::new() };
+    let unmatched = RefCell::new(only.iter().collect::<Vec<_>>());
+    let look = |list: &Address| {
+        let text = disk.text(&disk.record(list.as_str()))?;
+        let passed = |url: &str| {
+            unmatched.borrow_mut().retain(|pattern| !pattern.matches(url));
+            false
+        };
+        listing::sitemap(list, &text, passed).ok()
+    };
+    let is_whole = look(list).is_some_and(|found| found.sitemaps.iter().all(|further| look(further).is_some()));
+    if is_whole { unmatched.into_inner() } else { Vec::new() }
 }
 
 fn sitemap(disk: &Disk, list: &Address, only: &[Glob]) -> Sitemap {

@@ -281,6 +281,14 @@ impl Shelf {
         sources
     }
 
+    /// Patterns of sources that match nothing of what their sitemaps list, each behind the name of its source.
+    #[must_use]
+    pub fn vain(&self) -> Vec<(String, String)> {
+        let sources = self.rules.sources().iter();
+        let vain = sources.flat_map(|source| list::vain(&self.disk, source).into_iter().map(move |all| (source, all)));
+        vain.map(|(source, pattern)| (source.name.clone(), pattern.as_str().to_owned())).collect()
+    }
+
     /// Whether any of its pages have to be fetched.
     #[must_use]
     pub fn has_fetched(&self) -> bool {

@@ -57,6 +57,8 @@ pub struct Facts<'a> {
     pub policy: &'a str,
     /// The files that lie in the policy's folder; none where that is not known.
     pub files: &'a [String],
+    /// Patterns that match nothing of a sitemap that was fetched, each behind the name of its source.
+    pub vain: &'a [(String, String)],
 }
 
 /// Something that is wrong.

@@ -119,7 +119,7 @@ fn tags(facts: &Facts<'_>) -> Vec<Finding> {
 fn sources(facts: &Facts<'_>, rules: &Rules) -> Vec<Finding> {
     let mut found = Vec::new();
     let mut add = |name: &str, sentence: String| {
-        let line = line_with(facts.policy, name);
+        let line = line_of_value(facts.policy, name);
         found.push(Finding { file: String::from("policy.yaml"), line, rule: "unreachable", sentence });
     };
     for source in rules.sources() {
@@ -146,13 +146,17 @@ fn sources(facts: &Facts<'_>, rules: &Rules) -> Vec<Finding> {
                         .iter()
                         .any(|scheme| literal.starts_with(scheme) || scheme.starts_with(literal))
                 };
-                for pattern in only.iter().map(Glob::as_str).filter(|pattern| !can_match(pattern)) {
-                    add(
-                        pattern,
-                        format!(
-                            "`{pattern}` matches no page of the sitemap: patterns are held against whole URLs. Begin it with `**` or `https://`."
-                        ),
-                    );
+                let is_vain =
+                    |pattern: &str| facts.vain.iter().any(|(name, vain)| *name == source.name && vain == pattern);
+                for pattern in only.iter().map(Glob::as_str) {
+                    let why = if !can_match(pattern) {
+                        "patterns are held against whole URLs. Begin it with `**` or `https://`."
+                    } else if is_vain(pattern) {
+                        "as it was last fetched, it lists none that fits. Look which it lists, or take the pattern out."
+                    } else {
+                        continue;
+                    };
+                    add(pattern, format!("`{pattern}` matches no page of the sitemap: {why}"));
                 }
             }
             _ => {}
@@ -166,6 +170,16 @@ fn unknown(tags: &Tags) -> impl Iterator<Item = &str> {
     let of = |names, kind| std::iter::repeat(kind).zip::<&Vec<String>>(names);
     let all = of(&tags.languages, Kind::Language).chain(of(&tags.frameworks, Kind::Framework));
     all.filter(|(kind, name)| known(name) != Some(*kind)).map(|(_, name)| name.as_str())
+}
+
+/// The first line that has this as a whole value, or the first.
+fn line_of_value(text: &str, value: &str) -> usize {
+    let is_edge = |c: Option<char>| c.is_none_or(|c| c.is_whitespace() || ",[]{}\"'".contains(c));
+    let is_it = |line: &str| {
+        line.match_indices(value)
+            .any(|(at, _)| is_edge(line[..at].chars().next_back()) && is_edge(line[at + value.len()..].chars().next()))
+    };
+    text.lines().position(is_it).map_or(1, |at| at + 1)
 }
 
 /// The first line that has this word, or the first.

@@ -4,6 +4,7 @@ mod asked;
 mod disagree;
 mod installs;
 mod settings;
+mod written;
 
 use super::*;
 use crate::retrieval::airplane::File;
@@ -25,6 +26,7 @@ struct Case {
     /// The text of each one's `airplane.yaml`.
     manifests: Vec<String>,
     files: Vec<String>,
+    vain: Vec<(String, String)>,
     /// The schema of every step's evidence.
     schema: Option<String>,
 }
@@ -116,6 +118,7 @@ impl Case {
             texts: &self.texts,
             policy: &self.policy,
             files: &self.files,
+            vain: &self.vain,
         };
         lint(&facts)
     }

@@ -142,6 +142,16 @@ fn sources_that_nothing_comes_from() {
     for fine in ["**/docs/**", "https://a.com/docs/*", "http{s,}://a.com/*", "*docs*"] {
         check(&sitemap(fine), &[], &[]);
     }
+    // As it was last fetched it lists none that fits.
+    let vain = |source: &str, pattern: &str, expect: &[&str]| {
+        let docs = "[{ name: one, sitemap: 'https://a.com/s.xml', only: ['**/docs/**', 'https://a.com/v1/**'] }]";
+        let policy = format!("[{{ id: look, prompt: look.md }}]\n# 'https://a.com/v1/**/x'\n# {docs}");
+        let vain = vec![(source.to_owned(), pattern.to_owned())];
+        Case { policy, vain, ..Case::default() }.check(&format!("docs: {docs}, min_score: 0"), expect);
+    };
+    vain("one", "https://a.com/v1/**", &["policy.yaml:3 unreachable"]);
+    vain("one", "**/docs/**", &["policy.yaml:3 unreachable"]);
+    vain("other", "**/docs/**", &[]);
 }
 
 #[test]
