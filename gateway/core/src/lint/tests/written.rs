@@ -29,23 +29,26 @@ fn flown(readme: usize, files: &[usize], allowance: &'static str, told: Option<&
     (Case { policy, airplanes, ..Case::default() }, allowance, told)
 }
 
-#[test]
-fn what_people_write() {
-    let events = "# Events\n## Naming an event\nIn the past tense.\n## Identify a user with `identify`\nOnce.\n";
-    let linked = |link: &str, told| {
-        pages(
-            vec![page("docs/a.md", &[], &format!("# Start\nSee {link}.\n")), page("docs/events.md", &[], events)],
-            told,
-        )
+/// Holds what is found against the rule that is to tell something.
+#[track_caller]
+fn check(samples: &[Sample]) {
+    let told = |(case, context, _): &Sample| -> Vec<&'static str> {
+        let mut rules: Vec<&str> = case.found(context).into_iter().map(|found| found.rule).collect();
+        rules.dedup();
+        rules
     };
-    let (tool, forbidden, fence) = (Some("refused-tool"), Some("forbidden"), Some("fence-language"));
-    let (dead, unreachable, hopeless) = (Some("dead-link"), Some("unreachable"), Some("hopeless-step"));
-    let (small, disagreement) = (Some("small-allowance"), Some("disagreement"));
-    let ts = |code: &str| format!("# {}\n```ts\n{code}\n```\n", code.len());
-    let of = |framework: &'static [&'static str], file: &str, text: &str| tagged(file, (&[], framework), text);
-    let ruby_plane =
-        Case { airplanes: vec![plane(("python", "flask"), "# A\n", &[("app.rb", "puts 1\n")])], ..Case::default() };
-    let samples: Vec<Sample> = vec![
+    let wrong: Vec<String> = samples
+        .iter()
+        .filter(|sample| told(sample) != sample.2.into_iter().collect::<Vec<_>>())
+        .map(|sample| format!("{:?}, not {:?}: {:#?} {}", told(sample), sample.2, sample.0.texts, sample.0.policy))
+        .collect();
+    assert!(wrong.is_empty(), "{} of {}: {}", wrong.len(), samples.len(), wrong.join("\n"));
+}
+
+#[test]
+fn what_agents_are_asked_to_do() {
+    let (tool, forbidden) = (Some("refused-tool"), Some("forbidden"));
+    check(&[
         one("Before you write code, search the web with WebSearch for the newest version of the SDK.", tool),
         one("Create the issue through `mcp__linear__create_issue` and put its link into your summary.", tool),
         one("Delegate the search to a subagent with the `Task` tool.", tool),
@@ -58,6 +61,15 @@ fn what_people_write() {
         one("Vite reads `.env` at build time, so that it has to be started anew after a change.", None),
         one("Make sure that `.env*` stands in `.gitignore`, and commit that.", None),
         one("Tell the person to open `.env.local`, to put the key there and to start the server anew.", None),
+    ]);
+}
+
+#[test]
+fn pages_that_say_two_things() {
+    let disagreement = Some("disagreement");
+    let ts = |code: &str| format!("# {}\n```ts\n{code}\n```\n", code.len());
+    let of = |framework: &'static [&'static str], file: &str, text: &str| tagged(file, (&[], framework), text);
+    check(&[
         pages(
             vec![
                 page("docs/a.md", &[], "# Deploying\nSet `NEXT_PUBLIC_POSTHOG_KEY` in the dashboard of your host.\n"),
@@ -97,6 +109,23 @@ fn what_people_write() {
             ],
             None,
         ),
+    ]);
+}
+
+#[test]
+fn code_and_links_of_pages() {
+    let (fence, dead) = (Some("fence-language"), Some("dead-link"));
+    let events = "# Events\n## Naming an event\nIn the past tense.\n## Identify a user with `identify`\nOnce.\n";
+    let linked = |link: &str, told| {
+        pages(
+            vec![page("docs/a.md", &[], &format!("# Start\nSee {link}.\n")), page("docs/events.md", &[], events)],
+            told,
+        )
+    };
+    let of = |framework: &'static [&'static str], file: &str, text: &str| tagged(file, (&[], framework), text);
+    let ruby_plane =
+        Case { airplanes: vec![plane(("python", "flask"), "# A\n", &[("app.rb", "puts 1\n")])], ..Case::default() };
+    check(&[
         pages(vec![page("docs/a.md", &["python"], "# View\n```tsx\n<App />\n```\n")], fence),
         (ruby_plane, "min_score: 0", fence),
         pages(vec![of(&["django"], "docs/a.md", "# Template\n```html+django\n{% load static %}\n```\n")], None),
@@ -114,6 +143,13 @@ fn what_people_write() {
         linked("[naming](events.md#naming-an-event)", None),
         linked("[`identify`](/docs/events#identify-a-user-with-identify)", None),
         linked("[the site](https://posthog.com/docs/none.md) and [this](#start)", None),
+    ]);
+}
+
+#[test]
+fn what_nobody_sees_or_ends() {
+    let (unreachable, hopeless, small) = (Some("unreachable"), Some("hopeless-step"), Some("small-allowance"));
+    check(&[
         pages(
             vec![
                 page("docs/a.md", &[], "# One\n## License\nMIT, of the authors.\n"),
@@ -139,17 +175,5 @@ fn what_people_write() {
         flown(10, &[10, 900], "min_score: 0, allowance: 500", small),
         flown(10, &[10, 50], "min_score: 0, allowance: 1000", None),
         flown(200, &[], "min_score: 0, allowance: 1000", None),
-    ];
-    assert_eq!(samples.len(), 40);
-    let told = |(case, context, _): &Sample| -> Vec<&'static str> {
-        let mut rules: Vec<&str> = case.found(context).into_iter().map(|found| found.rule).collect();
-        rules.dedup();
-        rules
-    };
-    let wrong: Vec<String> = samples
-        .iter()
-        .filter(|sample| told(sample) != sample.2.into_iter().collect::<Vec<_>>())
-        .map(|sample| format!("{:?}, not {:?}: {:#?} {}", told(sample), sample.2, sample.0.texts, sample.0.policy))
-        .collect();
-    assert!(wrong.is_empty(), "{} of {}: {}", wrong.len(), samples.len(), wrong.join("\n"));
+    ]);
 }
