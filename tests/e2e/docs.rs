@@ -500,5 +500,5 @@ fn a_page_that_fails_for_a_day_is_failing() {
     let jetway = set_up().start_in(folder);
     eventually(|| failing(&jetway, &url).0 == 1);
     let (_, state, said) = failing(&jetway, &url);
-    assert!(state == "long" && said.contains("failing for long: ") && said.contains("times for 1 day"), "{said}");
+    assert!(state == "long" && said.contains("failing for long: ") && said.contains(" for 1 day"), "{said}");
 }

@@ -11,8 +11,9 @@ pub(super) fn endings(jetway: &Jetway) -> Vec<Value> {
     lines.filter_map(|line| line.get("ending").cloned()).collect()
 }
 
-/// Waits until it is on disk that a run is open, with this among what is known of it.
+/// Waits until it is on disk that a run is open, with this among what is known of it, and its exchange is.
 fn written_down(jetway: &Jetway, known: &str) {
+    jetway.exchanges(1);
     let state = rusqlite::Connection::open(jetway.folder.path().join("state/state.db")).unwrap();
     eventually(|| {
         let facts = state.query_row("SELECT facts FROM open_run", [], |row| row.get::<_, String>(0));
