@@ -1,8 +1,9 @@
 //! The texts that models were shown, each under its hash: what is found here is what was shown, whatever became
 //! of its page, of the versions that are kept of that, and of how pages are cut since.
 //!
-//! Each is written once for every month in which it was shown, so that it is there for as long as the runs
-//! that were shown it, and nothing has to be written again when it is.
+//! Each is written once for every month in which a conversation was first shown it, and kept for a month longer
+//! than runs. What a conversation has in its prompt since then is not written again: of one that goes on for more
+//! than that month, the last exchanges may be in the log for longer than the text.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
